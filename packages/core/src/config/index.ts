@@ -1,0 +1,1 @@
+export { commaSeparated, EnvironmentError, readEnv } from './env.ts';

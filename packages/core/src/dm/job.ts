@@ -1,0 +1,9 @@
+import type { JobDefinition } from '../jobs/index.ts';
+
+/** Sends the due messages of `dm_queue`, under every account's limits. */
+export const dmQueue: JobDefinition = {
+  name: 'dm-queue',
+  summary: 'Sends the due messages of dm_queue as LinkedIn messages, under each account’s limits.',
+  schedule: '*/15 * * * *',
+  loadHandler: async () => (await import('./process-queue.ts')).processQueue,
+};

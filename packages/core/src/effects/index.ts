@@ -1,0 +1,3 @@
+export type { Effects } from './effects.ts';
+export { realEffects } from './real.ts';
+export { type SimulatedEffects, seededRandom, simulatedEffects } from './simulated.ts';

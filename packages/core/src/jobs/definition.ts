@@ -1,0 +1,45 @@
+/**
+ * A job is data: a name, a schedule, a grace, and a handler that is loaded when it first runs, so
+ * that whoever only needs the schedule (a cron route, a test of `vercel.json`) loads nothing else.
+ */
+import type { Effects } from '../effects/index.ts';
+import type { Rpc } from '../rpc/index.ts';
+import type { Logger } from '../telemetry/index.ts';
+import type { Unipile } from '../unipile/index.ts';
+import type { Run, RunStats } from './run.ts';
+
+/** What a handler works with. Built once by each app. */
+export interface JobServices {
+  readonly effects: Effects;
+  readonly rpc: Rpc;
+  readonly unipile: Unipile;
+  readonly logger: Logger;
+  /** Names this process in the ledger, e.g. `jobs-api@host:pid`. */
+  readonly worker: string;
+  /** Calls to Unipile at once in this process, 1 to 200. */
+  readonly sendConcurrency: number;
+}
+
+/** One run, as its handler sees it. */
+export interface RunContext {
+  readonly run: Run;
+  /** Aborts when the run must stop taking up work: cancelled, shut down, or its lease lost. */
+  readonly signal: AbortSignal;
+  /** Work on while something can be done before this instant; it may move later during the run. */
+  horizonAt(): Date;
+  /** Publishes progress; cheap, and may be called after every message. */
+  report(stats: RunStats): void;
+}
+
+/** Does a run's work and resolves to its final stats. Throws only if the run failed as a whole. */
+export type JobHandler = (context: RunContext, services: JobServices) => Promise<RunStats>;
+
+export interface JobDefinition {
+  /** Kebab-case; the path of its trigger, e.g. `dm-queue`. */
+  readonly name: string;
+  /** One sentence, shown to people. */
+  readonly summary: string;
+  /** Cron expression of 5 fields, in UTC; `vercel.json` carries the same one. */
+  readonly schedule: string;
+  readonly loadHandler: () => Promise<JobHandler>;
+}

@@ -1,0 +1,21 @@
+/** The engine port: where a run's work is done. Implementations stand in `engines/`. */
+import type { Run } from './run.ts';
+
+export interface Engine {
+  /** Takes over a queued run. It returns once the run is taken, not when it ends. */
+  submit(run: Run): Promise<void>;
+  /** Asks a run that is being worked on here to stop; a no-op for any other. */
+  cancel(id: string): void;
+  /** The run as it stands here, fresher than the database; null if it is not worked on here. */
+  snapshot(id: string): Run | null;
+  /** Calls `listener` after each change of a run that is worked on here; returns the way to stop that. */
+  onChange(listener: (run: Run) => void): () => void;
+  /**
+   * Takes no more runs, asks those under way to stop, and waits for their end: what is in flight is
+   * finished, what was claimed and not sent is released, and the runs are marked `interrupted`.
+   *
+   * @param graceMs how long to wait, in milliseconds; what has not ended by then is left to its lease
+   * @returns whether every run ended in time
+   */
+  close(graceMs: number): Promise<boolean>;
+}

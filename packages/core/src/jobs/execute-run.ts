@@ -1,0 +1,123 @@
+/**
+ * One run from its first heartbeat to its end: the same for every engine.
+ *
+ * The run is leased by heartbeat. If the process dies, the heartbeats stop and the run is marked
+ * `interrupted` by whoever looks next; if it only was slow, its next heartbeat tells it so, and it
+ * stops. Nothing a late worker does can harm: messages are fenced by their attempts, not by the run.
+ */
+import type { JobDefinition, JobServices } from './definition.ts';
+import type { Run, RunStats } from './run.ts';
+import type { RunEnd, RunStore } from './run-store.ts';
+
+/** Milliseconds between two heartbeats; `run_recover` gives up on a run after 60 s without one. */
+export const HEARTBEAT_MS = 5_000;
+
+/** How often, and after how many milliseconds, the end of a run is recorded again if the database is away. */
+const FINISH_ATTEMPTS_MAX = 8;
+const FINISH_RETRY_MS = 500;
+
+/** Why a run is asked to stop before it is done. */
+export type StopReason = 'cancelled' | 'shutdown' | 'lost';
+
+export interface RunExecution {
+  readonly definition: JobDefinition;
+  readonly run: Run;
+  readonly services: JobServices;
+  readonly store: RunStore;
+  /** Aborted with a `StopReason`. */
+  readonly stop: AbortController;
+  /** Told of each change. */
+  readonly onChange: (run: Run) => void;
+}
+
+/** Works on a queued run until it ends. It does not throw: a failure is the run's end. */
+export async function executeRun(execution: RunExecution): Promise<void> {
+  const { run, services, store, stop, onChange } = execution;
+  const { effects, worker } = services;
+  const logger = services.logger.child({ run_id: run.id, job: run.job });
+
+  const begun = await store.begin(run.id, worker);
+  onChange(begun.run);
+  if (!begun.owned) return;
+
+  const state = { run: begun.run, stats: {} as RunStats };
+  const done = new AbortController();
+  const learn = (next: { owned: boolean; run: Run }): void => {
+    state.run = next.run;
+    if (!next.owned) stop.abort('lost' satisfies StopReason);
+    else if (next.run.cancel_requested_at !== null) stop.abort('cancelled' satisfies StopReason);
+    onChange({ ...next.run, stats: state.stats });
+  };
+
+  const heartbeats = (async () => {
+    while (!done.signal.aborted) {
+      await effects.sleep(HEARTBEAT_MS, done.signal);
+      if (done.signal.aborted) return;
+      try {
+        learn(await store.heartbeat(run.id, worker, state.stats));
+      } catch (error) {
+        logger.warn({ err: error }, 'heartbeat failed; the run goes on');
+      }
+    }
+  })();
+
+  try {
+    const handler = await execution.definition.loadHandler();
+    for (;;) {
+      const horizonSeen = new Date(state.run.horizon_at);
+      const end = await runHandler(handler, execution, state, horizonSeen);
+      const finished = await finish(execution, end);
+      if (finished === null) return;
+      learn(finished);
+      // A slot was coalesced with this run at the last moment: its horizon moved, and there is more to do.
+      if (finished.run.status !== 'running' || !finished.owned) return;
+    }
+  } finally {
+    done.abort();
+    await heartbeats;
+  }
+}
+
+async function runHandler(
+  handler: Awaited<ReturnType<JobDefinition['loadHandler']>>,
+  execution: RunExecution,
+  state: { run: Run; stats: RunStats },
+  horizonSeen: Date,
+): Promise<RunEnd> {
+  const { services, stop, onChange } = execution;
+  const context = {
+    run: state.run,
+    signal: stop.signal,
+    horizonAt: () => new Date(state.run.horizon_at),
+    report: (stats: RunStats) => {
+      state.stats = stats;
+      onChange({ ...state.run, stats });
+    },
+  };
+  try {
+    state.stats = await handler(context, services);
+  } catch (error) {
+    services.logger.error({ err: error, run_id: state.run.id, job: state.run.job }, 'run failed');
+    const message = error instanceof Error ? error.message : String(error);
+    return { status: 'failed', stats: state.stats, error: message.slice(0, 2_000), horizonSeen };
+  }
+  if (!stop.signal.aborted) return { status: 'succeeded', stats: state.stats, error: null, horizonSeen };
+  const reason = stop.signal.reason as StopReason;
+  return reason === 'cancelled'
+    ? { status: 'cancelled', stats: state.stats, error: null, horizonSeen }
+    : { status: 'interrupted', stats: state.stats, error: `stopped: ${reason}`, horizonSeen };
+}
+
+/** Records the end, again while the database is away; null if that never worked, and the lease will. */
+async function finish(execution: RunExecution, end: RunEnd) {
+  const { run, services, store } = execution;
+  for (let attempt = 1; attempt <= FINISH_ATTEMPTS_MAX; attempt += 1) {
+    try {
+      return await store.finish(run.id, services.worker, end);
+    } catch (error) {
+      services.logger.warn({ err: error, run_id: run.id, attempt }, 'the end of the run was not recorded');
+      await services.effects.sleep(FINISH_RETRY_MS * attempt);
+    }
+  }
+  return null;
+}

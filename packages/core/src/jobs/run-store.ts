@@ -1,0 +1,91 @@
+/** Runs in the database: the `run_…` SQL functions, typed. Nothing here decides anything. */
+import type { Rpc } from '../rpc/index.ts';
+import type { Run, RunStats, RunStatus, RunTrigger } from './run.ts';
+
+export interface RunRequest {
+  readonly job: string;
+  readonly trigger: RunTrigger;
+  /** The slot; null for a run asked for by hand, which consumes none. */
+  readonly scheduledFor: Date | null;
+  readonly requestedBy: string;
+  readonly horizonAt: Date;
+}
+
+/**
+ * `created`: a new run; `exists`: the slot's run, made earlier; `coalesced`: a run of this job was
+ * still active, and works on until the new horizon.
+ */
+export type StartOutcome = 'created' | 'exists' | 'coalesced';
+
+export interface StartedRun {
+  readonly outcome: StartOutcome;
+  readonly run: Run;
+}
+
+export interface RunFilter {
+  readonly job?: string;
+  readonly status?: RunStatus;
+  /** 1 to 200. */
+  readonly limit: number;
+}
+
+export interface RunEnd {
+  readonly status: Extract<RunStatus, 'succeeded' | 'failed' | 'cancelled' | 'interrupted'>;
+  readonly stats: RunStats;
+  readonly error: string | null;
+  /** The horizon the handler last saw: if it has moved since, the run is not ended. */
+  readonly horizonSeen: Date;
+}
+
+/** What a heartbeat learns. `owned` is false once the run was given up on: its worker must stop. */
+export interface Heartbeat {
+  readonly owned: boolean;
+  readonly run: Run;
+}
+
+export interface RunStore {
+  start(request: RunRequest): Promise<StartedRun>;
+  /** Takes up a queued run; `owned` is false if it was cancelled or taken up already. */
+  begin(id: string, worker: string): Promise<Heartbeat>;
+  heartbeat(id: string, worker: string, stats: RunStats): Promise<Heartbeat>;
+  /** `owned` and a run still `running` mean that its horizon moved: work on. */
+  finish(id: string, worker: string, end: RunEnd): Promise<Heartbeat>;
+  /** Null if there is no such run. An ended run is returned as it is. */
+  cancel(id: string, requestedBy: string): Promise<Run | null>;
+  get(id: string): Promise<Run | null>;
+  list(filter: RunFilter): Promise<Run[]>;
+  /** Marks runs whose heartbeat stopped as `interrupted`, and returns how many. */
+  recover(): Promise<number>;
+  /** The run that a slot was answered with; null if it never ran. */
+  slot(job: string, scheduledFor: Date): Promise<Run | null>;
+}
+
+export function createRunStore(rpc: Rpc): RunStore {
+  return {
+    start: (request) =>
+      rpc.call('run_start', {
+        job: request.job,
+        trigger: request.trigger,
+        scheduled_for: request.scheduledFor?.toISOString() ?? null,
+        requested_by: request.requestedBy,
+        horizon_at: request.horizonAt.toISOString(),
+      }),
+    begin: (id, worker) => rpc.call('run_begin', { id, worker }),
+    heartbeat: (id, worker, stats) => rpc.call('run_heartbeat', { id, worker, stats }),
+    finish: (id, worker, end) =>
+      rpc.call('run_finish', {
+        id,
+        worker,
+        status: end.status,
+        stats: end.stats,
+        error: end.error,
+        horizon_seen: end.horizonSeen.toISOString(),
+      }),
+    cancel: (id, requestedBy) => rpc.call('run_cancel', { id, requested_by: requestedBy }),
+    get: (id) => rpc.call('run_get', { id }),
+    list: (filter) =>
+      rpc.call('run_list', { job: filter.job ?? null, status: filter.status ?? null, limit: filter.limit }),
+    recover: () => rpc.call('run_recover'),
+    slot: (job, scheduledFor) => rpc.call('run_slot', { job, scheduled_for: scheduledFor.toISOString() }),
+  };
+}

@@ -1,0 +1,97 @@
+/**
+ * Runs, as triggers see them: start, look, watch, wait, cancel. What the HTTP API and every other
+ * driver of the jobs (a worker's own clock, a watchdog) is made of.
+ */
+import type { Effects } from '../effects/index.ts';
+import type { JobDefinition } from './definition.ts';
+import type { Engine } from './engine.ts';
+import { isEnded, type Run, type RunTrigger } from './run.ts';
+import type { RunFilter, RunStore, StartedRun } from './run-store.ts';
+import { nextSlot } from './schedule.ts';
+
+/** How often a watcher looks at the database for a run that is worked on elsewhere, in milliseconds. */
+const WATCH_POLL_MS = 1_000;
+
+/** The horizon of a job whose schedule has no next slot, in milliseconds. */
+const HORIZON_MS_DEFAULT = 15 * 60_000;
+
+export interface StartRun {
+  readonly job: JobDefinition;
+  readonly trigger: RunTrigger;
+  /** The slot, or null for a run asked for by hand. */
+  readonly scheduledFor: Date | null;
+  /** The name of the credential that asks. */
+  readonly requestedBy: string;
+}
+
+export interface Runs {
+  /** Starts a run, or answers with the one that exists. */
+  start(request: StartRun): Promise<StartedRun>;
+  get(id: string): Promise<Run | null>;
+  /** Newest first. */
+  list(filter: RunFilter): Promise<Run[]>;
+  /** Null if there is no such run. */
+  cancel(id: string, requestedBy: string): Promise<Run | null>;
+  /** The run now and after each change, up to and including its end; nothing if there is no such run. */
+  watch(id: string, signal: AbortSignal): AsyncGenerator<Run, void, undefined>;
+  /** The run once it has ended, or as it stands after `timeoutMs` milliseconds or when `signal` aborts. */
+  waitForEnd(run: Run, timeoutMs: number, signal: AbortSignal): Promise<Run>;
+}
+
+export function createRuns(store: RunStore, engine: Engine, effects: Effects): Runs {
+  const get = async (id: string): Promise<Run | null> => engine.snapshot(id) ?? (await store.get(id));
+
+  async function* watch(id: string, signal: AbortSignal): AsyncGenerator<Run, void, undefined> {
+    let seen = '';
+    while (!signal.aborted) {
+      const changed = new AbortController();
+      const stop = engine.onChange((run) => {
+        if (run.id === id) changed.abort();
+      });
+      try {
+        const run = await get(id);
+        if (run === null) return;
+        const shown = JSON.stringify(run);
+        if (shown !== seen) yield run;
+        seen = shown;
+        if (isEnded(run)) return;
+        await effects.sleep(WATCH_POLL_MS, AbortSignal.any([signal, changed.signal]));
+      } finally {
+        stop();
+      }
+    }
+  }
+
+  return {
+    get,
+    watch,
+    list: (filter) => store.list(filter),
+
+    async start({ job, trigger, scheduledFor, requestedBy }) {
+      const now = effects.now();
+      const horizonAt =
+        nextSlot(job.schedule, scheduledFor ?? now) ?? new Date(now.getTime() + HORIZON_MS_DEFAULT);
+      const started = await store.start({ job: job.name, trigger, scheduledFor, requestedBy, horizonAt });
+      if (started.outcome === 'created') await engine.submit(started.run);
+      return started;
+    },
+
+    async cancel(id, requestedBy) {
+      const run = await store.cancel(id, requestedBy);
+      engine.cancel(id);
+      return run;
+    },
+
+    async waitForEnd(run, timeoutMs, signal) {
+      const expired = new AbortController();
+      const until = AbortSignal.any([signal, expired.signal]);
+      const settled = new AbortController();
+      const timer = effects.sleep(timeoutMs, settled.signal).then(() => expired.abort());
+      let latest = run;
+      for await (const shown of watch(run.id, until)) latest = shown;
+      settled.abort();
+      await timer;
+      return latest;
+    },
+  };
+}

@@ -1,0 +1,36 @@
+/**
+ * The registry: the one list of jobs. Every schedule stands here once; `vercel.json`, the cron
+ * routes, the HTTP API and the workers are held against it.
+ */
+import { dmQueue } from './dm/job.ts';
+import type { JobDefinition } from './jobs/index.ts';
+
+export const jobs: readonly JobDefinition[] = [dmQueue];
+
+/** The job called `name`, or undefined. */
+export function findJob(name: string): JobDefinition | undefined {
+  return jobs.find((job) => job.name === name);
+}
+
+/**
+ * The jobs with other schedules, for development and tests, where a quarter of an hour is long.
+ *
+ * @param overrides e.g. `dm-queue=0/20 * * * * *`; several are separated by semicolons
+ * @throws {RangeError} on a job that does not exist
+ */
+export function jobsWithSchedules(overrides: string | undefined): readonly JobDefinition[] {
+  const schedules = new Map(
+    (overrides ?? '')
+      .split(';')
+      .map((entry) => entry.trim())
+      .filter((entry) => entry !== '')
+      .map((entry) => {
+        const [name = '', schedule = ''] = entry.split(/=(.*)/, 2);
+        return [name.trim(), schedule.trim()] as const;
+      }),
+  );
+  for (const name of schedules.keys()) {
+    if (!findJob(name)) throw new RangeError(`JOB_SCHEDULES names a job that does not exist: ${name}`);
+  }
+  return jobs.map((job) => ({ ...job, schedule: schedules.get(job.name) ?? job.schedule }));
+}

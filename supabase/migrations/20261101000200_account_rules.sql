@@ -1,0 +1,411 @@
+-- The rules of an account: when a message may leave it. The claim and the explanation both ask here.
+
+-- account_is_open: whether the account's window is open at an instant: hours, work days, holidays,
+-- all on the local clock.
+create or replace function public.account_is_open(p_policy public.account_policies, p_at timestamptz)
+returns boolean
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select local.at::time >= p_policy.window_start
+     and local.at::time < p_policy.window_end
+     and extract(isodow from local.at)::smallint = any (p_policy.work_days)
+     and local.at::date <> all (p_policy.holidays)
+  from (select p_at at time zone p_policy.time_zone) as local (at);
+$$;
+
+-- account_opens_at: the first instant at or after p_from at which the window is open; infinity if
+-- none comes within 400 days.
+--
+-- Exact over clock changes. On an ordinary day the window opens where the local clock shows its
+-- start. On a day with a clock change that time may come twice, or never, so every quarter of an
+-- hour of that day is looked at too: all clock changes in use fall on one.
+create or replace function public.account_opens_at(p_policy public.account_policies, p_from timestamptz)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_zone constant text := p_policy.time_zone;
+  v_day date;
+  v_start timestamptz;
+  v_before timestamptz;
+  v_after timestamptz;
+  v_opens timestamptz;
+begin
+  if p_from = 'infinity' or public.account_is_open(p_policy, p_from) then
+    return p_from;
+  end if;
+
+  for v_offset in 0..400 loop
+    v_day := (p_from at time zone v_zone)::date + v_offset;
+    continue when extract(isodow from v_day)::smallint <> all (p_policy.work_days)
+      or v_day = any (p_policy.holidays);
+
+    v_start := (v_day + p_policy.window_start) at time zone v_zone;
+    v_before := v_day::timestamp at time zone v_zone - interval '3 hours';
+    v_after := (v_day + 1)::timestamp at time zone v_zone + interval '3 hours';
+
+    if v_before at time zone v_zone - v_before at time zone 'UTC'
+       = v_after at time zone v_zone - v_after at time zone 'UTC' then
+      if v_start >= p_from and public.account_is_open(p_policy, v_start) then
+        return v_start;
+      end if;
+    else
+      select min(candidate.at) into v_opens
+      from (
+        select generate_series(date_trunc('hour', v_before), v_after, interval '15 minutes')
+        union all
+        select unnest(array[v_start, v_start - interval '30 minutes', v_start - interval '1 hour'])
+      ) as candidate (at)
+      where candidate.at >= p_from and public.account_is_open(p_policy, candidate.at);
+      if v_opens is not null then
+        return v_opens;
+      end if;
+    end if;
+  end loop;
+
+  return 'infinity';
+end;
+$$;
+
+-- account_day_starts_at: the first instant whose local date is p_day or later. Where midnight comes
+-- twice or never, that is not simply midnight.
+create or replace function public.account_day_starts_at(p_zone text, p_day date)
+returns timestamptz
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select min(candidate.at)
+  from (select p_day::timestamp at time zone p_zone) as midnight (at)
+  cross join lateral unnest(array[
+    midnight.at - interval '1 hour', midnight.at - interval '30 minutes', midnight.at
+  ]) as candidate (at)
+  where candidate.at at time zone p_zone >= p_day::timestamp;
+$$;
+
+-- account_day_limit: messages allowed on the local day of p_now, with the warm-up.
+--
+-- 20 % on its first day, in equal steps to 100 % on its 14th; never less than 1.
+create or replace function public.account_day_limit(p_policy public.account_policies, p_now timestamptz)
+returns integer
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select case
+    when p_policy.warm_up_from is null then p_policy.dms_per_day
+    else greatest(1, floor(
+      p_policy.dms_per_day * (0.2 + 0.8 * least(greatest(warm_up.day, 0), 13) / 13.0)
+    )::integer)
+  end
+  from (select (p_now at time zone p_policy.time_zone)::date - p_policy.warm_up_from) as warm_up (day);
+$$;
+
+-- account_gate: whether a message may leave the account now; if not, for which reason, and the
+-- earliest instant at which that can change (never late; infinity if no instant is known).
+--
+-- Reason and instant are null when the gate is open. Limits are counted from the ledger: what is in
+-- flight or unknown counts as used, at the latest instant its effect can have had.
+-- Call it with the policy row locked, in a statement of its own: then it has seen every attempt.
+create or replace function public.account_gate(
+  p_policy public.account_policies,
+  p_now timestamptz,
+  out reason text,
+  out clear_at timestamptz
+)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_zone constant text := p_policy.time_zone;
+  v_today constant date := (p_now at time zone v_zone)::date;
+  v_at timestamptz;
+  v_opens timestamptz;
+begin
+  select case
+    when account.status is distinct from 'active' then 'account_inactive'
+    when account.unipile_account_id is null then 'account_not_connected'
+  end into reason
+  from public.linkedin_accounts as account where account.id = p_policy.account_id;
+  if not found then
+    reason := 'account_missing';
+  end if;
+  if reason is not null then
+    clear_at := 'infinity';
+    return;
+  end if;
+
+  -- Each rule says until when it blocks; the one that blocks longest is the reason.
+  clear_at := p_now;
+
+  if p_policy.paused_until > clear_at then
+    reason := 'paused';
+    clear_at := p_policy.paused_until;
+  end if;
+
+  select open.lease_until into v_at
+  from public.dm_attempts as open
+  where open.account_id = p_policy.account_id and open.finished_at is null;
+  if found and (v_at > clear_at or reason is null) then
+    reason := 'in_flight';
+    clear_at := greatest(v_at, clear_at);
+  end if;
+
+  -- A limit of n blocks until the n-th latest counted attempt has left the period.
+  select public.account_day_starts_at(v_zone, (counted.effect_by at time zone v_zone)::date + 1) into v_at
+  from public.dm_attempts as counted
+  where counted.account_id = p_policy.account_id and counted.outcome is distinct from 'not_sent'
+  order by counted.effect_by desc
+  offset public.account_day_limit(p_policy, p_now) - 1 limit 1;
+  if found and v_at > clear_at then
+    reason := 'day_limit';
+    clear_at := v_at;
+  end if;
+
+  select counted.effect_by + interval '24 hours' into v_at
+  from public.dm_attempts as counted
+  where counted.account_id = p_policy.account_id and counted.outcome is distinct from 'not_sent'
+  order by counted.effect_by desc
+  offset p_policy.dms_per_24h - 1 limit 1;
+  if found and v_at > clear_at then
+    reason := 'rolling_24h_limit';
+    clear_at := v_at;
+  end if;
+
+  select counted.effect_by + interval '7 days' into v_at
+  from public.dm_attempts as counted
+  where counted.account_id = p_policy.account_id and counted.outcome is distinct from 'not_sent'
+  order by counted.effect_by desc
+  offset p_policy.dms_per_7d - 1 limit 1;
+  if found and v_at > clear_at then
+    reason := 'rolling_7d_limit';
+    clear_at := v_at;
+  end if;
+
+  if p_policy.pace_until > clear_at then
+    reason := 'gap';
+    clear_at := p_policy.pace_until;
+  end if;
+
+  v_opens := public.account_opens_at(p_policy, p_now);
+  if v_opens > clear_at then
+    reason := case
+      when extract(isodow from v_today)::smallint = any (p_policy.work_days)
+        and v_today <> all (p_policy.holidays) then 'outside_hours'
+      else 'day_off'
+    end;
+  end if;
+  -- Whatever blocks, nothing leaves before the window is open at that time.
+  clear_at := public.account_opens_at(p_policy, clear_at);
+
+  if reason is null then
+    clear_at := null;
+  end if;
+end;
+$$;
+
+-- A policy that changes may let a message go earlier: the next claim looks again. The zone is
+-- checked here, since only the database knows which it knows.
+create or replace function public.account_policies_before_write()
+returns trigger
+language plpgsql
+security invoker
+set search_path = ''
+as $$
+begin
+  if tg_op = 'INSERT' or new.time_zone is distinct from old.time_zone then
+    if new.time_zone !~ '^[A-Za-z_]+(/[A-Za-z0-9_+-]+)*$' then
+      raise exception 'time_zone must be an IANA name such as Europe/Berlin'
+        using errcode = 'AC001', detail = '{"field":"time_zone"}';
+    end if;
+    begin
+      perform now() at time zone new.time_zone;
+    exception when invalid_parameter_value then
+      raise exception 'time_zone is not known to the database'
+        using errcode = 'AC001', detail = '{"field":"time_zone"}';
+    end;
+  end if;
+
+  if tg_op = 'UPDATE' then
+    if (new.dms_per_day, new.dms_per_24h, new.dms_per_7d, new.gap_min_s, new.gap_max_s, new.time_zone,
+        new.window_start, new.window_end, new.work_days, new.holidays, new.warm_up_from, new.paused_until)
+       is distinct from
+       (old.dms_per_day, old.dms_per_24h, old.dms_per_7d, old.gap_min_s, old.gap_max_s, old.time_zone,
+        old.window_start, old.window_end, old.work_days, old.holidays, old.warm_up_from, old.paused_until) then
+      new.next_claim_at := '-infinity';
+      new.updated_at := now();
+    end if;
+  end if;
+  return new;
+end;
+$$;
+
+create or replace trigger account_policies_before_write
+  before insert or update on public.account_policies
+  for each row execute function public.account_policies_before_write();
+
+-- account_policy_json: a policy as callers see it.
+create or replace function public.account_policy_json(p_policy public.account_policies)
+returns jsonb
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select to_jsonb(p_policy) - 'seen_inactive' - 'strikes_from' - 'pace_until' - 'blocked_by' - 'next_claim_at';
+$$;
+
+-- account_policy_set: changes some fields of an account's policy, within their bounds.
+--
+-- p_patch: an object of the fields to change. Makes the policy first if the account has none.
+-- Errors: AC002 no such account; AC003 a field that does not exist or may not be set here;
+-- AC004 a value out of its bounds, with the constraint that refused it; AC001 a bad time zone.
+create or replace function public.account_policy_set(
+  p_account_id uuid,
+  p_patch jsonb,
+  p_now timestamptz default now()
+)
+returns jsonb
+language plpgsql
+security invoker
+set search_path = ''
+as $$
+declare
+  v_policy public.account_policies;
+  v_field text;
+  v_constraint text;
+begin
+  perform public.account_policy_ensure(p_account_id);
+  if jsonb_typeof(p_patch) is distinct from 'object' then
+    raise exception 'a policy patch must be an object' using errcode = 'AC003', detail = '{"field":"patch"}';
+  end if;
+  for v_field in select jsonb_object_keys(p_patch) loop
+    if v_field <> all (array['dms_per_day', 'dms_per_24h', 'dms_per_7d', 'gap_min_s', 'gap_max_s',
+        'time_zone', 'window_start', 'window_end', 'work_days', 'holidays', 'warm_up_from']) then
+      raise exception '% is not a field of a policy that can be set', v_field
+        using errcode = 'AC003', detail = jsonb_build_object('field', v_field)::text;
+    end if;
+  end loop;
+
+  select policy.* into v_policy
+  from public.account_policies as policy where policy.account_id = p_account_id for update;
+  begin
+    v_policy := jsonb_populate_record(v_policy, p_patch);
+    update public.account_policies as policy set
+      dms_per_day = v_policy.dms_per_day,
+      dms_per_24h = v_policy.dms_per_24h,
+      dms_per_7d = v_policy.dms_per_7d,
+      gap_min_s = v_policy.gap_min_s,
+      gap_max_s = v_policy.gap_max_s,
+      time_zone = v_policy.time_zone,
+      window_start = v_policy.window_start,
+      window_end = v_policy.window_end,
+      work_days = v_policy.work_days,
+      holidays = v_policy.holidays,
+      warm_up_from = v_policy.warm_up_from
+    where policy.account_id = p_account_id
+    returning policy.* into v_policy;
+  exception
+    when check_violation or not_null_violation then
+      get stacked diagnostics v_constraint = message_text;
+      raise exception 'policy out of bounds: %', v_constraint using errcode = 'AC004';
+    when data_exception then
+      get stacked diagnostics v_constraint = message_text;
+      raise exception 'policy has a value of the wrong form: %', v_constraint using errcode = 'AC004';
+  end;
+  return public.account_policy_json(v_policy);
+end;
+$$;
+
+-- account_policy_ensure: the account's policy row, made with the defaults if there is none.
+--
+-- Errors: AC002 no such account.
+create or replace function public.account_policy_ensure(p_account_id uuid)
+returns void
+language plpgsql
+security invoker
+set search_path = ''
+as $$
+begin
+  if not exists (select from public.linkedin_accounts as account where account.id = p_account_id) then
+    raise exception 'no such account: %', p_account_id using errcode = 'AC002', detail = '{"field":"account_id"}';
+  end if;
+  insert into public.account_policies (account_id) values (p_account_id) on conflict do nothing;
+end;
+$$;
+
+-- account_pause: holds an account back until an instant, or until it is resumed ('infinity').
+--
+-- A pause that is on already is replaced: the latest word of a person counts.
+-- Errors: AC002 no such account; AC005 a pause without a reason.
+create or replace function public.account_pause(
+  p_account_id uuid,
+  p_reason text,
+  p_until timestamptz default 'infinity',
+  p_now timestamptz default now()
+)
+returns jsonb
+language plpgsql
+security invoker
+set search_path = ''
+as $$
+declare
+  v_policy public.account_policies;
+begin
+  if coalesce(btrim(p_reason), '') = '' then
+    raise exception 'a pause needs a reason' using errcode = 'AC005', detail = '{"field":"reason"}';
+  end if;
+  perform public.account_policy_ensure(p_account_id);
+  update public.account_policies as policy
+  set paused_until = p_until, pause_reason = left(btrim(p_reason), 200), paused_at = p_now, seen_inactive = false
+  where policy.account_id = p_account_id
+  returning policy.* into v_policy;
+  return public.account_policy_json(v_policy);
+end;
+$$;
+
+-- account_resume: ends a pause, forgives the strikes, and says how many due messages that releases.
+--
+-- Errors: AC002 no such account.
+create or replace function public.account_resume(p_account_id uuid, p_now timestamptz default now())
+returns jsonb
+language plpgsql
+security invoker
+set search_path = ''
+as $$
+declare
+  v_policy public.account_policies;
+begin
+  perform public.account_policy_ensure(p_account_id);
+  update public.account_policies as policy
+  set paused_until = null, pause_reason = null, paused_at = null, seen_inactive = false, strikes_from = p_now,
+      next_claim_at = '-infinity'
+  where policy.account_id = p_account_id
+  returning policy.* into v_policy;
+  return public.account_policy_json(v_policy) || jsonb_build_object('due', (
+    select count(*) from public.dm_queue as message
+    where message.linkedin_account_id = p_account_id and message.status = 'pending' and message.due_at <= p_now
+  ));
+end;
+$$;
+
+revoke execute on function
+  public.account_is_open, public.account_opens_at, public.account_day_starts_at, public.account_day_limit,
+  public.account_gate, public.account_policies_before_write, public.account_policy_json,
+  public.account_policy_set, public.account_policy_ensure, public.account_pause, public.account_resume
+from public, anon, authenticated;
+grant execute on function
+  public.account_is_open, public.account_opens_at, public.account_day_starts_at, public.account_day_limit,
+  public.account_gate, public.account_policies_before_write, public.account_policy_json,
+  public.account_policy_set, public.account_policy_ensure, public.account_pause, public.account_resume
+to service_role;

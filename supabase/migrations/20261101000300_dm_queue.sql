@@ -1,0 +1,984 @@
+-- dm_queue: enqueue, claim, record, recover, explain.
+
+-- What is wrong with a message, field by field; no rows if nothing is. The one place of these rules:
+-- an insert by plain SQL and dm_enqueue both ask here.
+create or replace function public.dm_problems(
+  p_account_id uuid,
+  p_recipient_id text,
+  p_message text,
+  p_chat_id text,
+  p_dedupe_key text,
+  p_priority integer
+)
+returns table (code text, field text, problem text)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select 'DM001', 'linkedin_account_id', 'names no account'
+  where not exists (select from public.linkedin_accounts as account where account.id = p_account_id)
+  union all
+  select 'DM002', 'recipient_id', 'must be a LinkedIn provider id such as ACoAAB…, not a profile link or name'
+  where coalesce(p_recipient_id, '') !~ '^A(Co|Cw|E)[A-Za-z0-9_-]{1,196}$'
+  union all
+  select 'DM003', 'message', 'is empty'
+  where coalesce(p_message, '') !~ '[^[:space:]]'
+  union all
+  select 'DM004', 'message', format('is too long: %s characters, of 8000 at most', length(p_message))
+  where length(p_message) > 8000
+  union all
+  select 'DM005', 'message', 'has a placeholder that was not filled in: ' || left((regexp_match(p_message, '\{\{[^{}]*\}?\}?|\}\}'))[1], 60)
+  where p_message ~ '\{\{|\}\}'
+  union all
+  select 'DM006', field.name, format('is too long: %s characters, of 200 at most', length(field.value))
+  from (values ('chat_id', p_chat_id), ('dedupe_key', p_dedupe_key)) as field (name, value)
+  where length(field.value) > 200
+  union all
+  select 'DM006', field.name, 'is empty'
+  from (values ('chat_id', p_chat_id), ('dedupe_key', p_dedupe_key)) as field (name, value)
+  where field.value = ''
+  union all
+  select 'DM007', 'priority', 'must be a whole number from 0 to 9'
+  where coalesce(p_priority, -1) not between 0 and 9;
+$$;
+
+-- Guards every write to dm_queue, whoever makes it.
+--
+-- Errors: DM001 to DM007 as dm_problems; DM008 a new row that is not pending; DM009 a message that
+-- would be sent again although it was, or may have been, sent; DM010 a change to what was sent.
+create or replace function public.dm_queue_before_write()
+returns trigger
+language plpgsql
+security invoker
+set search_path = ''
+as $$
+declare
+  v_problem record;
+begin
+  if tg_op = 'INSERT' then
+    new.status := coalesce(new.status, 'pending');
+    new.send_at := coalesce(new.send_at, now());
+    new.priority := coalesce(new.priority, 0);
+    if new.status <> 'pending' then
+      raise exception 'status must be pending in a new message'
+        using errcode = 'DM008', detail = '{"field":"status"}';
+    end if;
+    new.attempts := 0;
+    new.sent_at := null;
+    new.unipile_message_id := null;
+  else
+    new.updated_at := now();
+    if new.status = 'pending' and old.status <> 'pending' and exists (
+      select from public.dm_attempts as attempt
+      where attempt.message_id = new.id and attempt.outcome is distinct from 'not_sent'
+    ) then
+      raise exception 'message % was sent, or may have been: it is not sent again', new.id
+        using errcode = 'DM009', detail = '{"field":"status"}';
+    end if;
+    if old.status in ('sending', 'sent', 'unknown')
+      and (new.message, new.recipient_id, new.linkedin_account_id)
+        is distinct from (old.message, old.recipient_id, old.linkedin_account_id) then
+      raise exception 'message % is %: its text, recipient and account stand', new.id, old.status
+        using errcode = 'DM010';
+    end if;
+  end if;
+
+  if tg_op = 'INSERT'
+    or (new.message, new.recipient_id, new.linkedin_account_id, new.chat_id, new.priority)
+      is distinct from (old.message, old.recipient_id, old.linkedin_account_id, old.chat_id, old.priority) then
+    for v_problem in
+      select * from public.dm_problems(
+        new.linkedin_account_id, new.recipient_id, new.message, new.chat_id, new.dedupe_key, new.priority)
+    loop
+      raise exception '% %', v_problem.field, v_problem.problem
+        using errcode = v_problem.code, detail = jsonb_build_object('field', v_problem.field)::text;
+    end loop;
+  end if;
+  return new;
+end;
+$$;
+
+create or replace trigger dm_queue_before_write
+  before insert or update on public.dm_queue
+  for each row execute function public.dm_queue_before_write();
+
+-- account_wake: lets the claim look at accounts no later than given instants.
+--
+-- p_wakes: [{account_id, at}]. Rows are locked in the order of their ids, as everywhere, so that
+-- bulk enqueues cannot deadlock.
+create or replace function public.account_wake(p_account_ids uuid[], p_ats timestamptz[])
+returns void
+language plpgsql
+security invoker
+set search_path = ''
+as $$
+begin
+  perform from public.account_policies as policy
+  where policy.account_id = any (p_account_ids)
+  order by policy.account_id
+  for update;
+
+  update public.account_policies as policy
+  set next_claim_at = wake.at
+  from unnest(p_account_ids, p_ats) as wake (account_id, at)
+  where policy.account_id = wake.account_id and policy.next_claim_at > wake.at;
+end;
+$$;
+
+-- New messages make their account's policy, and wake it.
+create or replace function public.dm_queue_after_insert()
+returns trigger
+language plpgsql
+security invoker
+set search_path = ''
+as $$
+declare
+  v_account_ids uuid[];
+  v_ats timestamptz[];
+begin
+  select array_agg(due.account_id order by due.account_id), array_agg(due.at order by due.account_id)
+  into v_account_ids, v_ats
+  from (
+    select inserted.linkedin_account_id, min(inserted.due_at) from inserted group by inserted.linkedin_account_id
+  ) as due (account_id, at);
+  if v_account_ids is null then
+    return null;
+  end if;
+
+  insert into public.account_policies (account_id)
+  select unnest(v_account_ids)
+  on conflict do nothing;
+  perform public.account_wake(v_account_ids, v_ats);
+  return null;
+end;
+$$;
+
+create or replace trigger dm_queue_after_insert
+  after insert on public.dm_queue
+  referencing new table as inserted
+  for each statement execute function public.dm_queue_after_insert();
+
+-- A message that becomes pending, or due at another time, wakes its account too.
+create or replace function public.dm_queue_after_update()
+returns trigger
+language plpgsql
+security invoker
+set search_path = ''
+as $$
+declare
+  v_account_ids uuid[];
+  v_ats timestamptz[];
+begin
+  select array_agg(due.account_id order by due.account_id), array_agg(due.at order by due.account_id)
+  into v_account_ids, v_ats
+  from (
+    select updated.linkedin_account_id, min(updated.due_at)
+    from updated
+    join previous on previous.id = updated.id
+    where updated.status = 'pending'
+      and (previous.status, previous.due_at, previous.linkedin_account_id)
+        is distinct from (updated.status, updated.due_at, updated.linkedin_account_id)
+    group by updated.linkedin_account_id
+  ) as due (account_id, at);
+  if v_account_ids is null then
+    return null;
+  end if;
+
+  insert into public.account_policies (account_id)
+  select unnest(v_account_ids)
+  on conflict do nothing;
+  perform public.account_wake(v_account_ids, v_ats);
+  return null;
+end;
+$$;
+
+create or replace trigger dm_queue_after_update
+  after update on public.dm_queue
+  referencing old table as previous new table as updated
+  for each statement execute function public.dm_queue_after_update();
+
+-- dm_enqueue: queues many messages, all or none.
+--
+-- p_rows: an array of up to 10,000 objects {linkedin_account_id, recipient_id, message, chat_id?,
+-- send_at?, priority?, dedupe_key?, campaign_id?, lead_id?}. A row whose dedupe_key is queued already
+-- is not queued again. Answers {enqueued, existing, messages: [{row, id, is_new}]}, rows counted from 0.
+-- Errors: DM020 not an array, or too many rows; DM021 bad rows, all of them listed in the detail
+-- as [{row, field, problem}]: then nothing is queued.
+create or replace function public.dm_enqueue(p_rows jsonb, p_now timestamptz default now())
+returns jsonb
+language plpgsql
+security invoker
+set search_path = ''
+as $$
+declare
+  v_problems jsonb;
+  v_result jsonb;
+begin
+  if jsonb_typeof(p_rows) is distinct from 'array' or jsonb_array_length(p_rows) > 10000 then
+    raise exception 'rows must be an array of at most 10000 messages' using errcode = 'DM020';
+  end if;
+
+  with given as materialized (
+    select row.ordinality - 1 as row, row.value
+    from jsonb_array_elements(p_rows) with ordinality as row (value, ordinality)
+  ), no_object as (
+    select given.row, null::text as field, 'must be an object' as problem
+    from given where jsonb_typeof(given.value) <> 'object'
+  ), shaped as materialized (
+    select given.* from given where jsonb_typeof(given.value) = 'object'
+  ), bad_shape as materialized (
+    select shaped.row, field.key as field, 'is not a field of a message' as problem
+    from shaped cross join lateral jsonb_object_keys(shaped.value) as field (key)
+    where field.key <> all (array['linkedin_account_id', 'recipient_id', 'message', 'chat_id', 'send_at',
+      'priority', 'dedupe_key', 'campaign_id', 'lead_id'])
+    union all
+    select shaped.row, field.name, 'must be a UUID'
+    from shaped cross join (values ('linkedin_account_id'), ('campaign_id'), ('lead_id')) as field (name)
+    where (field.name = 'linkedin_account_id' or shaped.value ->> field.name is not null)
+      and coalesce(shaped.value ->> field.name, '') !~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+    union all
+    select shaped.row, 'send_at', 'must be an ISO 8601 instant with a zone, such as 2026-03-01T09:30:00Z'
+    from shaped where not public.is_instant(shaped.value ->> 'send_at')
+    union all
+    select shaped.row, field.name, 'must be text'
+    from shaped cross join (values ('recipient_id'), ('message'), ('chat_id'), ('dedupe_key')) as field (name)
+    where jsonb_typeof(shaped.value -> field.name) not in ('string', 'null')
+    union all
+    select shaped.row, 'priority', 'must be a whole number from 0 to 9'
+    from shaped where coalesce(shaped.value ->> 'priority', '0') !~ '^[0-9]$'
+  ), bad_content as (
+    select shaped.row, problem.field, problem.problem
+    from shaped
+    cross join lateral (
+      select
+        exists (select from bad_shape where bad_shape.row = shaped.row and bad_shape.field = 'linkedin_account_id'),
+        exists (select from bad_shape where bad_shape.row = shaped.row and bad_shape.field = 'priority')
+    ) as bad (id, priority)
+    cross join lateral public.dm_problems(
+      -- What cannot be read is named above; here it is left out.
+      case when bad.id then null else (shaped.value ->> 'linkedin_account_id')::uuid end,
+      shaped.value ->> 'recipient_id', shaped.value ->> 'message', shaped.value ->> 'chat_id',
+      shaped.value ->> 'dedupe_key',
+      case when bad.priority then 0 else coalesce((shaped.value ->> 'priority')::integer, 0) end
+    ) as problem
+    where not (bad.id and problem.field = 'linkedin_account_id')
+  ), bad_rows as (
+    select * from no_object union all select * from bad_shape union all select * from bad_content
+  )
+  select jsonb_agg(
+    jsonb_build_object('row', bad_rows.row, 'field', bad_rows.field, 'problem', bad_rows.problem)
+    order by bad_rows.row, bad_rows.field)
+  into v_problems
+  from bad_rows;
+  if v_problems is not null then
+    raise exception '% problem(s) in the rows; nothing was queued', jsonb_array_length(v_problems)
+      using errcode = 'DM021', detail = v_problems::text;
+  end if;
+
+  with given as materialized (
+    select row.ordinality - 1 as row, gen_random_uuid() as id, row.value
+    from jsonb_array_elements(p_rows) with ordinality as row (value, ordinality)
+  ), inserted as (
+    insert into public.dm_queue (id, linkedin_account_id, recipient_id, message, chat_id, send_at, priority,
+      dedupe_key, campaign_id, lead_id, created_at, updated_at)
+    select given.id, (given.value ->> 'linkedin_account_id')::uuid, given.value ->> 'recipient_id',
+      given.value ->> 'message', given.value ->> 'chat_id',
+      coalesce((given.value ->> 'send_at')::timestamptz, p_now),
+      coalesce((given.value ->> 'priority')::smallint, 0), given.value ->> 'dedupe_key',
+      (given.value ->> 'campaign_id')::uuid, (given.value ->> 'lead_id')::uuid, p_now, p_now
+    from given
+    order by given.row
+    on conflict (dedupe_key) do nothing
+    returning id, dedupe_key
+  )
+  select jsonb_build_object(
+    'enqueued', count(inserted.id),
+    'existing', count(*) - count(inserted.id),
+    'messages', coalesce(jsonb_agg(jsonb_build_object(
+      'row', given.row,
+      'id', coalesce(inserted.id, twin.id, existing.id),
+      'is_new', inserted.id is not null
+    ) order by given.row), '[]'::jsonb)
+  ) into v_result
+  from given
+  left join inserted on inserted.id = given.id
+  left join inserted as twin on twin.dedupe_key = given.value ->> 'dedupe_key'
+  left join public.dm_queue as existing on existing.dedupe_key = given.value ->> 'dedupe_key';
+  return v_result;
+end;
+$$;
+
+-- is_instant: whether text is null, or an instant with a zone that Postgres can read.
+create or replace function public.is_instant(p_text text)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_text is null then
+    return true;
+  end if;
+  if p_text !~ '^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}(:?\d{2})?)$' then
+    return false;
+  end if;
+  perform p_text::timestamptz;
+  return true;
+exception when data_exception then
+  return false;
+end;
+$$;
+
+-- dm_next_due: the account's next due message, highest priority first, then the longest due.
+--
+-- One index probe a priority, however many wait. A row that somebody else is writing is passed over.
+create or replace function public.dm_next_due(p_account_id uuid, p_now timestamptz)
+returns uuid
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_id uuid;
+begin
+  for v_priority in reverse 9..0 loop
+    select message.id into v_id
+    from public.dm_queue as message
+    where message.linkedin_account_id = p_account_id
+      and message.status = 'pending'
+      and message.priority = v_priority
+      and message.due_at <= p_now
+    order by message.due_at, message.position
+    limit 1
+    for update skip locked;
+    if found then
+      return v_id;
+    end if;
+  end loop;
+  return null;
+end;
+$$;
+
+-- dm_next_due_at: when the account's next message becomes due; infinity if none waits.
+create or replace function public.dm_next_due_at(p_account_id uuid)
+returns timestamptz
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select coalesce(min(earliest.due_at), 'infinity')
+  from generate_series(0, 9) as level (priority)
+  cross join lateral (
+    select message.due_at
+    from public.dm_queue as message
+    where message.linkedin_account_id = p_account_id
+      and message.status = 'pending'
+      and message.priority = level.priority
+    order by message.due_at
+    limit 1
+  ) as earliest;
+$$;
+
+-- dm_claim: claims up to p_limit messages, at most one an account, and only where every limit,
+-- window, pause and gap allows it.
+--
+-- Writes the attempt, sets the message `sending` and moves the account on by a random gap, all in
+-- one transaction, before any call is made. Safe under races: account rows are locked `skip locked`,
+-- and looked at only afterwards, so any number of workers may call it at once. Its cost depends on
+-- what it returns and on the accounts whose time has come, never on how many messages wait.
+--
+-- p_lease_ms: the time after which an attempt without a result counts as lost; longer than a call.
+-- p_claim_id: names this call, so that dm_release can give back what a lost answer claimed.
+-- p_draw: uniform in [0, 1); decides the gaps.
+-- Answers {now, next_claim_at, messages: [{attempt_id, message_id, account_id, unipile_account_id,
+-- recipient_id, chat_id, message, lease_until}]}; next_claim_at is null if nothing waits for a known instant.
+-- Errors: DM030 an argument out of range.
+create or replace function public.dm_claim(
+  p_worker text,
+  p_limit integer,
+  p_lease_ms integer,
+  p_claim_id uuid default gen_random_uuid(),
+  p_draw double precision default random(),
+  p_now timestamptz default now()
+)
+returns jsonb
+language plpgsql
+security invoker
+set search_path = ''
+as $$
+declare
+  v_lease_until constant timestamptz := p_now + make_interval(secs => p_lease_ms / 1000.0);
+  v_messages jsonb := '[]';
+  v_batch jsonb;
+  v_account_ids uuid[];
+  v_next timestamptz;
+begin
+  if p_limit not between 1 and 1000 or p_lease_ms not between 1000 and 3600000
+    or not (p_draw >= 0 and p_draw < 1) or coalesce(length(p_worker), 0) not between 1 and 200 then
+    raise exception 'limit must be 1 to 1000, lease_ms 1000 to 3600000, draw in [0, 1), worker 1 to 200 characters'
+      using errcode = 'DM030';
+  end if;
+  perform public.dm_recover(p_now);
+
+  -- An account that turns out to be blocked is moved on and costs one look; then the next ones are
+  -- tried. Bounded: the rest waits for the next call.
+  for v_round in 1..50 loop
+    exit when jsonb_array_length(v_messages) >= p_limit;
+
+    select array_agg(ready.account_id order by ready.account_id) into v_account_ids
+    from (
+      select policy.account_id
+      from public.account_policies as policy
+      where policy.next_claim_at <= p_now
+      order by policy.next_claim_at, policy.account_id
+      limit p_limit - jsonb_array_length(v_messages)
+      for update skip locked
+    ) as ready;
+    exit when v_account_ids is null;
+
+    -- A statement of its own: its snapshot is younger than the locks.
+    with gated as materialized (
+      select policy.account_id, gate.reason, gate.clear_at,
+        policy.gap_min_s, policy.gap_max_s,
+        case when gate.reason is null then public.dm_next_due(policy.account_id, p_now) end as message_id
+      from public.account_policies as policy
+      cross join lateral public.account_gate(policy, p_now) as gate
+      where policy.account_id = any (v_account_ids)
+    ), attempt as (
+      insert into public.dm_attempts (id, message_id, account_id, recipient_id, claim_id, worker, started_at,
+        lease_until, effect_by)
+      select gen_random_uuid(), message.id, gated.account_id, message.recipient_id, p_claim_id, p_worker, p_now,
+        v_lease_until, v_lease_until
+      from gated
+      join public.dm_queue as message on message.id = gated.message_id
+      returning id, message_id, account_id
+    ), sending as (
+      update public.dm_queue as message
+      set status = 'sending', reason = null, error = null
+      from attempt
+      where message.id = attempt.message_id
+      returning attempt.id as attempt_id, message.id, message.linkedin_account_id, message.recipient_id,
+        message.chat_id, message.message, message.priority, message.due_at, message.position
+    ), moved as (
+      update public.account_policies as policy
+      set
+        blocked_by = case when gated.reason like 'account%' then gated.reason end,
+        pace_until = case
+          when attempt.id is null then policy.pace_until
+          else p_now + make_interval(secs => gated.gap_min_s + (gated.gap_max_s - gated.gap_min_s) * (
+            -- One draw a call, turned by the account: each account's gap is uniform.
+            (p_draw + abs(hashtext(gated.account_id::text)::bigint) / 2147483648.0)
+            - floor(p_draw + abs(hashtext(gated.account_id::text)::bigint) / 2147483648.0)
+          ))
+        end,
+        next_claim_at = case
+          when attempt.id is not null then v_lease_until
+          when gated.reason is not null then greatest(gated.clear_at, p_now + interval '1 second')
+          else greatest(public.dm_next_due_at(gated.account_id), p_now + interval '1 second')
+        end
+      from gated
+      left join attempt on attempt.account_id = gated.account_id
+      where policy.account_id = gated.account_id
+      returning policy.account_id
+    )
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'attempt_id', sending.attempt_id,
+      'message_id', sending.id,
+      'account_id', sending.linkedin_account_id,
+      'unipile_account_id', account.unipile_account_id,
+      'recipient_id', sending.recipient_id,
+      'chat_id', sending.chat_id,
+      'message', sending.message,
+      'lease_until', v_lease_until
+    ) order by sending.priority desc, sending.due_at, sending.position), '[]'::jsonb) into v_batch
+    from sending
+    join public.linkedin_accounts as account on account.id = sending.linkedin_account_id;
+
+    v_messages := v_messages || v_batch;
+  end loop;
+
+  select min(policy.next_claim_at) into v_next
+  from public.account_policies as policy;
+  return jsonb_build_object(
+    'now', p_now,
+    'next_claim_at', nullif(v_next, 'infinity'),
+    'messages', v_messages
+  );
+end;
+$$;
+
+-- dm_record: closes attempts with what became of them, in bulk.
+--
+-- p_results: [{attempt_id, outcome, then, reason?, error?, retry_after_ms?, http_status?, error_type?,
+-- detail?, unipile_message_id?, chat_id?, is_strike?, pause_ms?, pause_reason?}].
+-- `outcome` is sent, not_sent or unknown. For not_sent, `then` says what next: `release` (never
+-- dispatched), `wait` (again after retry_after_ms, nothing burned), `retry` (the same, one attempt
+-- burned, at most 5), `restart` (again without the stored chat) or `fail`. pause_ms -1 is without end.
+--
+-- Fenced by the attempt: an attempt that was closed before is not closed again, so a result recorded
+-- twice changes nothing, and a late answer never overwrites newer truth and never makes a message
+-- go out again. A late `sent` is still put into the ledger, and settles a message that is unknown or
+-- would have been tried again.
+-- Answers [{attempt_id, applied, status}]; applied is recorded, late, ignored or missing.
+-- Errors: DM040 results that are not of this form.
+create or replace function public.dm_record(p_results jsonb, p_now timestamptz default now())
+returns jsonb
+language plpgsql
+security invoker
+set search_path = ''
+as $$
+declare
+  v_result record;
+  v_attempt public.dm_attempts;
+  v_answers jsonb := '[]';
+  v_applied text;
+  v_status text;
+  v_late boolean;
+begin
+  if jsonb_typeof(p_results) is distinct from 'array' or jsonb_array_length(p_results) > 1000 then
+    raise exception 'results must be an array of at most 1000' using errcode = 'DM040';
+  end if;
+  if exists (
+    select from jsonb_array_elements(p_results) as result (value)
+    where coalesce(result.value ->> 'outcome', '') not in ('sent', 'not_sent', 'unknown')
+      or (result.value ->> 'outcome' = 'not_sent'
+        and coalesce(result.value ->> 'then', '') not in ('release', 'wait', 'retry', 'restart', 'fail'))
+  ) then
+    raise exception 'a result has no known outcome, or no known then' using errcode = 'DM040';
+  end if;
+
+  perform from public.account_policies as policy
+  where policy.account_id in (
+    select attempt.account_id
+    from jsonb_to_recordset(p_results) as result (attempt_id uuid)
+    join public.dm_attempts as attempt on attempt.id = result.attempt_id
+  )
+  order by policy.account_id
+  for update;
+
+  for v_result in
+    select result.*
+    from jsonb_to_recordset(p_results) as result (
+      attempt_id uuid, outcome text, "then" text, reason text, error text, retry_after_ms bigint,
+      http_status integer, error_type text, detail text, unipile_message_id text, chat_id text,
+      is_strike boolean, pause_ms bigint, pause_reason text)
+  loop
+    v_status := null;
+    select attempt.* into v_attempt
+    from public.dm_attempts as attempt where attempt.id = v_result.attempt_id for update;
+
+    if not found then
+      v_applied := 'missing';
+    else
+      v_late := v_attempt.finished_at is not null;
+      if v_late and not (v_attempt.outcome = 'unknown' and v_result.outcome = 'sent') then
+        v_applied := 'ignored';
+      else
+        v_applied := case when v_late then 'late' else 'recorded' end;
+        update public.dm_attempts as attempt set
+          finished_at = p_now,
+          outcome = v_result.outcome,
+          -- The effect lies before the answer. Without an answer it can come until the lease ends.
+          effect_by = case v_result.outcome when 'sent' then p_now else greatest(attempt.lease_until, p_now) end,
+          strike = coalesce(v_result.is_strike, false) and not v_late,
+          http_status = v_result.http_status,
+          error_type = left(v_result.error_type, 100),
+          detail = left(v_result.detail, 500),
+          unipile_message_id = v_result.unipile_message_id,
+          unipile_chat_id = v_result.chat_id
+        where attempt.id = v_attempt.id;
+        perform public.dm_message_settle(v_attempt.message_id, v_late, to_jsonb(v_result), p_now);
+        perform public.account_settle(v_attempt.account_id, v_late, to_jsonb(v_result), p_now);
+      end if;
+      select message.status into v_status from public.dm_queue as message where message.id = v_attempt.message_id;
+    end if;
+    v_answers := v_answers || jsonb_build_object(
+      'attempt_id', v_result.attempt_id, 'applied', v_applied, 'status', v_status);
+  end loop;
+  return v_answers;
+end;
+$$;
+
+-- dm_message_settle: what a result means for its message. Part of dm_record and dm_recover.
+create or replace function public.dm_message_settle(
+  p_message_id uuid,
+  p_late boolean,
+  p_result jsonb,
+  p_now timestamptz
+)
+returns void
+language plpgsql
+security invoker
+set search_path = ''
+as $$
+declare
+  v_outcome constant text := p_result ->> 'outcome';
+  v_then constant text := p_result ->> 'then';
+  v_not_before constant timestamptz :=
+    p_now + make_interval(secs => (p_result ->> 'retry_after_ms')::bigint / 1000.0);
+  v_attempts integer;
+begin
+  if v_outcome = 'sent' then
+    update public.dm_queue as message set
+      status = 'sent', sent_at = p_now, reason = null, error = null,
+      unipile_message_id = p_result ->> 'unipile_message_id',
+      chat_id = coalesce(p_result ->> 'chat_id', message.chat_id)
+    where message.id = p_message_id
+      and message.status = any (case when p_late then '{unknown,pending}' else '{sending}' end::text[]);
+
+  elsif v_outcome = 'unknown' then
+    update public.dm_queue as message set
+      status = 'unknown', reason = 'answer_lost', error = left(p_result ->> 'error', 500)
+    where message.id = p_message_id and message.status = 'sending';
+
+  elsif v_then = 'fail' then
+    update public.dm_queue as message set
+      status = 'failed', reason = p_result ->> 'reason', error = left(p_result ->> 'error', 500)
+    where message.id = p_message_id and message.status = 'sending';
+
+  elsif v_then = 'release' then
+    update public.dm_queue as message set status = 'pending'
+    where message.id = p_message_id and message.status = 'sending';
+
+  else
+    select message.attempts + case when v_then = 'wait' then 0 else 1 end into v_attempts
+    from public.dm_queue as message where message.id = p_message_id;
+    update public.dm_queue as message set
+      -- Five retries after the first attempt.
+      status = case when v_attempts > 5 then 'failed' else 'pending' end,
+      reason = case when v_attempts > 5 then 'retries_exhausted' else p_result ->> 'reason' end,
+      error = left(p_result ->> 'error', 500),
+      attempts = v_attempts,
+      not_before = case when v_attempts > 5 then message.not_before else coalesce(v_not_before, message.not_before) end,
+      chat_id = case when v_then = 'restart' then null else message.chat_id end
+    where message.id = p_message_id and message.status = 'sending';
+  end if;
+end;
+$$;
+
+-- account_settle: what a result means for its account: pace, pause, breaker. Part of dm_record.
+--
+-- The breaker: three recipients in a row that failed, with no success between, pause the account for
+-- 30 minutes. Then one message is tried; a further failure pauses it again, a success closes it.
+create or replace function public.account_settle(
+  p_account_id uuid,
+  p_late boolean,
+  p_result jsonb,
+  p_now timestamptz
+)
+returns void
+language plpgsql
+security invoker
+set search_path = ''
+as $$
+declare
+  v_policy public.account_policies;
+  v_until timestamptz;
+  v_reason text := p_result ->> 'pause_reason';
+  v_pause_ms constant bigint := (p_result ->> 'pause_ms')::bigint;
+  v_strikes integer;
+begin
+  if p_late then
+    return;
+  end if;
+  select policy.* into v_policy from public.account_policies as policy where policy.account_id = p_account_id;
+
+  if v_pause_ms is not null then
+    v_until := case when v_pause_ms < 0 then 'infinity'
+      else p_now + make_interval(secs => v_pause_ms / 1000.0) end;
+  elsif (p_result ->> 'is_strike')::boolean then
+    select count(distinct recent.recipient_id) into v_strikes
+    from (
+      select attempt.recipient_id, attempt.strike,
+        -- Attempts younger than this one that were sent; a strike before a success no longer counts.
+        count(*) filter (where attempt.outcome = 'sent') over (order by attempt.started_at desc, attempt.id) as successes
+      from public.dm_attempts as attempt
+      where attempt.account_id = p_account_id and attempt.started_at >= v_policy.strikes_from
+      order by attempt.started_at desc, attempt.id
+      limit 50
+    ) as recent
+    where recent.strike and recent.successes = 0;
+    if v_strikes >= 3 then
+      v_until := p_now + interval '30 minutes';
+      v_reason := 'breaker';
+    end if;
+  end if;
+
+  update public.account_policies as policy set
+    pace_until = case
+      when p_result ->> 'then' = 'release' then policy.pace_until
+      else greatest(policy.pace_until, p_now + make_interval(secs => policy.gap_min_s)) end,
+    -- A longer pause stands: a person's is never shortened by a machine.
+    paused_until = case when v_until > coalesce(policy.paused_until, '-infinity') then v_until else policy.paused_until end,
+    pause_reason = case when v_until > coalesce(policy.paused_until, '-infinity') then v_reason else policy.pause_reason end,
+    paused_at = case when v_until > coalesce(policy.paused_until, '-infinity') then p_now else policy.paused_at end,
+    seen_inactive = policy.seen_inactive and not v_until > coalesce(policy.paused_until, '-infinity'),
+    next_claim_at = '-infinity'
+  where policy.account_id = p_account_id;
+end;
+$$;
+
+-- dm_release: gives back what one call of dm_claim claimed and its caller never dispatched, because
+-- the answer to the call was lost. Answers how many.
+create or replace function public.dm_release(p_claim_id uuid, p_worker text, p_now timestamptz default now())
+returns integer
+language plpgsql
+security invoker
+set search_path = ''
+as $$
+declare
+  v_results jsonb;
+begin
+  select jsonb_agg(jsonb_build_object('attempt_id', attempt.id, 'outcome', 'not_sent', 'then', 'release'))
+  into v_results
+  from public.dm_attempts as attempt
+  where attempt.finished_at is null and attempt.claim_id = p_claim_id and attempt.worker = p_worker;
+  if v_results is null then
+    return 0;
+  end if;
+  perform public.dm_record(v_results, p_now);
+  return jsonb_array_length(v_results);
+end;
+$$;
+
+-- dm_recover: closes attempts whose lease has ended without a result as `unknown`, and looks whether
+-- accounts that were missing, inactive or disconnected are in order again. Answers {lost, returned}.
+--
+-- A row that somebody else is at is left for the next call, so it never waits.
+create or replace function public.dm_recover(p_now timestamptz default now())
+returns jsonb
+language plpgsql
+security invoker
+set search_path = ''
+as $$
+declare
+  v_account_ids uuid[];
+  v_attempt record;
+  v_lost integer := 0;
+  v_returned integer;
+begin
+  select array_agg(locked.account_id) into v_account_ids
+  from (
+    select policy.account_id
+    from public.account_policies as policy
+    where policy.account_id in (
+      select attempt.account_id
+      from public.dm_attempts as attempt
+      where attempt.finished_at is null and attempt.lease_until <= p_now
+      order by attempt.lease_until
+      limit 1000
+    )
+    order by policy.account_id
+    for update skip locked
+  ) as locked;
+
+  for v_attempt in
+    update public.dm_attempts as attempt
+    set finished_at = p_now, outcome = 'unknown', effect_by = greatest(attempt.lease_until, p_now),
+      error_type = 'lease_expired'
+    where attempt.finished_at is null and attempt.lease_until <= p_now and attempt.account_id = any (v_account_ids)
+    returning attempt.account_id, attempt.message_id
+  loop
+    v_lost := v_lost + 1;
+    perform public.dm_message_settle(
+      v_attempt.message_id, false,
+      '{"outcome":"unknown","error":"the process that sent it went away before it had an answer"}', p_now);
+    perform public.account_settle(v_attempt.account_id, false, '{"outcome":"unknown"}', p_now);
+  end loop;
+
+  -- Seen out of order during its pause: so its return can end the pause.
+  update public.account_policies as policy set seen_inactive = true
+  from public.linkedin_accounts as account
+  where policy.pause_reason in ('account_disconnected', 'account_restricted', 'account_missing')
+    and policy.paused_until > p_now and not policy.seen_inactive
+    and account.id = policy.account_id and account.status is distinct from 'active';
+
+  with back as (
+    select policy.account_id
+    from public.account_policies as policy
+    join public.linkedin_accounts as account on account.id = policy.account_id
+    where account.status = 'active' and account.unipile_account_id is not null
+      and (policy.blocked_by is not null
+        or (policy.pause_reason in ('account_disconnected', 'account_restricted', 'account_missing') and policy.seen_inactive))
+    order by policy.account_id
+    for update of policy skip locked
+  ), returned as (
+    update public.account_policies as policy set
+      blocked_by = null,
+      paused_until = case when policy.seen_inactive then null else policy.paused_until end,
+      pause_reason = case when policy.seen_inactive then null else policy.pause_reason end,
+      paused_at = case when policy.seen_inactive then null else policy.paused_at end,
+      seen_inactive = false,
+      next_claim_at = '-infinity'
+    from back
+    where policy.account_id = back.account_id
+    returning policy.account_id
+  )
+  select count(*) into v_returned from returned;
+
+  return jsonb_build_object('lost', v_lost, 'returned', v_returned);
+end;
+$$;
+
+-- dm_cancel: takes pending messages out of the queue. Answers {cancelled, refused: [{id, status}]}.
+create or replace function public.dm_cancel(p_ids uuid[], p_reason text, p_now timestamptz default now())
+returns jsonb
+language plpgsql
+security invoker
+set search_path = ''
+as $$
+declare
+  v_cancelled uuid[];
+begin
+  with target as (
+    select message.id from public.dm_queue as message
+    where message.id = any (p_ids) and message.status = 'pending'
+    order by message.id
+    for update
+  ), cancelled as (
+    update public.dm_queue as message set status = 'cancelled', reason = 'cancelled', error = left(p_reason, 500)
+    from target where message.id = target.id and message.status = 'pending'
+    returning message.id
+  )
+  select array_agg(cancelled.id) into v_cancelled from cancelled;
+  return jsonb_build_object(
+    'cancelled', coalesce(cardinality(v_cancelled), 0),
+    'refused', coalesce((
+      select jsonb_agg(jsonb_build_object('id', message.id, 'status', message.status) order by message.id)
+      from public.dm_queue as message
+      where message.id = any (p_ids) and message.id <> all (coalesce(v_cancelled, '{}'))
+    ), '[]'::jsonb)
+  );
+end;
+$$;
+
+-- dm_explain: why a message has not gone out, and the earliest instant at which it can.
+--
+-- Answers {id, status, reason, can_go_at, ahead, error, account: {paused_until, pause_reason}}; null if there is no such
+-- message. The reasons are the closed list of docs/reasons.md. It asks the gate that the claim asks.
+-- can_go_at is null where no instant is known; `ahead` counts due messages that go first, up to 1,000.
+create or replace function public.dm_explain(p_id uuid, p_now timestamptz default now())
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_message public.dm_queue;
+  v_policy public.account_policies;
+  v_reason text;
+  v_at timestamptz;
+  v_ahead integer := 0;
+begin
+  select message.* into v_message from public.dm_queue as message where message.id = p_id;
+  if not found then
+    return null;
+  end if;
+  select policy.* into v_policy
+  from public.account_policies as policy where policy.account_id = v_message.linkedin_account_id;
+
+  if v_message.status <> 'pending' then
+    v_reason := coalesce(v_message.reason, v_message.status);
+  else
+    select gate.reason, gate.clear_at into v_reason, v_at from public.account_gate(v_policy, p_now) as gate;
+    if v_message.due_at > p_now and (v_reason is null or v_message.due_at > v_at) then
+      v_reason := case when v_message.not_before > v_message.send_at then coalesce(v_message.reason, 'retry_later') else 'scheduled' end;
+      v_at := public.account_opens_at(v_policy, v_message.due_at);
+    end if;
+    select count(*) into v_ahead
+    from (
+      select from public.dm_queue as other
+      where other.linkedin_account_id = v_message.linkedin_account_id and other.status = 'pending'
+        and other.due_at <= p_now and other.id <> v_message.id
+        and (other.priority > v_message.priority
+          or (other.priority = v_message.priority and (other.due_at, other.position) < (v_message.due_at, v_message.position)))
+      limit 1000
+    ) as first;
+    if v_reason is null then
+      v_reason := case when v_ahead > 0 then 'queued_behind' else 'ready' end;
+      v_at := p_now;
+    end if;
+  end if;
+
+  return jsonb_build_object(
+    'id', v_message.id,
+    'status', v_message.status,
+    'reason', v_reason,
+    'can_go_at', nullif(v_at, 'infinity'),
+    'ahead', v_ahead,
+    'error', v_message.error,
+    'account', jsonb_build_object('paused_until', v_policy.paused_until, 'pause_reason', v_policy.pause_reason)
+  );
+end;
+$$;
+
+-- dm_backlog: what waits, and why: {due, scheduled, by_reason: {reason: count}, next_at}.
+--
+-- Reasons of due messages are their account's; a due message of an open account is `ready`.
+create or replace function public.dm_backlog(p_now timestamptz default now())
+returns jsonb
+language sql
+stable
+security invoker
+set search_path = ''
+set statement_timeout = '60s'
+as $$
+  with waiting as materialized (
+    select message.linkedin_account_id as account_id,
+      count(*) filter (where message.due_at <= p_now) as due,
+      count(*) filter (where message.due_at > p_now) as scheduled,
+      min(message.due_at) as first_due_at
+    from public.dm_queue as message
+    where message.status = 'pending'
+    group by message.linkedin_account_id
+  ), gated as materialized (
+    select waiting.*, gate.reason, gate.clear_at
+    from waiting
+    join public.account_policies as policy on policy.account_id = waiting.account_id
+    cross join lateral public.account_gate(policy, p_now) as gate
+  ), reasons as (
+    select coalesce(gated.reason, 'ready') as reason, sum(gated.due) as count
+    from gated where gated.due > 0 group by 1
+    union all
+    select 'scheduled', sum(gated.scheduled) from gated having sum(gated.scheduled) > 0
+  )
+  select jsonb_build_object(
+    'due', coalesce((select sum(gated.due) from gated), 0),
+    'scheduled', coalesce((select sum(gated.scheduled) from gated), 0),
+    'by_reason', coalesce((select jsonb_object_agg(reasons.reason, reasons.count) from reasons), '{}'::jsonb),
+    'next_at', (
+      select nullif(min(greatest(coalesce(gated.clear_at, p_now), gated.first_due_at)), 'infinity') from gated
+    )
+  );
+$$;
+
+-- dm_counts: how many messages are in each status.
+create or replace function public.dm_counts(p_now timestamptz default now())
+returns jsonb
+language sql
+stable
+security invoker
+set search_path = ''
+set statement_timeout = '60s'
+as $$
+  select coalesce(jsonb_object_agg(counted.status, counted.count), '{}'::jsonb)
+  from (select message.status, count(*) from public.dm_queue as message group by message.status) as counted;
+$$;
+
+revoke execute on function
+  public.dm_problems, public.dm_queue_before_write, public.account_wake, public.dm_queue_after_insert,
+  public.dm_queue_after_update, public.dm_enqueue, public.is_instant, public.dm_next_due, public.dm_next_due_at,
+  public.dm_claim, public.dm_record, public.dm_message_settle, public.account_settle, public.dm_release,
+  public.dm_recover, public.dm_cancel, public.dm_explain, public.dm_backlog, public.dm_counts
+from public, anon, authenticated;
+grant execute on function
+  public.dm_problems, public.dm_queue_before_write, public.account_wake, public.dm_queue_after_insert,
+  public.dm_queue_after_update, public.dm_enqueue, public.is_instant, public.dm_next_due, public.dm_next_due_at,
+  public.dm_claim, public.dm_record, public.dm_message_settle, public.account_settle, public.dm_release,
+  public.dm_recover, public.dm_cancel, public.dm_explain, public.dm_backlog, public.dm_counts
+to service_role;
