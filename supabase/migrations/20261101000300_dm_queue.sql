@@ -395,7 +395,7 @@ $$;
 -- p_claim_id: names this call, so that dm_release can give back what a lost answer claimed.
 -- p_draw: uniform in [0, 1); decides the gaps.
 -- Answers {now, next_claim_at, messages: [{attempt_id, message_id, account_id, unipile_account_id,
--- recipient_id, chat_id, message, lease_until}]}; next_claim_at is null if nothing waits for a known instant.
+-- recipient_id, chat_id, message, attempts, lease_until}]}; next_claim_at is null if nothing waits for a known instant.
 -- Errors: DM030 an argument out of range.
 create or replace function public.dm_claim(
   p_worker text,
@@ -462,7 +462,8 @@ begin
       from attempt
       where message.id = attempt.message_id
       returning attempt.id as attempt_id, message.id, message.linkedin_account_id, message.recipient_id,
-        message.chat_id, message.message, message.priority, message.due_at, message.position
+        message.chat_id, message.message, message.attempts, message.priority, message.due_at,
+        message.position
     ), moved as (
       update public.account_policies as policy
       set
@@ -493,6 +494,7 @@ begin
       'recipient_id', sending.recipient_id,
       'chat_id', sending.chat_id,
       'message', sending.message,
+      'attempts', sending.attempts,
       'lease_until', v_lease_until
     ) order by sending.priority desc, sending.due_at, sending.position), '[]'::jsonb) into v_batch
     from sending
@@ -505,7 +507,7 @@ begin
   from public.account_policies as policy;
   return jsonb_build_object(
     'now', p_now,
-    'next_claim_at', nullif(v_next, 'infinity'),
+    'next_claim_at', nullif(greatest(v_next, p_now), 'infinity'),
     'messages', v_messages
   );
 end;
@@ -513,9 +515,9 @@ $$;
 
 -- dm_record: closes attempts with what became of them, in bulk.
 --
--- p_results: [{attempt_id, outcome, then, reason?, error?, retry_after_ms?, http_status?, error_type?,
+-- p_results: [{attempt_id, outcome, next_step?, reason?, error?, retry_after_ms?, http_status?, error_type?,
 -- detail?, unipile_message_id?, chat_id?, is_strike?, pause_ms?, pause_reason?}].
--- `outcome` is sent, not_sent or unknown. For not_sent, `then` says what next: `release` (never
+-- `outcome` is sent, not_sent or unknown. For not_sent, next_step says what next: `release` (never
 -- dispatched), `wait` (again after retry_after_ms, nothing burned), `retry` (the same, one attempt
 -- burned, at most 5), `restart` (again without the stored chat) or `fail`. pause_ms -1 is without end.
 --
@@ -546,9 +548,9 @@ begin
     select from jsonb_array_elements(p_results) as result (value)
     where coalesce(result.value ->> 'outcome', '') not in ('sent', 'not_sent', 'unknown')
       or (result.value ->> 'outcome' = 'not_sent'
-        and coalesce(result.value ->> 'then', '') not in ('release', 'wait', 'retry', 'restart', 'fail'))
+        and coalesce(result.value ->> 'next_step', '') not in ('release', 'wait', 'retry', 'restart', 'fail'))
   ) then
-    raise exception 'a result has no known outcome, or no known then' using errcode = 'DM040';
+    raise exception 'a result has no known outcome, or no known next_step' using errcode = 'DM040';
   end if;
 
   perform from public.account_policies as policy
@@ -563,7 +565,7 @@ begin
   for v_result in
     select result.*
     from jsonb_to_recordset(p_results) as result (
-      attempt_id uuid, outcome text, "then" text, reason text, error text, retry_after_ms bigint,
+      attempt_id uuid, outcome text, next_step text, reason text, error text, retry_after_ms bigint,
       http_status integer, error_type text, detail text, unipile_message_id text, chat_id text,
       is_strike boolean, pause_ms bigint, pause_reason text)
   loop
@@ -617,7 +619,7 @@ set search_path = ''
 as $$
 declare
   v_outcome constant text := p_result ->> 'outcome';
-  v_then constant text := p_result ->> 'then';
+  v_next_step constant text := p_result ->> 'next_step';
   v_not_before constant timestamptz :=
     p_now + make_interval(secs => (p_result ->> 'retry_after_ms')::bigint / 1000.0);
   v_attempts integer;
@@ -635,17 +637,17 @@ begin
       status = 'unknown', reason = 'answer_lost', error = left(p_result ->> 'error', 500)
     where message.id = p_message_id and message.status = 'sending';
 
-  elsif v_then = 'fail' then
+  elsif v_next_step = 'fail' then
     update public.dm_queue as message set
       status = 'failed', reason = p_result ->> 'reason', error = left(p_result ->> 'error', 500)
     where message.id = p_message_id and message.status = 'sending';
 
-  elsif v_then = 'release' then
+  elsif v_next_step = 'release' then
     update public.dm_queue as message set status = 'pending'
     where message.id = p_message_id and message.status = 'sending';
 
   else
-    select message.attempts + case when v_then = 'wait' then 0 else 1 end into v_attempts
+    select message.attempts + case when v_next_step = 'wait' then 0 else 1 end into v_attempts
     from public.dm_queue as message where message.id = p_message_id;
     update public.dm_queue as message set
       -- Five retries after the first attempt.
@@ -654,7 +656,7 @@ begin
       error = left(p_result ->> 'error', 500),
       attempts = v_attempts,
       not_before = case when v_attempts > 5 then message.not_before else coalesce(v_not_before, message.not_before) end,
-      chat_id = case when v_then = 'restart' then null else message.chat_id end
+      chat_id = case when v_next_step = 'restart' then null else message.chat_id end
     where message.id = p_message_id and message.status = 'sending';
   end if;
 end;
@@ -710,7 +712,7 @@ begin
 
   update public.account_policies as policy set
     pace_until = case
-      when p_result ->> 'then' = 'release' then policy.pace_until
+      when p_result ->> 'next_step' = 'release' then policy.pace_until
       else greatest(policy.pace_until, p_now + make_interval(secs => policy.gap_min_s)) end,
     -- A longer pause stands: a person's is never shortened by a machine.
     paused_until = case when v_until > coalesce(policy.paused_until, '-infinity') then v_until else policy.paused_until end,
@@ -733,7 +735,7 @@ as $$
 declare
   v_results jsonb;
 begin
-  select jsonb_agg(jsonb_build_object('attempt_id', attempt.id, 'outcome', 'not_sent', 'then', 'release'))
+  select jsonb_agg(jsonb_build_object('attempt_id', attempt.id, 'outcome', 'not_sent', 'next_step', 'release'))
   into v_results
   from public.dm_attempts as attempt
   where attempt.finished_at is null and attempt.claim_id = p_claim_id and attempt.worker = p_worker;

@@ -2,6 +2,12 @@ export type { JobDefinition, JobHandler, JobServices, RunContext } from './defin
 export type { Engine } from './engine.ts';
 export { createInProcessEngine } from './engines/in-process.ts';
 export { isEnded, Run, RunStats, RunStatus, RunTrigger } from './run.ts';
-export { createRunStore, type RunFilter, type RunStore, type StartedRun, type StartOutcome } from './run-store.ts';
+export {
+  createRunStore,
+  type RunFilter,
+  type RunStore,
+  type StartedRun,
+  type StartOutcome,
+} from './run-store.ts';
 export { createRuns, type Runs, type StartRun } from './runs.ts';
 export { currentSlot, isSlot, nextSlot } from './schedule.ts';

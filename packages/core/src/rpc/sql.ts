@@ -7,7 +7,10 @@
 import { classifyRpcFailure, type Rpc, RpcError } from './rpc.ts';
 
 /** One parameterised statement on a connection or pool. It throws errors with a SQLSTATE in `code`. */
-export type SqlQuery = (text: string, values: readonly unknown[]) => Promise<readonly Record<string, unknown>[]>;
+export type SqlQuery = (
+  text: string,
+  values: readonly unknown[],
+) => Promise<readonly Record<string, unknown>[]>;
 
 const SIGNATURE = `
   select argument.name, format_type(argument.type, null) as type

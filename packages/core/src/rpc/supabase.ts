@@ -31,7 +31,13 @@ export function createSupabaseRpc(options: SupabaseRpcOptions): Rpc {
       const { data, error, status } = await client.rpc(name, named);
       if (error) {
         const code = error.code ?? '';
-        throw new RpcError(classifyRpcFailure(code, status), name, code, error.message, error.details ?? null);
+        throw new RpcError(
+          classifyRpcFailure(code, status),
+          name,
+          code,
+          error.message,
+          error.details ?? null,
+        );
       }
       return data as Result;
     },

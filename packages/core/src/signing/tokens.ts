@@ -14,7 +14,10 @@ export function isSameSecret(given: string, expected: string): boolean {
  *
  * @param known pairs of a name and a token
  */
-export function nameOfToken(given: string, known: ReadonlyArray<readonly [name: string, token: string]>): string | null {
+export function nameOfToken(
+  given: string,
+  known: ReadonlyArray<readonly [name: string, token: string]>,
+): string | null {
   let found: string | null = null;
   for (const [name, token] of known) {
     if (isSameSecret(given, token)) found = name;

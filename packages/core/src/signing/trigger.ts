@@ -6,9 +6,10 @@
  * nor, since a slot makes one run, be replayed to effect. Several secrets verify and the first one
  * signs: a secret is rotated by adding, switching, then removing.
  */
+
+import { Webhook, WebhookVerificationError } from 'standardwebhooks';
 import Type, { type Static } from 'typebox';
 import { Value } from 'typebox/value';
-import { Webhook, WebhookVerificationError } from 'standardwebhooks';
 
 /** The body of a signed trigger. */
 export const TriggerBody = Type.Object(

@@ -1,0 +1,83 @@
+/**
+ * The recorder: takes results as they come, and writes them in as few calls as it can.
+ *
+ * While one batch is being written the next one gathers, so that a busy run writes large batches and
+ * a quiet one writes at once. A result is not given up while the database is away: what is not
+ * recorded in the end stays an open attempt, which becomes `unknown` when its lease ends.
+ */
+import type { Effects } from '../effects/index.ts';
+import { RpcError } from '../rpc/index.ts';
+import type { Logger } from '../telemetry/index.ts';
+import type { AttemptResult, DmStore, RecordedResult } from './store.ts';
+
+/** Results in one call; `dm_record` takes up to 1,000. */
+const BATCH_MAX = 200;
+
+/** Waits between tries while the database is away: from 200 ms, doubling, up to 15 s, for about half an hour. */
+const RETRY_MS_MIN = 200;
+const RETRY_MS_MAX = 15_000;
+const RETRIES_MAX = 120;
+
+export interface Recorder {
+  add(result: AttemptResult): void;
+  /** Whether everything that was added has been written, or given up. */
+  isIdle(): boolean;
+  /** Resolves once everything that was added has been written, or given up. */
+  drain(): Promise<void>;
+}
+
+/**
+ * @param onRecorded told of each batch once it is written, with the answers in the same order
+ */
+export function createRecorder(
+  store: Pick<DmStore, 'record'>,
+  effects: Effects,
+  logger: Logger,
+  onRecorded: (results: readonly AttemptResult[], recorded: readonly RecordedResult[]) => void,
+): Recorder {
+  const waiting: AttemptResult[] = [];
+  let writing: Promise<void> | null = null;
+
+  const write = async (batch: readonly AttemptResult[]): Promise<void> => {
+    for (let retries = 0; retries <= RETRIES_MAX; retries += 1) {
+      try {
+        onRecorded(batch, await store.record(batch));
+        return;
+      } catch (error) {
+        if (!(error instanceof RpcError)) throw error;
+        if (error.kind !== 'unavailable') return refused(batch, error);
+        logger.warn({ err: error, count: batch.length, retries }, 'results not recorded yet');
+        await effects.sleep(Math.min(RETRY_MS_MIN * 2 ** retries, RETRY_MS_MAX));
+      }
+    }
+    logger.error({ count: batch.length }, 'results given up: their attempts become unknown');
+  };
+
+  /** One bad result must not cost the others: each is written alone. */
+  const refused = async (batch: readonly AttemptResult[], error: RpcError): Promise<void> => {
+    if (batch.length > 1) {
+      for (const result of batch) await write([result]);
+      return;
+    }
+    logger.error(
+      { err: error, attempt_id: batch[0]?.attempt_id },
+      'result refused: its attempt becomes unknown',
+    );
+  };
+
+  const writeAll = async (): Promise<void> => {
+    while (waiting.length > 0) await write(waiting.splice(0, BATCH_MAX));
+    writing = null;
+  };
+
+  return {
+    add(result) {
+      waiting.push(result);
+      writing ??= writeAll();
+    },
+    isIdle: () => writing === null,
+    async drain() {
+      while (writing) await writing;
+    },
+  };
+}
