@@ -4,7 +4,12 @@
 import type { AddressInfo } from 'node:net';
 import multipart from '@fastify/multipart';
 import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox';
-import Fastify, { type FastifyError, type FastifyInstance, type FastifyRequest } from 'fastify';
+import Fastify, {
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyPluginAsync,
+  type FastifyRequest,
+} from 'fastify';
 import { answer } from './answering.ts';
 import { ApiError, type ErrorBody } from './errors.ts';
 import { FORM_LIMITS } from './form.ts';
@@ -86,6 +91,7 @@ export async function buildServer(options: SandboxOptions = {}): Promise<Server>
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 4_000 },
   });
+  app.removeContentTypeParser('text/plain');
   app.setValidatorCompiler(TypeBoxValidatorCompiler);
   app.setErrorHandler((error: FastifyError, _request, reply) => {
     const body = bodyOfError(error);
@@ -93,17 +99,15 @@ export async function buildServer(options: SandboxOptions = {}): Promise<Server>
   });
   app.setNotFoundHandler((_request, reply) => notFound(reply));
   await app.register(multipart, { limits: FORM_LIMITS });
-  await app.register(
-    async (api) => {
-      logRequests(api, requests, entries, world);
-      requireKey(api, apiKey);
-      api.setNotFoundHandler((_request, reply) => notFound(reply));
-      for (const routes of [accountRoutes, messagingRoutes, postRoutes, userRoutes, webhookRoutes]) {
-        await api.register(routes, gateway);
-      }
-    },
-    { prefix: '/api/v1' },
-  );
+  const api: FastifyPluginAsync = async (scope) => {
+    logRequests(scope, requests, entries, world);
+    requireKey(scope, apiKey);
+    scope.setNotFoundHandler((_request, reply) => notFound(reply));
+    for (const routes of [accountRoutes, messagingRoutes, postRoutes, userRoutes, webhookRoutes]) {
+      await scope.register(routes, gateway);
+    }
+  };
+  await app.register(api, { prefix: '/api/v1' });
   await app.register(controlRoutes, { prefix: '/_control', world, webhooks, delivery, requests });
   const stop = async (): Promise<void> => {
     closing.abort();

@@ -59,6 +59,49 @@ export function createWebhookDelivery(
   registry: WebhookRegistry,
   options: WebhookOptions = {},
 ): WebhookDelivery {
+  const outbox = createOutbox(world, registry, options);
+  let turn: NodeJS.Immediate | null = null;
+  let alarm: NodeJS.Timeout | null = null;
+
+  const collect = (): void => {
+    turn = null;
+    for (const notification of world.takeDueNotifications()) {
+      for (const webhook of registry.listeners(notification)) {
+        outbox.add({ webhook, notification, body: bodyFor(webhook, notification), attempt: 0 });
+      }
+    }
+    const nextAt = world.nextNotificationAt();
+    if (alarm !== null) clearTimeout(alarm);
+    alarm = null;
+    if (nextAt === null) return;
+    const delayMs = Math.max(1, nextAt.getTime() - world.now().getTime());
+    alarm = setTimeout(collect, Math.min(delayMs, TIMER_MS_MAX));
+  };
+
+  const unsubscribe = world.onNotifications(() => {
+    turn ??= setImmediate(collect);
+  });
+
+  return {
+    attempts: outbox.attempts,
+    pendingCount: outbox.pendingCount,
+    lostCount: outbox.lostCount,
+    clear: outbox.clear,
+    close() {
+      unsubscribe();
+      if (turn !== null) clearImmediate(turn);
+      if (alarm !== null) clearTimeout(alarm);
+      outbox.close();
+    },
+  };
+}
+
+interface Outbox extends WebhookDelivery {
+  add(delivery: Delivery): void;
+}
+
+/** Deliveries waiting, under way and due again. */
+function createOutbox(world: World, registry: WebhookRegistry, options: WebhookOptions): Outbox {
   const {
     retryDelaysMs = RETRY_DELAYS_MS,
     timeoutMs = 30_000,
@@ -71,25 +114,6 @@ export function createWebhookDelivery(
   let queue: Delivery[] = [];
   let activeCount = 0;
   let lostCount = 0;
-  let turn: NodeJS.Immediate | null = null;
-  let alarm: NodeJS.Timeout | null = null;
-
-  const record = (delivery: Delivery, result: DeliveryAttempt['result']): void => {
-    attempts.push({
-      webhook_id: delivery.webhook.id,
-      event: delivery.notification.event,
-      account_id: delivery.notification.accountId,
-      attempt: delivery.attempt,
-      result,
-      at: world.now().toISOString(),
-    });
-    if (attempts.length > ATTEMPTS_KEPT_MAX) attempts.shift();
-  };
-
-  const enqueue = (delivery: Delivery): void => {
-    if (queue.length + retries.size >= queueMax) lostCount += 1;
-    else queue.push(delivery);
-  };
 
   const retryLater = (delivery: Delivery): void => {
     const delayMs = retryDelaysMs[delivery.attempt - 1];
@@ -99,7 +123,7 @@ export function createWebhookDelivery(
     }
     const timer = setTimeout(() => {
       retries.delete(timer);
-      queue.push(delivery);
+      if (registry.has(delivery.webhook.id)) queue.push(delivery);
       drain();
     }, delayMs);
     retries.add(timer);
@@ -111,9 +135,9 @@ export function createWebhookDelivery(
     const result = await post(delivery, timeoutMs, closing.signal);
     activeCount -= 1;
     if (closing.signal.aborted) return;
-    record(delivery, result);
-    const isStillThere = registry.list().some(({ id }) => id === delivery.webhook.id);
-    if (result !== 200 && isStillThere) retryLater(delivery);
+    attempts.push(attemptOf(delivery, result, world.now()));
+    if (attempts.length > ATTEMPTS_KEPT_MAX) attempts.shift();
+    if (result !== 200) retryLater(delivery);
     drain();
   };
 
@@ -125,27 +149,6 @@ export function createWebhookDelivery(
     }
   };
 
-  const collect = (): void => {
-    turn = null;
-    for (const notification of world.takeDueNotifications()) {
-      for (const webhook of registry.listeners(notification)) {
-        enqueue({ webhook, notification, body: bodyFor(webhook, notification), attempt: 0 });
-      }
-    }
-    const nextAt = world.nextNotificationAt();
-    if (alarm !== null) clearTimeout(alarm);
-    alarm = null;
-    if (nextAt !== null) {
-      const delayMs = Math.max(1, nextAt.getTime() - world.now().getTime());
-      alarm = setTimeout(collect, Math.min(delayMs, TIMER_MS_MAX));
-    }
-    drain();
-  };
-
-  const unsubscribe = world.onNotifications(() => {
-    turn ??= setImmediate(collect);
-  });
-
   const clear = (): void => {
     queue = [];
     for (const timer of retries) clearTimeout(timer);
@@ -153,17 +156,30 @@ export function createWebhookDelivery(
   };
 
   return {
+    add(delivery) {
+      if (queue.length + retries.size >= queueMax) lostCount += 1;
+      else queue.push(delivery);
+      drain();
+    },
     attempts: () => [...attempts],
     pendingCount: () => queue.length + retries.size + activeCount,
     lostCount: () => lostCount,
     clear,
     close() {
-      unsubscribe();
-      if (turn !== null) clearImmediate(turn);
-      if (alarm !== null) clearTimeout(alarm);
       clear();
       closing.abort();
     },
+  };
+}
+
+function attemptOf(delivery: Delivery, result: DeliveryAttempt['result'], at: Date): DeliveryAttempt {
+  return {
+    webhook_id: delivery.webhook.id,
+    event: delivery.notification.event,
+    account_id: delivery.notification.accountId,
+    attempt: delivery.attempt,
+    result,
+    at: at.toISOString(),
   };
 }
 

@@ -70,6 +70,7 @@ export interface WebhookRegistry {
   /** @throws {ApiError} resource_not_found */
   remove(id: string): void;
   list(): readonly Webhook[];
+  has(id: string): boolean;
   /** Those that want to hear this. */
   listeners(notification: Notification): readonly Webhook[];
   clear(): void;
@@ -103,6 +104,7 @@ export function createWebhookRegistry(nextId: () => string): WebhookRegistry {
       if (!webhooks.delete(id)) throw new ApiError('resource_not_found', 'Webhook not found.');
     },
     list: () => [...webhooks.values()].reverse(),
+    has: (id) => webhooks.has(id),
     listeners: ({ source, event, accountId }) =>
       [...webhooks.values()].filter(
         (webhook) =>

@@ -1,4 +1,6 @@
+export { CsvImportError, type CsvProblem, importCsv } from './import-csv.ts';
 export { dmQueue } from './job.ts';
+export { REASONS, type Reason, reasonInWords } from './reasons.ts';
 export {
   type AttemptResult,
   type Backlog,

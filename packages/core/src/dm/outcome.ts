@@ -6,6 +6,7 @@
  */
 import { retryDelayMs } from '../pacing/index.ts';
 import type { Failure, FailureKind, SentMessage } from '../unipile/index.ts';
+import type { Reason } from './reasons.ts';
 import type { AttemptResult, ClaimedMessage } from './store.ts';
 
 /** The wait after a limit of LinkedIn's that names no time, in milliseconds: 5 h. */
@@ -17,16 +18,18 @@ const RECIPIENT_WAIT_MS = 24 * 3_600_000;
 /** A pause that only a person, or the account's return, ends. */
 const WITHOUT_END = -1;
 
-type Consequence = Omit<AttemptResult, 'attempt_id' | 'http_status' | 'error_type' | 'detail' | 'error'>;
+type Consequence = Omit<AttemptResult, 'attempt_id' | 'http_status' | 'error_type' | 'detail' | 'error'> & {
+  readonly reason: Reason;
+};
 
 type Decide = (failure: Failure, message: ClaimedMessage, draw: number) => Consequence;
 
 const pauseFor =
-  (reason: string): Decide =>
+  (reason: Reason): Decide =>
   () => ({ outcome: 'not_sent', next_step: 'wait', reason, pause_ms: WITHOUT_END, pause_reason: reason });
 
 const failWith =
-  (reason: string, isStrike: boolean): Decide =>
+  (reason: Reason, isStrike: boolean): Decide =>
   () => ({ outcome: 'not_sent', next_step: 'fail', reason, is_strike: isStrike });
 
 const CONSEQUENCES: Readonly<Record<FailureKind, Decide>> = {

@@ -77,7 +77,7 @@ export function createRecorder(
     },
     isIdle: () => writing === null,
     async drain() {
-      while (writing) await writing;
+      while (writing !== null) await writing;
     },
   };
 }

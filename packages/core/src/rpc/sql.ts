@@ -25,7 +25,7 @@ export function createSqlRpc(query: SqlQuery, close: () => Promise<void> = async
 
   const signatureOf = (name: string): Promise<ReadonlyMap<string, string>> => {
     const known = signatures.get(name);
-    if (known) return known;
+    if (known !== undefined) return known;
     const read = query(SIGNATURE, [name]).then(
       (rows) => new Map(rows.map((row) => [String(row.name), String(row.type)])),
     );

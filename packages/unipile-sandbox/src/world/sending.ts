@@ -99,13 +99,15 @@ export function receiveMessage(context: Context, incoming: IncomingMessage): Mes
   const chat = chatWith(context, account, [incoming.person_id], { isInmail: false, subject: null });
   const isSender = incoming.from === 'account';
   if (isSender) account.sentAtMs.push(context.now().getTime());
-  return addMessage(context, chat, {
+  const message = addMessage(context, chat, {
     senderId: isSender ? account.providerId : incoming.person_id,
     isSender,
     text: incoming.text,
     attachments: [],
     visibilityDelayMs: context.visibilityDelayMs,
   });
+  context.events.push({ kind: 'message_received', accountId: account.id, message });
+  return message;
 }
 
 function assertLength(text: string): void {
@@ -186,6 +188,7 @@ function addOwnMessage(
     text,
     at: message.at.toISOString(),
   });
+  context.events.push({ kind: 'message_received', accountId: account.id, message });
   return message;
 }
 
@@ -198,7 +201,7 @@ interface NewMessage {
 }
 
 function addMessage(context: Context, chat: Chat, added: NewMessage): Message {
-  const { store, ids, events } = context;
+  const { store, ids } = context;
   const at = context.now();
   const message: Message = {
     id: ids.next('message'),
@@ -218,6 +221,5 @@ function addMessage(context: Context, chat: Chat, added: NewMessage): Message {
   };
   chat.messages.push(message);
   store.messages.set(message.id, message);
-  events.push({ kind: 'message_received', accountId: chat.accountId, message });
   return message;
 }

@@ -20,8 +20,14 @@ import type { Circumstances, Context, Outcome } from './context.ts';
 import { createEffectLog, type Effect, type EffectFilter } from './effect-log.ts';
 import { createEventQueue } from './events.ts';
 import { type Exchange, openExchange } from './exchange.ts';
-import { type Candidate, createFaultPlan, type Operation, type Strike } from './fault-plan.ts';
-import { type Concurrency, createInFlight } from './in-flight.ts';
+import {
+  type Candidate,
+  createFaultPlan,
+  type FaultPlan,
+  type Operation,
+  type Strike,
+} from './fault-plan.ts';
+import { type Concurrency, createInFlight, type InFlight } from './in-flight.ts';
 import * as inbox from './inbox.ts';
 import * as members from './members.ts';
 import { type Account, clearStore, createStore, type Message, type Person } from './model.ts';
@@ -134,29 +140,7 @@ export function createWorld(options: WorldOptions = {}): World {
   const flights = createInFlight();
   let epoch = 0;
 
-  const open: Open = (candidate, perform) => {
-    const opened = epoch;
-    const strike = plan.draw(candidate);
-    const account =
-      candidate.accountId === null ? undefined : context.store.accounts.get(candidate.accountId);
-    const isWrite = candidate.operation !== 'read' && candidate.operation !== 'manage';
-    const flip = strike.accountStatus;
-    return openExchange(
-      { ...candidate, perform },
-      {
-        strike,
-        delayMs: drawBetween(latencyRange(strike) ?? options.latencyMs ?? NO_WAIT, random),
-        effectAt: strike.latency?.effect_at ?? options.effectAt ?? 'end',
-        visibilityDelayMs: strike.lateVisibility?.ms ?? context.visibilityDelayMs,
-        isCurrent: () => epoch === opened,
-        enterFlight: () => (isWrite && account !== undefined ? flights.enter(account.id) : () => {}),
-        flipStatus: () => {
-          if (flip !== undefined && account !== undefined) accounts.setStatus(context, account, flip.status);
-        },
-      },
-    );
-  };
-
+  const open = createOpener({ context, plan, flights, options, random, epochOf: () => epoch });
   const populate = (): void => {
     for (const declared of options.accounts ?? []) {
       accounts.declareAccount(context, checkShape(AccountDeclaration, declared, 'accounts'), false);
@@ -201,6 +185,42 @@ export function createWorld(options: WorldOptions = {}): World {
       flights.clear();
       populate();
     },
+  };
+}
+
+interface Workings {
+  readonly context: Context;
+  readonly plan: FaultPlan;
+  readonly flights: InFlight;
+  readonly options: WorldOptions;
+  readonly random: () => number;
+  /** Grows with every reset. */
+  readonly epochOf: () => number;
+}
+
+/** Opens exchanges: draws what strikes them, and how long they take. */
+function createOpener({ context, plan, flights, options, random, epochOf }: Workings): Open {
+  return (candidate, perform) => {
+    const opened = epochOf();
+    const strike = plan.draw(candidate);
+    const account =
+      candidate.accountId === null ? undefined : context.store.accounts.get(candidate.accountId);
+    const isWrite = candidate.operation !== 'read' && candidate.operation !== 'manage';
+    const flip = strike.accountStatus;
+    return openExchange(
+      { ...candidate, perform },
+      {
+        strike,
+        delayMs: drawBetween(latencyRange(strike) ?? options.latencyMs ?? NO_WAIT, random),
+        effectAt: strike.latency?.effect_at ?? options.effectAt ?? 'end',
+        visibilityDelayMs: strike.lateVisibility?.ms ?? context.visibilityDelayMs,
+        isCurrent: () => epochOf() === opened,
+        enterFlight: () => (isWrite && account !== undefined ? flights.enter(account.id) : () => {}),
+        flipStatus: () => {
+          if (flip !== undefined && account !== undefined) accounts.setStatus(context, account, flip.status);
+        },
+      },
+    );
   };
 }
 

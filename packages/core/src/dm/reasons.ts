@@ -1,0 +1,46 @@
+/**
+ * Reasons: the closed list of why a message has not gone out, in words. `docs/reasons.md` says what
+ * to do about each; the SQL functions and `outcome.ts` give no other.
+ */
+export const REASONS = {
+  // Waiting: it goes out by itself.
+  ready: 'goes out with the next run',
+  queued_behind: 'waits behind other messages of its account',
+  scheduled: 'its time has not come',
+  in_flight: 'another message of the account is being sent',
+  gap: 'the account pauses between two messages',
+  day_limit: 'the account’s limit for the day is used up',
+  rolling_24h_limit: 'the account’s limit for 24 hours is used up',
+  rolling_7d_limit: 'the account’s limit for 7 days is used up',
+  outside_hours: 'it is outside the account’s hours',
+  day_off: 'it is a day off for the account',
+  unreachable: 'Unipile could not be reached; it is tried again',
+  rate_limited: 'LinkedIn or Unipile asked the account to slow down',
+  recipient_later: 'the recipient cannot be written to again yet',
+  chat_missing: 'the stored chat is gone; a new one is started',
+  retry_later: 'it is tried again later',
+  // Waiting for a person, or for the account.
+  paused: 'the account is paused',
+  account_missing: 'the account does not exist any more',
+  account_inactive: 'the account is not active',
+  account_not_connected: 'the account is not connected to Unipile',
+  account_disconnected: 'the account must sign in to LinkedIn again',
+  account_restricted: 'LinkedIn restricts the account',
+  platform_key_refused: 'Unipile refuses the API key',
+  // Ended, or waiting to be settled.
+  sending: 'it is being sent',
+  sent: 'it was sent',
+  answer_lost: 'the answer was lost: it may have been sent, and is not sent again',
+  not_connected: 'the recipient is not a first-degree connection',
+  recipient_unreachable: 'the recipient cannot be reached',
+  rejected: 'Unipile or LinkedIn refuses the message',
+  retries_exhausted: 'it could not be sent after five retries',
+  cancelled: 'it was cancelled',
+} as const satisfies Readonly<Record<string, string>>;
+
+export type Reason = keyof typeof REASONS;
+
+/** The reason in words, as part of a sentence; an unknown code is shown as it is. */
+export function reasonInWords(reason: string): string {
+  return Object.hasOwn(REASONS, reason) ? REASONS[reason as Reason] : reason;
+}

@@ -1,0 +1,79 @@
+/** What a person sees at the end: what was sent, what was not, and why. */
+import { styleText } from 'node:util';
+import { reasonInWords } from '@revos/core/dm';
+import type { Rpc } from '@revos/core/rpc';
+import Table from 'cli-table3';
+
+export interface Summary {
+  readonly sent: number;
+  readonly failed: number;
+  readonly unknown: number;
+  readonly pending: number;
+}
+
+interface AccountRow {
+  readonly account_name: string;
+  readonly messages: Readonly<Record<string, number>>;
+}
+
+interface UnsentRow {
+  readonly account_name: string;
+  readonly recipient_id: string;
+  readonly status: string;
+  readonly reason: string;
+  readonly can_go_at: string | null;
+}
+
+/** Rows of the second table; the dashboard has the rest. */
+const UNSENT_MAX = 12;
+
+export async function summarize(rpc: Rpc): Promise<Summary> {
+  const counts = await rpc.call<Readonly<Record<string, number>>>('dm_counts');
+  const count = (status: string): number => counts[status] ?? 0;
+  return {
+    sent: count('sent'),
+    failed: count('failed'),
+    unknown: count('unknown'),
+    pending: count('pending') + count('sending'),
+  };
+}
+
+/** Two tables as text: by account, and the messages that have not gone out. */
+export async function reportText(rpc: Rpc): Promise<string> {
+  const accounts = await rpc.call<readonly AccountRow[]>('account_list');
+  const unsent = await rpc.call<readonly UnsentRow[]>('dm_unsent', { limit: 1_000 });
+
+  const byAccount = new Table({ head: ['Account', 'Sent', 'Failed', 'Unknown', 'Waiting'], style: { head: [] } });
+  for (const { account_name, messages } of accounts) {
+    const waiting = (messages.pending ?? 0) + (messages.sending ?? 0);
+    byAccount.push([account_name, messages.sent ?? 0, messages.failed ?? 0, messages.unknown ?? 0, waiting]);
+  }
+
+  const byMessage = new Table({
+    head: ['Not sent', 'Account', 'Status', 'Why', 'Can go'],
+    style: { head: [] },
+    colWidths: [null, null, null, 44, null],
+    wordWrap: true,
+  });
+  for (const row of unsent.slice(0, UNSENT_MAX)) {
+    byMessage.push([
+      `${row.recipient_id.slice(0, 12)}…`,
+      row.account_name,
+      row.status,
+      reasonInWords(row.reason),
+      row.can_go_at === null ? '–' : inShort(row.can_go_at),
+    ]);
+  }
+  const more = unsent.length > UNSENT_MAX ? `\n… and ${unsent.length - UNSENT_MAX} more` : '';
+  return [byAccount.toString(), unsent.length === 0 ? 'Everything was sent.' : byMessage.toString() + more].join('\n');
+}
+
+/** An instant as `Tue 18:30 UTC`. */
+function inShort(instant: string): string {
+  const at = new Date(instant);
+  const day = at.toLocaleDateString('en-GB', { weekday: 'short', timeZone: 'UTC' });
+  return `${day} ${at.toISOString().slice(11, 16)} UTC`;
+}
+
+export const heading = (text: string): string => styleText('bold', text);
+export const dim = (text: string): string => styleText('dim', text);

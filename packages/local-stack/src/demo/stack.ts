@@ -1,0 +1,136 @@
+/**
+ * The whole system on one machine: database, Unipile sandbox, jobs API and web app, each with
+ * credentials of its own that live as long as the stack does.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdir, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { createSupabaseRpc, type Rpc } from '@revos/core/rpc';
+import { type Sandbox, startSandbox } from '@revos/unipile-sandbox';
+import { createClient, type SupabaseClient } from '@supabase/supabase-js';
+import { repositoryRoot } from '../repository.ts';
+import { type LocalSupabase, startSupabase } from '../supabase.ts';
+import { type AppProcess, startApp } from './processes.ts';
+import { buildWeb } from './web-build.ts';
+
+export interface StackOptions {
+  /** Emptied first; holds the database and the apps' logs. */
+  readonly dataDir: string;
+  /** Other schedules, as JOB_SCHEDULES has them. */
+  readonly schedules?: string;
+  /** Told of each step, for people who wait. */
+  readonly onStep: (step: string) => void;
+}
+
+export interface Stack {
+  readonly supabase: LocalSupabase;
+  /** As RevOS itself would use it: supabase-js with the secret key. */
+  readonly client: SupabaseClient;
+  readonly rpc: Rpc;
+  readonly sandbox: Sandbox;
+  readonly jobsApi: AppProcess;
+  readonly web: AppProcess;
+  readonly cronSecret: string;
+  readonly opsToken: string;
+  /** Rejects as soon as an app ends that should not. */
+  readonly failed: Promise<never>;
+  close(): Promise<void>;
+}
+
+const secret = (): string => randomBytes(24).toString('base64url');
+
+/** Starts everything, or nothing: what was started is stopped again if a later part fails. */
+export async function startStack(options: StackOptions): Promise<Stack> {
+  const { dataDir, onStep } = options;
+  await rm(dataDir, { recursive: true, force: true });
+  await mkdir(dataDir, { recursive: true });
+  const opened: Array<{ close(): Promise<unknown> }> = [];
+  const close = async (): Promise<void> => {
+    for (const part of opened.splice(0).reverse()) await part.close();
+  };
+  const keep = <Part>(part: Part, end: (part: Part) => Promise<unknown>): Part => {
+    opened.push({ close: () => end(part) });
+    return part;
+  };
+
+  try {
+    onStep('Database: Supabase REST and Auth on PGlite, from supabase/migrations');
+    const build = buildWeb();
+    build.catch(() => {});
+    const supabase = keep(
+      await startSupabase({ connection: { dataDir: path.join(dataDir, 'database') } }),
+      (part) => part.close(),
+    );
+    onStep('Unipile sandbox');
+    const sandbox = keep(await startSandbox(), (part) => part.close());
+
+    const cronSecret = secret();
+    const jobSecret = secret();
+    const opsToken = secret();
+    const signingSecret = `whsec_${randomBytes(32).toString('base64')}`;
+    const shared = {
+      NODE_ENV: 'production',
+      JOB_SECRET: jobSecret,
+      JOBS_SIGNING_SECRETS: signingSecret,
+      ...(options.schedules === undefined ? {} : { JOB_SCHEDULES: options.schedules }),
+    };
+
+    onStep('Jobs API');
+    const jobsApi = keep(
+      await startApp({
+        name: 'The jobs API',
+        command: ['node', 'src/server.ts'],
+        cwd: path.join(repositoryRoot, 'apps', 'jobs-api'),
+        probePath: '/health',
+        logFile: path.join(dataDir, 'logs', 'jobs-api.log'),
+        env: {
+          ...shared,
+          SUPABASE_URL: supabase.url,
+          SUPABASE_SECRET_KEY: supabase.secretKey,
+          UNIPILE_DSN: sandbox.url,
+          UNIPILE_API_KEY: sandbox.apiKey,
+          OPS_TOKENS: `local:${opsToken}`,
+        },
+      }),
+      (part) => part.stop(),
+    );
+
+    onStep('Web app (the first time it is built, which takes half a minute)');
+    await build;
+    const web = keep(
+      await startApp({
+        name: 'The web app',
+        command: ['next', 'start', '--port', '{port}', '--hostname', '127.0.0.1'],
+        cwd: path.join(repositoryRoot, 'apps', 'web'),
+        probePath: '/api/cron/dm-queue',
+        logFile: path.join(dataDir, 'logs', 'web.log'),
+        env: {
+          ...shared,
+          CRON_SECRET: cronSecret,
+          JOBS_API_URL: jobsApi.url,
+          OPS_TOKEN: opsToken,
+          NEXT_TELEMETRY_DISABLED: '1',
+        },
+      }),
+      (part) => part.stop(),
+    );
+
+    const failed = Promise.race([jobsApi.failed, web.failed]);
+    failed.catch(() => {});
+    return {
+      supabase,
+      client: createClient(supabase.url, supabase.secretKey, { auth: { persistSession: false } }),
+      rpc: createSupabaseRpc({ url: supabase.url, secretKey: supabase.secretKey }),
+      sandbox,
+      jobsApi,
+      web,
+      cronSecret,
+      opsToken,
+      failed,
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}

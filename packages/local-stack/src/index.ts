@@ -1,0 +1,8 @@
+/** The parts that let the project run and be tested with no account, key, Docker or installed service. */
+
+export * from './migrations.ts';
+export { migratePglite, type OpenPgliteOptions, openPglite, pgliteExec } from './pglite.ts';
+export * from './postgres.ts';
+export * from './postgres-databases.ts';
+export * from './supabase.ts';
+export { supabaseRolesSql } from './supabase-roles.ts';

@@ -1,0 +1,302 @@
+/**
+ * A real Postgres server, started from npm packages: nothing to install, as root or not.
+ *
+ * Promises: it listens only on 127.0.0.1, on a port of its own, and asks for a random password. It never
+ * outlives the process that started it, however that ends, nor does its temporary folder.
+ */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { chmod, chown, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+import { postgresEnvironment } from './env.ts';
+import { findFreePort } from './free-port.ts';
+import {
+  findPostgresBinaries,
+  findPostgresUser,
+  type PostgresBinaries,
+  type PostgresUser,
+} from './postgres-binaries.ts';
+import { type CreateDatabaseOptions, createDatabase, withClient } from './postgres-databases.ts';
+import { startWatchdog, type Watchdog } from './postgres-watchdog.ts';
+import { supabaseRolesSql } from './supabase-roles.ts';
+
+export interface StartPostgresOptions {
+  /**
+   * Where the data lives. Reused if it holds a database, and kept on `stop()`. By default a temporary
+   * folder, removed on `stop()` or with the process. The port may differ from one start to the next.
+   */
+  readonly folder?: string;
+  /** Survive a power cut (fsync on). Default false: what is committed survives SIGKILL, but not the machine. */
+  readonly durable?: boolean;
+  /** Connections at once, superuser's included. Default 200. */
+  readonly connectionsMax?: number;
+}
+
+export interface LocalPostgres {
+  /** Of the superuser `postgres`, to the database `postgres`. The same after `restart()`. */
+  readonly connectionString: string;
+  readonly port: number;
+  /** Of the postmaster, or null while it is not running. */
+  pid(): number | null;
+  /** Creates a database and gives its connection string; see {@link createDatabase}. */
+  createDatabase(name: string, options?: CreateDatabaseOptions): Promise<string>;
+  /** Stops it without waiting for clients, and removes a temporary folder. Once stopped, stays stopped. */
+  stop(): Promise<void>;
+  /** SIGKILL to the postmaster, as a crash would: resolves when it is gone. `restart()` brings it back. */
+  kill(): Promise<void>;
+  /** Starts it again on the same port, stopping it first if it runs. Resolves when it has recovered. */
+  restart(): Promise<void>;
+}
+
+const START_TIMEOUT_MS = 60_000;
+const STOP_TIMEOUT_MS = 30_000;
+const START_ATTEMPTS_MAX = 5;
+const RESTART_ATTEMPTS_MAX = 100;
+const RESTART_WAIT_MS = 100;
+const LOG_LENGTH_MAX = 8_000;
+
+/** What one server is made of; nothing here changes while it lives. */
+interface Cluster {
+  readonly binaries: PostgresBinaries;
+  readonly user: PostgresUser | undefined;
+  readonly folder: string;
+  readonly temporary: boolean;
+  readonly settings: readonly string[];
+}
+
+/** Starts a server and gives it once it accepts connections, with the API roles applied. */
+export async function startPostgres(options: StartPostgresOptions = {}): Promise<LocalPostgres> {
+  const user = await findPostgresUser();
+  const binaries = await findPostgresBinaries(user);
+  const temporary = options.folder === undefined;
+  const folder = path.resolve(options.folder ?? (await mkdtemp(path.join(tmpdir(), 'local-stack-'))));
+  const cluster: Cluster = { binaries, user, folder, temporary, settings: settingsFor(options) };
+
+  const watchdog = startWatchdog();
+  watchdog.set({ pid: null, folder: temporary ? folder : null });
+  try {
+    const password = await prepareFolder(cluster);
+    const { port, child } = await launchOnFreePort(cluster);
+    const connectionString = `postgres://postgres:${password}@127.0.0.1:${port}/postgres`;
+    const server = serverOf(cluster, watchdog, connectionString, port, child);
+    await withClient(connectionString, (client) => client.query(supabaseRolesSql));
+    return server;
+  } catch (error) {
+    watchdog.end();
+    throw error;
+  }
+}
+
+function settingsFor(options: StartPostgresOptions): string[] {
+  const settings = [
+    'listen_addresses=127.0.0.1',
+    'unix_socket_directories=',
+    `max_connections=${options.connectionsMax ?? 200}`,
+    'timezone=UTC',
+    // A test raises errors by the thousand; the client gets them, the log need not.
+    'log_min_messages=log',
+    'log_checkpoints=off',
+  ];
+  const fast = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off', 'max_wal_size=4GB'];
+  return options.durable ? settings : [...settings, ...fast];
+}
+
+/** Makes the folder a database's, if it is not yet, and gives the superuser's password. */
+async function prepareFolder({ binaries, user, folder }: Cluster): Promise<string> {
+  const [data, passwordFile] = [path.join(folder, 'data'), path.join(folder, 'password')];
+  if (await exists(path.join(data, 'PG_VERSION'))) return (await readFile(passwordFile, 'utf8')).trim();
+
+  const password = randomBytes(18).toString('hex');
+  await mkdir(folder, { recursive: true });
+  await rm(data, { recursive: true, force: true });
+  await mkdir(data, { mode: 0o700 });
+  await writeFile(passwordFile, `${password}\n`, { mode: 0o600 });
+  if (user) {
+    await chmod(folder, 0o755);
+    await chown(data, user.uid, user.gid);
+    await chown(passwordFile, user.uid, user.gid);
+  }
+  await initialize(binaries, user, data, passwordFile);
+  return password;
+}
+
+async function initialize(
+  binaries: PostgresBinaries,
+  user: PostgresUser | undefined,
+  data: string,
+  passwordFile: string,
+): Promise<void> {
+  const child = spawn(
+    binaries.initdb,
+    [
+      `--pgdata=${data}`,
+      '--username=postgres',
+      `--pwfile=${passwordFile}`,
+      '--auth=scram-sha-256',
+      // The password is random, so hashing it thousands of times protects nothing and slows each connection.
+      '--set=scram_iterations=1',
+      '--encoding=UTF8',
+      '--locale=C',
+      '--locale-provider=builtin',
+      '--builtin-locale=C.UTF-8',
+      '--no-sync',
+    ],
+    { ...user, cwd: data, env: postgresEnvironment(), stdio: ['ignore', 'ignore', 'pipe'] },
+  );
+  const log = tailOf(child);
+  const [code] = await once(child, 'close', { signal: AbortSignal.timeout(START_TIMEOUT_MS) });
+  if (code !== 0) throw new Error(`initdb failed: ${log()}`);
+}
+
+async function launchOnFreePort(cluster: Cluster): Promise<{ port: number; child: ChildProcess }> {
+  for (let attempt = 1; ; attempt += 1) {
+    const port = await findFreePort();
+    try {
+      return { port, child: await launch(cluster, port) };
+    } catch (error) {
+      if (attempt === START_ATTEMPTS_MAX || !isPortTaken(error)) throw error;
+    }
+  }
+}
+
+/**
+ * Runs the server and gives its process once it accepts connections.
+ *
+ * Its own session, so that Ctrl-C in the terminal does not stop the database under the application.
+ *
+ * @throws {Error} with the end of its log if it ends first, or is not ready in a minute
+ */
+async function launch(cluster: Cluster, port: number): Promise<ChildProcess> {
+  const data = path.join(cluster.folder, 'data');
+  const settings = cluster.settings.flatMap((setting) => ['-c', setting]);
+  const child = spawn(cluster.binaries.postgres, ['-D', data, '-p', String(port), ...settings], {
+    ...cluster.user,
+    cwd: data,
+    env: postgresEnvironment(),
+    stdio: ['ignore', 'ignore', 'pipe'],
+    detached: true,
+  });
+  const log = tailOf(child);
+  const timeout = AbortSignal.timeout(START_TIMEOUT_MS);
+  await new Promise<void>((resolve, reject) => {
+    const isReady = () => {
+      if (log().includes('database system is ready to accept connections')) resolve();
+    };
+    child.stderr?.on('data', isReady);
+    child.once('error', reject);
+    child.once('close', () => reject(new Error(`Postgres did not start: ${log()}`)));
+    timeout.addEventListener('abort', () => {
+      child.kill('SIGKILL');
+      reject(new Error(`Postgres was not ready after ${START_TIMEOUT_MS} ms: ${log()}`));
+    });
+  });
+  release(child);
+  return child;
+}
+
+/** A running server does not keep our process alive: when nothing else does, the watchdog stops it. */
+function release(child: ChildProcess): void {
+  child.unref();
+  const { stderr } = child;
+  if (stderr && 'unref' in stderr && typeof stderr.unref === 'function') stderr.unref();
+}
+
+function serverOf(
+  cluster: Cluster,
+  watchdog: Watchdog,
+  connectionString: string,
+  port: number,
+  first: ChildProcess,
+): LocalPostgres {
+  let running: ChildProcess | null = null;
+  let stopped = false;
+  const folder = cluster.temporary ? cluster.folder : null;
+
+  const adopt = (child: ChildProcess) => {
+    running = child;
+    watchdog.set({ pid: child.pid ?? null, folder });
+    const forget = () => {
+      if (running !== child) return;
+      running = null;
+      watchdog.set({ pid: null, folder });
+    };
+    child.once('exit', forget);
+    if (hasEnded(child)) forget();
+  };
+  const end = async (signal: NodeJS.Signals) => {
+    if (running) await endProcess(running, signal);
+  };
+  adopt(first);
+
+  return {
+    connectionString,
+    port,
+    pid: () => running?.pid ?? null,
+    createDatabase: (name, options) => createDatabase(connectionString, name, options),
+    kill: () => end('SIGKILL'),
+    async restart() {
+      if (stopped) throw new Error('This Postgres was stopped; start another one');
+      await end('SIGINT');
+      adopt(await relaunch(cluster, port));
+    },
+    async stop() {
+      stopped = true;
+      await end('SIGINT');
+      if (folder) await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+      watchdog.end();
+    },
+  };
+}
+
+/** After SIGKILL the server's children take a moment to notice; until then it refuses to start. */
+async function relaunch(cluster: Cluster, port: number): Promise<ChildProcess> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await launch(cluster, port);
+    } catch (error) {
+      const mayClear = String(error).includes('shared memory block') || isPortTaken(error);
+      if (attempt === RESTART_ATTEMPTS_MAX || !mayClear) throw error;
+      await new Promise((resolve) => setTimeout(resolve, RESTART_WAIT_MS));
+    }
+  }
+}
+
+/** Signals a process and waits until it is gone; after half a minute it is killed. */
+async function endProcess(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (hasEnded(child)) return;
+  // The process alone does not keep the event loop alive; whoever waits for its end must.
+  child.ref();
+  const gone = once(child, 'exit');
+  const insist = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
+  child.kill(signal);
+  await gone;
+  clearTimeout(insist);
+}
+
+function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null;
+}
+
+function isPortTaken(error: unknown): boolean {
+  return String(error).includes('Address already in use');
+}
+
+/** The end of what a process writes to its log, as it stands whenever asked. */
+function tailOf(child: ChildProcess): () => string {
+  let tail = '';
+  child.stderr?.on('data', (chunk) => {
+    tail = (tail + String(chunk)).slice(-LOG_LENGTH_MAX);
+  });
+  return () => tail.trim();
+}
+
+function exists(file: string): Promise<boolean> {
+  return stat(file).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,138 @@
+/** What the architecture stands on, held by a test. The rest is taste. */
+import { globSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { REASONS } from '@revos/core/dm';
+import { describe, expect, it } from 'vitest';
+
+const ROOT = path.resolve(import.meta.dirname, '..');
+const read = (file: string): string => readFileSync(path.join(ROOT, file), 'utf8');
+const files = (pattern: string): string[] =>
+  globSync(pattern, { cwd: ROOT, exclude: (name) => name === 'node_modules' || name === '.next' }).sort();
+
+const CORE = 'packages/core/src/';
+
+/** A level imports only lower ones, and features never import each other. */
+const LEVELS: Readonly<Record<string, number>> = {
+  effects: 0,
+  config: 0,
+  telemetry: 1,
+  signing: 1,
+  pacing: 1,
+  rpc: 1,
+  unipile: 1,
+  jobs: 2,
+  dm: 3,
+  posts: 3,
+  analytics: 3,
+  'registry.ts': 4,
+};
+
+const partOf = (file: string): string => file.slice(CORE.length).split('/')[0] ?? '';
+
+/** The code without its comments and strings, which may speak of anything. */
+const codeOf = (file: string): string =>
+  read(file)
+    .replace(/\/\*[\s\S]*?\*\//g, '')
+    .replace(/\/\/.*$/gm, '')
+    .replace(/'(?:[^'\\\n]|\\.)*'/g, "''");
+
+/** The files of the core that `file` imports. */
+function importsOf(file: string): string[] {
+  return [...read(file).matchAll(/(?:from|import)\s*\(?'(\.[^']+)'/g)].map((match) =>
+    path.posix.normalize(path.posix.join(path.posix.dirname(file), match[1] ?? '')),
+  );
+}
+
+/** A file's imports that are there when it runs: types are not. */
+function runtimeImportsOf(file: string): string[] {
+  const source = read(file).replace(/import type [\s\S]*?;/g, '').replace(/export type \{[\s\S]*?\} from '[^']+';/g, '');
+  return [...source.matchAll(/^(?:import|export)[^;]*?from '(\.[^']+)'/gm)].map((match) =>
+    path.posix.normalize(path.posix.join(path.posix.dirname(file), match[1] ?? '')),
+  );
+}
+
+const coreFiles = files(`${CORE}**/*.ts`);
+
+describe('the core’s levels', () => {
+  it('every part has a level', () => {
+    expect([...new Set(coreFiles.map(partOf))].filter((part) => LEVELS[part] === undefined)).toEqual([]);
+  });
+
+  it('a level imports only lower ones, and features never import each other', () => {
+    const wrong = coreFiles.flatMap((file) =>
+      importsOf(file)
+        .filter((imported) => {
+          const [from, to] = [partOf(file), partOf(imported)];
+          return from !== to && (LEVELS[from] ?? 0) <= (LEVELS[to] ?? 99);
+        })
+        .map((imported) => `${file} → ${imported}`),
+    );
+    // The rpc and unipile of a job's services are types of a lower level; equal levels never meet.
+    expect(wrong).toEqual([]);
+  });
+
+  it('no imports go round in a circle', () => {
+    const circles: string[] = [];
+    const walk = (file: string, trail: readonly string[]): void => {
+      if (trail.includes(file)) {
+        circles.push([...trail.slice(trail.indexOf(file)), file].join(' → '));
+        return;
+      }
+      if (trail.length < 40) for (const next of runtimeImportsOf(file)) walk(next, [...trail, file]);
+    };
+    for (const file of coreFiles) walk(file, []);
+    expect(circles).toEqual([]);
+  });
+
+  it('imports no framework', () => {
+    const dependencies = Object.keys(JSON.parse(read('packages/core/package.json')).dependencies);
+    expect(dependencies.filter((name) => /fastify|next|react|express/.test(name))).toEqual([]);
+  });
+
+  it('the sandbox imports nothing of ours', () => {
+    const wrong = files('packages/unipile-sandbox/src/**/*.ts').filter((file) => /@revos\//.test(codeOf(file)));
+    expect(wrong).toEqual([]);
+  });
+});
+
+describe('effects', () => {
+  it('the clock, timers and chance of the core are only in effects/real.ts', () => {
+    const pattern = /Date\.now\(|new Date\(\)|Math\.random\(|\bset(?:Timeout|Interval)\(|randomUUID\(/;
+    const wrong = coreFiles.filter((file) => file !== `${CORE}effects/real.ts` && pattern.test(codeOf(file)));
+    expect(wrong).toEqual([]);
+  });
+
+  it('the environment is read only in files called env.ts', () => {
+    const sources = files('{apps,packages}/*/src/**/*.{ts,tsx}').filter((file) => path.basename(file) !== 'env.ts');
+    expect(sources.length).toBeGreaterThan(50);
+    expect(sources.filter((file) => /process\.env\b/.test(codeOf(file)))).toEqual([]);
+  });
+});
+
+describe('names and documents', () => {
+  it('no folder is a drawer', () => {
+    const drawers = files('{apps,packages,tests}/**').filter((name) => /(^|\/)(utils|helpers|common|lib)(\/|$)/.test(name));
+    expect(drawers).toEqual([]);
+  });
+
+  it('each reason stands in docs/reasons.md, and no other', () => {
+    const documented = [...read('docs/reasons.md').matchAll(/^\| `([a-z0-9_]+)`/gm)].map((match) => match[1]);
+    expect(documented.sort()).toEqual(Object.keys(REASONS).sort());
+  });
+
+  it('each SQLSTATE of ours stands in docs/errors.md, and no other', () => {
+    const sql = files('supabase/migrations/*.sql').map(read).join('\n');
+    const raised = new Set([...sql.matchAll(/'((?:DM|RN|AC|PL)\d{3})'/g)].map((match) => match[1] ?? ''));
+    const documented = [...read('docs/errors.md').matchAll(/^\| `([A-Z]{2}\d{3})`/gm)].map((match) => match[1]);
+    expect(documented.sort()).toEqual([...raised].sort());
+  });
+
+  it('each variable of the environment stands in docs/environment.md', () => {
+    const named = files('apps/*/src/env.ts').flatMap((file) =>
+      [...read(file).matchAll(/\b([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|PORT|HOST|SCHEDULER)\s*:/g)].map((match) => match[1] ?? ''),
+    );
+    const documented = read('docs/environment.md');
+    expect(named.length).toBeGreaterThan(10);
+    expect([...new Set(named)].filter((name) => !documented.includes(`\`${name}\``))).toEqual([]);
+  });
+});
