@@ -10,24 +10,17 @@
  * error that it answers with to the console.
  */
 
-import './env.ts';
-
 import { randomBytes } from 'node:crypto';
 
-import { App, type Connection, generateApiKey } from '@supabase/lite';
-import { createPgliteConnection, PGlite } from '@supabase/lite/pglite';
-import { createPostgresConnection } from '@supabase/lite/postgres';
+import { App, generateApiKey } from '@supabase/lite';
 
+import { connectLite, type DatabaseTarget } from './lite-connection.ts';
 import { type Migration, readMigrations } from './migrations.ts';
-import { migratePglite, snapshotOf } from './pglite.ts';
-import { migratePostgres } from './postgres-databases.ts';
+import { encodeJsonTexts } from './rpc-body.ts';
 import { serveFetch } from './serve-fetch.ts';
 
 export interface StartSupabaseOptions {
-  /** The database: a PGlite of its own, in a folder or in memory, or any Postgres, as its superuser. */
-  readonly connection:
-    | { readonly driver: 'pglite'; readonly dataDir?: string }
-    | { readonly postgresUrl: string; readonly sessionsMax?: number };
+  readonly connection: DatabaseTarget;
   /** On 127.0.0.1. Default 0: one chosen by the operating system. */
   readonly port?: number;
   /** The keys, to keep them over a restart. By default new ones are made. */
@@ -53,9 +46,6 @@ export interface LocalSupabase extends SupabaseKeys {
   close(): Promise<void>;
 }
 
-/** Sessions of the `postgres` driver. */
-const SESSIONS_MAX = 10;
-
 /** What is served. Not `/_system`, where lite tells its configuration to anyone who asks. */
 const SERVED = /^\/(rest|auth)\/v1(\/|$)/;
 
@@ -63,9 +53,8 @@ const SERVED = /^\/(rest|auth)\/v1(\/|$)/;
 export async function startSupabase(options: StartSupabaseOptions): Promise<LocalSupabase> {
   const keys = options.keys ?? (await makeKeys());
   const migrations = options.migrations ?? (await readMigrations());
-  const connection = await connect(options.connection, migrations);
+  const connection = await connectLite(options.connection, migrations);
   try {
-    grantNothing(connection);
     const app = new App({
       connection,
       auth: {
@@ -81,7 +70,8 @@ export async function startSupabase(options: StartSupabaseOptions): Promise<Loca
 
     const handle = async (request: Request, peerAddress: string | null) => {
       if (!SERVED.test(new URL(request.url).pathname)) return new Response(null, { status: 404 });
-      return await app.fetch(request, { peerAddress });
+      const { functions } = await connection.introspect({ useCache: true });
+      return await app.fetch(await encodeJsonTexts(request, functions ?? []), { peerAddress });
     };
     const server = await serveFetch(handle, options.port ?? 0);
     return {
@@ -103,49 +93,4 @@ export async function startSupabase(options: StartSupabaseOptions): Promise<Loca
 async function makeKeys(): Promise<SupabaseKeys> {
   const [publishable, secret] = await Promise.all([generateApiKey('publishable'), generateApiKey('secret')]);
   return { publishableKey: publishable.key, secretKey: secret.key };
-}
-
-async function connect(
-  target: StartSupabaseOptions['connection'],
-  migrations: readonly Migration[],
-): Promise<Connection> {
-  if ('postgresUrl' in target) {
-    await migratePostgres(target.postgresUrl, migrations);
-    return createPostgresConnection({
-      url: target.postgresUrl,
-      postgresOptions: {
-        max: target.sessionsMax ?? SESSIONS_MAX,
-        onnotice: () => {},
-        types: { jsonb },
-      },
-    });
-  }
-  if (target.dataDir === undefined) {
-    const loadDataDir = await snapshotOf('lite', () => PGlite.create(), migrations);
-    return createPgliteConnection({ pgliteOptions: { loadDataDir } });
-  }
-  const connection = await createPgliteConnection({ url: target.dataDir });
-  await migratePglite(connection.driver, migrations);
-  return connection;
-}
-
-/**
- * How the `postgres` driver sends jsonb. lite gives it text that is JSON already, and would have it encoded
- * a second time: an object would arrive as a string.
- */
-const jsonb = {
-  to: 3802,
-  from: [3802],
-  serialize: (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value)),
-  parse: (text: string) => JSON.parse(text),
-};
-
-/**
- * Stops lite from granting every table to every role, which it does with the first request if a table has
- * row-level security: `anon` could then read what no migration gave it.
- */
-function grantNothing(connection: Connection): void {
-  if (!('ensureRlsContext' in connection))
-    throw new Error('This release of @supabase/lite grants in another way');
-  Object.defineProperty(connection, 'ensureRlsContext', { value: async () => true });
 }

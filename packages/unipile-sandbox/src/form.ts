@@ -52,7 +52,6 @@ async function readMultipart(
       if (part.type === 'file') {
         let sizeBytes = 0;
         for await (const chunk of part.file) sizeBytes += (chunk as Buffer).length;
-        if (part.file.truncated) throw tooLarge(part.fieldname);
         files.push({
           field: part.fieldname,
           fileName: part.filename,

@@ -145,7 +145,9 @@ describe('refused writes have no effect', () => {
   ])('a file of $sizeBytes bytes: $status', async ({ sizeBytes, status }) => {
     const sandbox = await sandboxForTest();
     const files = [{ field: 'attachments', name: 'a.bin', bytes: 'x'.repeat(sizeBytes) }];
-    expect((await call(sandbox, POST, CHATS, { ...chat({}), files })).status).toBe(status);
+    const reply = await call(sandbox, POST, CHATS, { ...chat({}), files });
+    expect(reply.status).toBe(status);
+    if (status === 400) expect(reply.body.type).toBe('errors/content_too_large');
     expect(sandbox.world.effects()).toHaveLength(status === 201 ? 1 : 0);
   });
 

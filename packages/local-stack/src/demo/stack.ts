@@ -58,7 +58,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const build = buildWeb();
     build.catch(() => {});
     const supabase = keep(
-      await startSupabase({ connection: { dataDir: path.join(dataDir, 'database') } }),
+      await startSupabase({ connection: { driver: 'pglite', dataDir: path.join(dataDir, 'database') } }),
       (part) => part.close(),
     );
     onStep('Unipile sandbox');

@@ -149,7 +149,7 @@ function answerOf(decisive: Decisive | undefined, outcome: Outcome | ApiError | 
     }
     case 'null_ids': {
       const { status, body } = plain(outcome);
-      return json(status, status >= 400 ? body : withoutIds(body, decisive.which ?? 'all'));
+      return json(status, withoutIds(body, decisive.which ?? 'all'));
     }
     case undefined: {
       const { status, body } = plain(outcome);

@@ -16,7 +16,7 @@ const FIRST_NAMES = [
   'Ada',
   'Alan',
   'Barbara',
-  'Claude',
+  'Donald',
   'Edsger',
   'Frances',
   'Grace',

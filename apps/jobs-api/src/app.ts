@@ -1,0 +1,124 @@
+/**
+ * The HTTP application, built from services that are already there, so that a test gives it its own.
+ *
+ * Health is open; everything under /api asks for a credential before it reads a body.
+ */
+import { randomUUID } from 'node:crypto';
+import helmet from '@fastify/helmet';
+import { fastifySSE as sse } from '@fastify/sse';
+import { type TypeBoxTypeProvider, TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox';
+import type { Effects } from '@revos/core/effects';
+import type { Engine, JobDefinition, Runs } from '@revos/core/jobs';
+import type { Rpc } from '@revos/core/rpc';
+import type { Logger } from '@revos/core/telemetry';
+import { type FastifyBaseLogger, fastify } from 'fastify';
+import { type AuthOptions, auth } from './plugins/auth.ts';
+import { drain } from './plugins/drain.ts';
+import { answerParserError, problems, sendProblem } from './plugins/problems.ts';
+import { HttpProblem } from './problems.ts';
+import { healthRoutes } from './routes/health.ts';
+import { runEventRoutes } from './routes/run-events.ts';
+import { runRoutes } from './routes/runs.ts';
+import { triggerRoutes } from './routes/trigger.ts';
+import { createSystemProbe } from './system-probe.ts';
+
+const BODY_BYTES_MAX = 64 * 1_024;
+
+/** Event streams that may be open at the same time. */
+const STREAMS_MAX = 200;
+
+/** Between two comments on a silent event stream, in milliseconds: below every proxy's idle limit. */
+const HEARTBEAT_MS = 15_000;
+
+export interface AppOptions {
+  readonly jobs: readonly JobDefinition[];
+  readonly runs: Runs;
+  readonly engine: Engine;
+  readonly rpc: Rpc;
+  readonly effects: Effects;
+  readonly logger: Logger;
+  readonly credentials: AuthOptions & {
+    /** `whsec_…`; any of them verifies. */
+    readonly signingSecrets: readonly string[];
+  };
+  /** Shown by /health. */
+  readonly version: string;
+  /** How long what is in flight may take to finish when the service is closed, in milliseconds. */
+  readonly shutdownGraceMs: number;
+  readonly streamsMax?: number;
+  readonly heartbeatMs?: number;
+}
+
+export type App = Awaited<ReturnType<typeof buildApp>>;
+
+export async function buildApp(options: AppOptions) {
+  const { jobs, runs, engine, rpc, effects, credentials } = options;
+
+  const app = fastify({
+    loggerInstance: requestLogger(options.logger),
+    genReqId: () => randomUUID(),
+    bodyLimit: BODY_BYTES_MAX,
+    // Receiving a request; a wait for a run's end comes after it.
+    requestTimeout: 60_000,
+    http: { headersTimeout: 15_000 },
+    // A socket without traffic: longer than the longest wait for the end of a run.
+    connectionTimeout: 330_000,
+    keepAliveTimeout: 75_000,
+    // The drain answers instead, as a problem.
+    return503OnClosing: false,
+    frameworkErrors: (error, request, reply) => {
+      sendProblem(error, request, reply);
+    },
+    clientErrorHandler: answerParserError,
+  })
+    .withTypeProvider<TypeBoxTypeProvider>()
+    .setValidatorCompiler(TypeBoxValidatorCompiler);
+
+  await app.register(problems);
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers({ 'cache-control': 'no-store', 'x-request-id': request.id });
+  });
+  await app.register(helmet);
+  await app.register(drain, { engine, effects, graceMs: options.shutdownGraceMs });
+  await app.register(sse, { heartbeatInterval: options.heartbeatMs ?? HEARTBEAT_MS });
+
+  app.removeContentTypeParser('text/plain');
+  app.removeContentTypeParser('application/json');
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
+    // Typed as string or buffer, and a string because it was asked for.
+    if (body === '') return done(null, undefined);
+    try {
+      done(null, JSON.parse(String(body)));
+    } catch {
+      done(new HttpProblem('malformed-body'), undefined);
+    }
+  });
+
+  await app.register(healthRoutes, { probe: createSystemProbe(rpc, effects), version: options.version });
+  await app.register(
+    async (api) => {
+      await api.register(auth, credentials);
+      await api.register(runRoutes, { jobs, runs, effects });
+      await api.register(runEventRoutes, { runs, streamsMax: options.streamsMax ?? STREAMS_MAX });
+      await api.register(triggerRoutes, { jobs, runs, effects, signingSecrets: credentials.signingSecrets });
+    },
+    { prefix: '/api' },
+  );
+  return app;
+}
+
+/** Requests are logged without headers, body and query: each may hold a secret in the wrong place. */
+function requestLogger(logger: Logger): FastifyBaseLogger {
+  return logger.child(
+    {},
+    {
+      serializers: {
+        req: (request: { method: string; url: string; ip: string }) => ({
+          method: request.method,
+          path: request.url.split('?', 1)[0],
+          remote_address: request.ip,
+        }),
+      },
+    },
+  );
+}

@@ -1,0 +1,138 @@
+/** The environment of the jobs API. The only file here that reads it. */
+import { commaSeparated, EnvironmentError, readEnv } from '@revos/core/config';
+import { currentSlot } from '@revos/core/jobs';
+import { jobsWithSchedules } from '@revos/core/registry';
+import { isSigningSecret } from '@revos/core/signing';
+import Type from 'typebox';
+
+/** Bearer tokens are at least this long. */
+const TOKEN_LENGTH_MIN = 16;
+
+/** The characters of a bearer token (RFC 6750); a comma would end it here. */
+const TOKEN = /^[A-Za-z0-9._~+/-]+=*$/;
+
+const OPS_NAME = /^[a-z0-9-]{1,64}$/;
+
+const isToken = (token: string): boolean => token.length >= TOKEN_LENGTH_MIN && TOKEN.test(token);
+
+const areTokens = (value: string): boolean => {
+  const tokens = commaSeparated(value);
+  return tokens.length > 0 && tokens.every(isToken);
+};
+
+const areSigningSecrets = (value: string): boolean => {
+  const secrets = commaSeparated(value);
+  return secrets.length > 0 && secrets.every(isSigningSecret);
+};
+
+/** `name:token` pairs; a token may hold no colon, so the first one ends the name. */
+const opsTokens = (value: string): ReadonlyArray<readonly [name: string, token: string]> =>
+  commaSeparated(value).map((entry) => {
+    const colon = entry.indexOf(':');
+    return [entry.slice(0, Math.max(colon, 0)), entry.slice(colon + 1)] as const;
+  });
+
+const areOpsTokens = (value: string): boolean => {
+  const pairs = opsTokens(value);
+  const names = new Set(pairs.map(([name]) => name));
+  const tokens = new Set(pairs.map(([, token]) => token));
+  return (
+    pairs.length > 0 &&
+    names.size === pairs.length &&
+    tokens.size === pairs.length &&
+    pairs.every(([name, token]) => OPS_NAME.test(name) && isToken(token))
+  );
+};
+
+const areSchedules = (value: string): boolean => {
+  try {
+    return jobsWithSchedules(value).every(({ schedule }) => {
+      currentSlot(schedule, new Date(0));
+      return true;
+    });
+  } catch {
+    return false;
+  }
+};
+
+const isDsn = (value: string): boolean =>
+  URL.canParse(/^https?:\/\//.test(value) ? value : `https://${value}`);
+
+const Env = Type.Object({
+  SUPABASE_URL: Type.Refine(Type.String({ pattern: '^https?://' }), (url) => URL.canParse(url)),
+  SUPABASE_SECRET_KEY: Type.String({ minLength: 1 }),
+  UNIPILE_DSN: Type.Refine(Type.String(), isDsn),
+  UNIPILE_API_KEY: Type.String({ minLength: 1 }),
+  JOB_SECRET: Type.Refine(Type.String(), areTokens),
+  JOBS_SIGNING_SECRETS: Type.Refine(Type.String(), areSigningSecrets),
+  OPS_TOKENS: Type.Refine(Type.String(), areOpsTokens),
+  SEND_CONCURRENCY: Type.Integer({ minimum: 1, maximum: 200, default: 20 }),
+  JOB_SCHEDULES: Type.Optional(Type.Refine(Type.String(), areSchedules)),
+  SCHEDULER: Type.Union([Type.Literal('off'), Type.Literal('internal')], { default: 'off' }),
+  CATCH_UP: Type.Union([Type.Literal('off'), Type.Literal('latest')], { default: 'latest' }),
+  PORT: Type.Integer({ minimum: 0, maximum: 65_535, default: 10_000 }),
+  HOST: Type.String({ default: '0.0.0.0' }),
+  LOG_LEVEL: Type.Union(
+    ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'].map((level) => Type.Literal(level)),
+    { default: 'info' },
+  ),
+  SHUTDOWN_GRACE_SECONDS: Type.Integer({ minimum: 1, maximum: 280, default: 20 }),
+  /** Set by Render: the commit that runs. */
+  RENDER_GIT_COMMIT: Type.Optional(Type.String({ maxLength: 64 })),
+});
+
+export interface Config {
+  readonly supabaseUrl: string;
+  readonly supabaseSecretKey: string;
+  readonly unipileDsn: string;
+  readonly unipileApiKey: string;
+  readonly cronTokens: readonly string[];
+  readonly signingSecrets: readonly string[];
+  readonly opsTokens: ReadonlyArray<readonly [name: string, token: string]>;
+  readonly sendConcurrency: number;
+  readonly jobSchedules: string | undefined;
+  readonly scheduler: 'off' | 'internal';
+  readonly catchUp: 'off' | 'latest';
+  readonly port: number;
+  readonly host: string;
+  readonly logLevel: string;
+  readonly shutdownGraceMs: number;
+  readonly commit: string | undefined;
+}
+
+/**
+ * Reads the environment once.
+ *
+ * @throws {EnvironmentError} naming every bad or missing variable at once, and no value
+ */
+export function loadConfig(source: NodeJS.ProcessEnv = process.env): Config {
+  const env = readEnv(Env, {
+    ...source,
+    // The older name of the key is accepted.
+    SUPABASE_SECRET_KEY: source.SUPABASE_SECRET_KEY || source.SUPABASE_SERVICE_ROLE_KEY,
+  });
+  const cronTokens = commaSeparated(env.JOB_SECRET);
+  const ops = opsTokens(env.OPS_TOKENS);
+  // A token that is both could pass as ops without a signature.
+  if (ops.some(([, token]) => cronTokens.includes(token))) {
+    throw new EnvironmentError([], ['JOB_SECRET', 'OPS_TOKENS']);
+  }
+  return {
+    supabaseUrl: env.SUPABASE_URL,
+    supabaseSecretKey: env.SUPABASE_SECRET_KEY,
+    unipileDsn: env.UNIPILE_DSN,
+    unipileApiKey: env.UNIPILE_API_KEY,
+    cronTokens,
+    signingSecrets: commaSeparated(env.JOBS_SIGNING_SECRETS),
+    opsTokens: ops,
+    sendConcurrency: env.SEND_CONCURRENCY,
+    jobSchedules: env.JOB_SCHEDULES,
+    scheduler: env.SCHEDULER,
+    catchUp: env.CATCH_UP,
+    port: env.PORT,
+    host: env.HOST,
+    logLevel: env.LOG_LEVEL,
+    shutdownGraceMs: env.SHUTDOWN_GRACE_SECONDS * 1_000,
+    commit: env.RENDER_GIT_COMMIT,
+  };
+}

@@ -1,0 +1,84 @@
+/**
+ * Renders every refusal as `application/problem+json`: what a route throws, an unknown path, a wrong
+ * method, and what the HTTP parser refuses before there is a request at all.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Socket } from 'node:net';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import fp from 'fastify-plugin';
+import { HttpProblem, PROBLEMS, type ProblemKind, renderProblem } from '../problems.ts';
+import { PROBLEM_MEDIA_TYPE } from '../schemas/problem.ts';
+import { toProblem } from '../to-problem.ts';
+
+interface KnownPath {
+  readonly pattern: RegExp;
+  readonly methods: Set<string>;
+}
+
+export const problems = fp(
+  async (app: FastifyInstance) => {
+    const knownPaths = new Map<string, KnownPath>();
+
+    app.addHook('onRoute', ({ url, method }) => {
+      const known = knownPaths.get(url) ?? { pattern: patternOf(url), methods: new Set<string>() };
+      for (const name of [method].flat()) known.methods.add(name);
+      knownPaths.set(url, known);
+    });
+
+    // Here, and not in a not-found handler, so that no body is read for a path that is not there.
+    app.addHook('onRequest', async (request) => {
+      if (!request.is404) return;
+      const path = request.raw.url?.split('?', 1)[0] ?? '';
+      const known = [...knownPaths.values()].find(({ pattern }) => pattern.test(path));
+      if (!known) throw new HttpProblem('not-found');
+      const allow = [...known.methods].sort().join(', ');
+      throw new HttpProblem('method-not-allowed', { headers: { allow } });
+    });
+
+    app.setErrorHandler((error, request, reply) => sendProblem(error, request, reply));
+  },
+  { name: 'problems' },
+);
+
+const patternOf = (url: string): RegExp =>
+  new RegExp(`^${url.replaceAll('.', '\\.').replace(/:[^/]+/g, '[^/]+')}$`);
+
+/** Answers with the problem that `error` is; also what Fastify calls before routing. */
+export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const problem = toProblem(error);
+  if (problem.statusCode >= 500) {
+    request.log.error({ err: error, problem: problem.kind }, 'request failed');
+  } else {
+    // Not the error itself: a parser's message quotes the body.
+    request.log.info({ problem: problem.kind }, 'request refused');
+  }
+  reply
+    .code(problem.statusCode)
+    .headers({ 'cache-control': 'no-store', ...problem.options.headers })
+    .type(PROBLEM_MEDIA_TYPE);
+  if (problem.statusCode === 401) reply.header('www-authenticate', 'Bearer realm="revos-jobs"');
+  return reply.send(renderProblem(problem.kind, request.id, problem.options));
+}
+
+const KIND_OF_PARSER_CODE: Readonly<Record<string, ProblemKind>> = {
+  HPE_HEADER_OVERFLOW: 'headers-too-large',
+  ERR_HTTP_REQUEST_TIMEOUT: 'request-timeout',
+};
+
+/** Answers what is no request: headers that are too large, broken or too slow. */
+export function answerParserError(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) return;
+  const kind = KIND_OF_PARSER_CODE[error.code ?? ''] ?? 'bad-request';
+  const body = JSON.stringify(renderProblem(kind, randomUUID()));
+  socket.end(
+    [
+      `HTTP/1.1 ${PROBLEMS[kind].status} ${PROBLEMS[kind].title}`,
+      `content-type: ${PROBLEM_MEDIA_TYPE}`,
+      `content-length: ${Buffer.byteLength(body)}`,
+      'cache-control: no-store',
+      'connection: close',
+      '',
+      body,
+    ].join('\r\n'),
+  );
+}

@@ -1,0 +1,118 @@
+/** The trigger: `POST /api/jobs/:job` starts a run, or answers with the one that exists. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import type { Effects } from '@revos/core/effects';
+import { isSlot, type JobDefinition, type Run, type Runs } from '@revos/core/jobs';
+import type { TriggerBody } from '@revos/core/signing';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { Value } from 'typebox/value';
+import type { Principal } from '../plugins/auth.ts';
+import { rawBodyOf, signature } from '../plugins/signature.ts';
+import { preferredWaitSeconds } from '../prefer.ts';
+import { HttpProblem } from '../problems.ts';
+import { refusals } from '../schemas/problem.ts';
+import { EmptyBody, JobParams, StartedRun } from '../schemas/runs.ts';
+import { fieldProblems } from '../to-problem.ts';
+
+/** How old a slot may be, and how far ahead, in milliseconds. */
+const SLOT_AGE_MS_MAX = 24 * 60 * 60_000;
+const SLOT_AHEAD_MS_MAX = 5 * 60_000;
+
+/** Requests that wait for the end of a run at the same time; a further one is answered at once. */
+const WAITS_MAX = 200;
+
+export interface TriggerOptions {
+  readonly jobs: readonly JobDefinition[];
+  readonly runs: Runs;
+  readonly effects: Effects;
+  readonly signingSecrets: readonly string[];
+}
+
+export const triggerRoutes: FastifyPluginAsyncTypebox<TriggerOptions> = async (app, options) => {
+  const { jobs, runs, effects, signingSecrets } = options;
+  let waitCount = 0;
+
+  await app.register(signature, { signingSecrets });
+
+  /** The run when it has ended, or as it stands once the wait is over or nobody waits any more. */
+  const waitForEnd = async (run: Run, seconds: number, reply: FastifyReply): Promise<Run> => {
+    const gone = new AbortController();
+    reply.raw.once('close', () => gone.abort());
+    waitCount += 1;
+    try {
+      return await runs.waitForEnd(run, seconds * 1_000, AbortSignal.any([app.drain.signal, gone.signal]));
+    } catch (error) {
+      // The run has started all the same, and that is what was asked for.
+      reply.log.warn({ err: error, run_id: run.id }, 'the wait for the end of the run was cut short');
+      return run;
+    } finally {
+      waitCount -= 1;
+    }
+  };
+
+  app.post(
+    '/jobs/:job',
+    {
+      config: { allowsCron: true },
+      schema: {
+        operationId: 'startRun',
+        description:
+          'Starts a run. A signed cron request names a slot, and gets the slot’s run however often it asks; an ops request has no body, and starts a run that consumes no slot.',
+        tags: ['runs'],
+        params: JobParams,
+        response: { 200: StartedRun, 202: StartedRun, ...refusals },
+      },
+    },
+    async (request, reply) => {
+      const trigger = request.signedTrigger;
+      if (trigger !== null && trigger.job !== request.params.job) throw new HttpProblem('job-mismatch');
+      const job = jobs.find(({ name }) => name === request.params.job);
+      if (!job) throw new HttpProblem('job-not-found');
+      if (trigger === null) assertEmptyBody(request);
+
+      const started = await app.drain.track(
+        runs.start({
+          job,
+          trigger: trigger?.trigger ?? 'ops',
+          scheduledFor: trigger === null ? null : slotOf(trigger, job, effects.now()),
+          requestedBy: nameOf(request.principal),
+        }),
+      );
+      reply.header('location', `/api/runs/${started.run.id}`);
+      reply.code(started.outcome === 'created' ? 202 : 200);
+
+      const seconds = preferredWaitSeconds(request.headers.prefer);
+      if (seconds === null || waitCount >= WAITS_MAX) return started;
+      reply.header('preference-applied', `wait=${seconds}`);
+      return { ...started, run: await waitForEnd(started.run, seconds, reply) };
+    },
+  );
+};
+
+/** What the audit trail shows. A request without a principal never comes this far. */
+function nameOf(principal: Principal | null): string {
+  if (principal === null) throw new Error('a trigger without a principal');
+  return principal.kind === 'cron' ? 'cron' : principal.name;
+}
+
+function slotOf(trigger: TriggerBody, job: JobDefinition, now: Date): Date {
+  const slot = new Date(trigger.scheduled_for);
+  if (Number.isNaN(slot.getTime()) || !isSlot(job.schedule, slot)) throw new HttpProblem('not-a-slot');
+  const ageMs = now.getTime() - slot.getTime();
+  if (ageMs > SLOT_AGE_MS_MAX) throw new HttpProblem('slot-too-old');
+  if (ageMs < -SLOT_AHEAD_MS_MAX) throw new HttpProblem('slot-too-early');
+  return slot;
+}
+
+/** An ops request says everything with its path: a body with anything in it is a misunderstanding. */
+function assertEmptyBody(request: FastifyRequest): void {
+  const raw = rawBodyOf(request);
+  if (raw.length === 0) return;
+  let body: unknown;
+  try {
+    body = JSON.parse(raw.toString('utf8'));
+  } catch {
+    throw new HttpProblem('malformed-body');
+  }
+  if (Value.Check(EmptyBody, body)) return;
+  throw new HttpProblem('invalid-request', { errors: fieldProblems(Value.Errors(EmptyBody, body), 'body') });
+}

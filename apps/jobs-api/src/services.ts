@@ -1,0 +1,46 @@
+/** The parts the jobs API is made of, built from its configuration. */
+import { hostname } from 'node:os';
+import { type Effects, realEffects } from '@revos/core/effects';
+import {
+  createInProcessEngine,
+  createRunStore,
+  createRuns,
+  type Engine,
+  type JobDefinition,
+  type RunStore,
+  type Runs,
+} from '@revos/core/jobs';
+import { jobsWithSchedules } from '@revos/core/registry';
+import { createSupabaseRpc, type Rpc } from '@revos/core/rpc';
+import { createLogger, type Logger } from '@revos/core/telemetry';
+import { createUnipileV1, type Unipile } from '@revos/core/unipile';
+import type { Config } from './env.ts';
+
+export interface Services {
+  readonly jobs: readonly JobDefinition[];
+  readonly store: RunStore;
+  readonly runs: Runs;
+  readonly engine: Engine;
+  readonly rpc: Rpc;
+  readonly unipile: Unipile;
+  readonly effects: Effects;
+  readonly logger: Logger;
+}
+
+export function buildServices(config: Config): Services {
+  const logger = createLogger('jobs-api', config.logLevel);
+  const effects = realEffects;
+  const rpc = createSupabaseRpc({ url: config.supabaseUrl, secretKey: config.supabaseSecretKey });
+  const unipile = createUnipileV1({ dsn: config.unipileDsn, apiKey: config.unipileApiKey });
+  const jobs = jobsWithSchedules(config.jobSchedules);
+  const store = createRunStore(rpc);
+  const engine = createInProcessEngine(jobs, store, {
+    effects,
+    rpc,
+    unipile,
+    logger,
+    worker: `jobs-api@${hostname()}:${process.pid}`,
+    sendConcurrency: config.sendConcurrency,
+  });
+  return { jobs, store, runs: createRuns(store, engine, effects), engine, rpc, unipile, effects, logger };
+}

@@ -1,0 +1,120 @@
+/**
+ * The system probe: whether the database is there, has our schema, and lets us see our tables.
+ *
+ * A role that may not see a table behind row-level security gets no error, only no rows: a job with
+ * the wrong key would report "nothing to do" for ever. So it is asked for outright.
+ */
+import type { Effects } from '@revos/core/effects';
+import { type Rpc, RpcError } from '@revos/core/rpc';
+
+/** The version of the SQL schema this code is written for, as `system_probe` answers it. */
+export const SCHEMA_VERSION = 1;
+
+/** How long a probe may take, in milliseconds. */
+export const PROBE_MS_MAX = 3_000;
+
+/** Tables without which no job can work. Others that the probe names must be visible too. */
+const TABLES = ['dm_queue', 'dm_attempts', 'account_policies', 'job_runs', 'linkedin_accounts'] as const;
+
+/** PostgREST's and Postgres's codes for a function that is not there. */
+const MISSING_FUNCTION = new Set(['PGRST202', '42883']);
+
+export type CheckName = 'database' | 'schema' | 'permissions';
+
+export interface Check {
+  readonly name: CheckName;
+  /** `unknown`: it could not be looked at, since an earlier one failed. */
+  readonly status: 'ok' | 'failed' | 'unknown';
+  /** What is wrong and what to do; without values. */
+  readonly detail?: string;
+}
+
+interface ProbeAnswer {
+  readonly schema_version: number;
+  readonly can_see: Readonly<Record<string, boolean>>;
+}
+
+export interface SystemProbe {
+  /** The three checks, within `PROBE_MS_MAX`. Never throws. Callers at the same time share one probe. */
+  check(): Promise<readonly Check[]>;
+}
+
+export function createSystemProbe(rpc: Rpc, effects: Effects): SystemProbe {
+  let underWay: Promise<readonly Check[]> | null = null;
+
+  const ask = (): Promise<readonly Check[]> => {
+    underWay ??= rpc
+      .call<ProbeAnswer>('system_probe')
+      .then(judgeAnswer, judgeFailure)
+      .finally(() => {
+        underWay = null;
+      });
+    return underWay;
+  };
+
+  return {
+    async check() {
+      const answered = new AbortController();
+      const late = effects.sleep(PROBE_MS_MAX, answered.signal).then(() => UNREACHABLE);
+      const checks = await Promise.race([ask(), late]);
+      answered.abort();
+      return checks;
+    },
+  };
+}
+
+/** Whether a check failed in a way that no waiting heals: the deployment itself is wrong. */
+export function isMisconfigured(checks: readonly Check[]): boolean {
+  return checks.some(({ name, status }) => status === 'failed' && name !== 'database');
+}
+
+export const failedChecks = (checks: readonly Check[]): readonly Check[] =>
+  checks.filter(({ status }) => status === 'failed');
+
+const UNREACHABLE: readonly Check[] = [
+  { name: 'database', status: 'failed', detail: 'the database does not answer' },
+  { name: 'schema', status: 'unknown' },
+  { name: 'permissions', status: 'unknown' },
+];
+
+function judgeAnswer(answer: ProbeAnswer): readonly Check[] {
+  const sees = answer?.can_see ?? {};
+  const hidden = [...new Set([...TABLES, ...Object.keys(sees)])].filter((table) => sees[table] !== true);
+  const version = answer?.schema_version;
+  return [
+    { name: 'database', status: 'ok' },
+    version === SCHEMA_VERSION
+      ? { name: 'schema', status: 'ok' }
+      : {
+          name: 'schema',
+          status: 'failed',
+          detail: `the schema has version ${Number(version)}, this service needs ${SCHEMA_VERSION}: apply supabase/migrations`,
+        },
+    hidden.length === 0
+      ? { name: 'permissions', status: 'ok' }
+      : {
+          name: 'permissions',
+          status: 'failed',
+          detail: `the key does not see ${hidden.join(', ')}: SUPABASE_SECRET_KEY must be the secret key of the project`,
+        },
+  ];
+}
+
+function judgeFailure(error: unknown): readonly Check[] {
+  if (!(error instanceof RpcError) || error.kind !== 'bug') return UNREACHABLE;
+  return MISSING_FUNCTION.has(error.code)
+    ? [
+        { name: 'database', status: 'ok' },
+        { name: 'schema', status: 'failed', detail: 'system_probe is missing: apply supabase/migrations' },
+        { name: 'permissions', status: 'unknown' },
+      ]
+    : [
+        { name: 'database', status: 'ok' },
+        { name: 'schema', status: 'unknown' },
+        {
+          name: 'permissions',
+          status: 'failed',
+          detail: 'system_probe is refused: SUPABASE_SECRET_KEY must be the secret key of the project',
+        },
+      ];
+}

@@ -1,0 +1,65 @@
+/** Turns whatever was thrown into a problem, by its kind or code and never by its text. */
+import { RpcError } from '@revos/core/rpc';
+import type { FastifyError, FastifySchemaValidationError } from 'fastify';
+import { type FieldProblem, HttpProblem, type ProblemKind } from './problems.ts';
+
+/** Seconds after which a caller may try again when the database is away. */
+const RETRY_AFTER_SECONDS = '5';
+
+/** Fastify's own refusals, by status. */
+const KIND_OF_STATUS: Readonly<Record<number, ProblemKind>> = {
+  401: 'unauthenticated',
+  404: 'not-found',
+  405: 'method-not-allowed',
+  408: 'request-timeout',
+  413: 'body-too-large',
+  414: 'uri-too-long',
+  415: 'unsupported-media-type',
+  429: 'too-many-requests',
+  431: 'headers-too-large',
+};
+
+export function toProblem(error: unknown): HttpProblem {
+  if (error instanceof HttpProblem) return error;
+  if (error instanceof RpcError) return rpcProblem(error);
+  const { validation, validationContext, statusCode } = error as Partial<FastifyError>;
+  if (validation) {
+    const errors = fieldProblems(validation, validationContext ?? 'body');
+    return new HttpProblem('invalid-request', { errors });
+  }
+  if (statusCode === undefined || statusCode < 400 || statusCode >= 500) return new HttpProblem('internal');
+  return new HttpProblem(KIND_OF_STATUS[statusCode] ?? 'bad-request');
+}
+
+function rpcProblem(error: RpcError): HttpProblem {
+  switch (error.kind) {
+    case 'unavailable':
+      return new HttpProblem('database-unavailable', { headers: { 'retry-after': RETRY_AFTER_SECONDS } });
+    case 'rule':
+      return new HttpProblem('refused', {
+        detail: error.message.replace(`${error.functionName}: `, ''),
+        extra: { code: error.code },
+      });
+    case 'bug':
+      return new HttpProblem('internal');
+  }
+}
+
+/** A name that is safe to show: what a caller sent as a name may be anything. */
+const NAME = /^[A-Za-z0-9_.-]{1,64}$/;
+
+/** Names the fields of a failed validation, one entry each. */
+export function fieldProblems(
+  validation: ReadonlyArray<Pick<FastifySchemaValidationError, 'instancePath' | 'message' | 'params'>>,
+  context: string,
+): FieldProblem[] {
+  return validation.flatMap(({ instancePath, message = 'is not valid', params }) => {
+    const names = [params.additionalProperties, params.requiredProperties].find(Array.isArray) ?? [''];
+    return names.map((name) => ({
+      field: [context + instancePath, ...(name === '' ? [] : [NAME.test(String(name)) ? name : '?'])].join(
+        '/',
+      ),
+      message,
+    }));
+  });
+}

@@ -1,0 +1,120 @@
+/** The application over real parts: the SQL functions on PGlite, the in-process engine, jobs of the test's own. */
+import { type Effects, realEffects } from '@revos/core/effects';
+import {
+  createInProcessEngine,
+  createRunStore,
+  createRuns,
+  currentSlot,
+  type JobDefinition,
+  type Run,
+  type Runs,
+  type RunStore,
+} from '@revos/core/jobs';
+import type { Rpc } from '@revos/core/rpc';
+import { type SignedTrigger, signTrigger } from '@revos/core/signing';
+import { createLogger, type Logger } from '@revos/core/telemetry';
+import { createUnipileV1 } from '@revos/core/unipile';
+import { type App, buildApp } from '../../src/app.ts';
+import { QUARTER_HOURLY } from './jobs.ts';
+
+export const CRON_TOKEN = 'cron-token-0123456789';
+export const CRON_TOKEN_NEXT = 'cron-token-next-0123456789';
+export const OPS_TOKEN = 'ops-token-0123456789';
+export const SIGNING_SECRET = `whsec_${Buffer.alloc(32, 1).toString('base64')}`;
+export const SIGNING_SECRET_NEXT = `whsec_${Buffer.alloc(32, 2).toString('base64')}`;
+export const FOREIGN_SECRET = `whsec_${Buffer.alloc(32, 9).toString('base64')}`;
+
+export interface TestApp {
+  readonly app: App;
+  readonly runs: Runs;
+  readonly store: RunStore;
+  readonly logger: Logger;
+  /** Every line logged so far. */
+  readonly logLines: string[];
+}
+
+export interface TestAppOptions {
+  readonly rpc: Rpc;
+  readonly jobs: readonly JobDefinition[];
+  readonly effects?: Effects;
+  readonly streamsMax?: number;
+  readonly heartbeatMs?: number;
+  readonly shutdownGraceMs?: number;
+}
+
+export async function createTestApp(options: TestAppOptions): Promise<TestApp> {
+  const { rpc, jobs, effects = realEffects } = options;
+  const logLines: string[] = [];
+  const logger = createLogger('jobs-api', 'trace', { write: (line: string) => void logLines.push(line) });
+  const store = createRunStore(rpc);
+  const engine = createInProcessEngine(jobs, store, {
+    effects,
+    rpc,
+    // No job of these tests calls it; the port is closed.
+    unipile: createUnipileV1({ dsn: 'http://127.0.0.1:9', apiKey: 'none' }),
+    logger,
+    worker: 'jobs-api@test',
+    sendConcurrency: 1,
+  });
+  const runs = createRuns(store, engine, effects);
+  const app = await buildApp({
+    jobs,
+    runs,
+    engine,
+    rpc,
+    effects,
+    logger,
+    credentials: {
+      cronTokens: [CRON_TOKEN, CRON_TOKEN_NEXT],
+      opsTokens: [
+        ['anna', OPS_TOKEN],
+        ['ben', 'ops-token-of-ben-0123'],
+      ],
+      signingSecrets: [SIGNING_SECRET, SIGNING_SECRET_NEXT],
+    },
+    version: '1.2.3',
+    shutdownGraceMs: options.shutdownGraceMs ?? 5_000,
+    ...(options.streamsMax === undefined ? {} : { streamsMax: options.streamsMax }),
+    ...(options.heartbeatMs === undefined ? {} : { heartbeatMs: options.heartbeatMs }),
+  });
+  return { app, runs, store, logger, logLines };
+}
+
+/** The slot that a cron would ask for now. */
+export function slotNow(schedule = QUARTER_HOURLY): Date {
+  const slot = currentSlot(schedule, new Date());
+  if (slot === null) throw new Error(`no slot of ${schedule}`);
+  return slot;
+}
+
+export interface SignOptions {
+  readonly job?: string;
+  readonly slot?: Date;
+  readonly secret?: string;
+  readonly signedAt?: Date;
+}
+
+/** A signed trigger with the cron credential: what the web app sends. */
+export function cronRequest(options: SignOptions = {}): {
+  body: string;
+  headers: Record<string, string> & SignedTrigger['headers'] & { authorization: string };
+} {
+  const { job = 'quick', slot = slotNow(), secret = SIGNING_SECRET, signedAt = new Date() } = options;
+  const trigger = { job, scheduled_for: slot.toISOString(), trigger: 'vercel-cron' } as const;
+  const { body, headers } = signTrigger(trigger, [secret], signedAt);
+  return { body, headers: { ...headers, authorization: `Bearer ${CRON_TOKEN}` } };
+}
+
+export const asOps = { authorization: `Bearer ${OPS_TOKEN}` } as const;
+
+/** The run of an answer. */
+export const runOf = (response: { json: () => unknown }): Run => (response.json() as { run: Run }).run;
+
+export interface ProblemAnswer {
+  readonly type: string;
+  readonly status: number;
+  readonly detail?: string;
+  readonly errors?: { field: string; message: string }[];
+  readonly request_id: string;
+  readonly instance: string;
+}

@@ -1,0 +1,47 @@
+import type { Run, RunStatus } from '@revos/core/jobs';
+import { Instant } from './instant.tsx';
+import { silentMs } from './job-state.ts';
+import { durationWords, skippedReasons } from './words.ts';
+
+/** A run that was cancelled or interrupted says why, too; that is no failure. */
+const ERROR_TONES: Partial<Record<RunStatus, string>> = { cancelled: 'plain', interrupted: 'warning' };
+
+/** Why something went wrong, what still waits and why, and when it is tried next. */
+export function RunNotes({ run, now }: { run: Run; now: Date }) {
+  const reasons = skippedReasons(run);
+  const silent = silentMs(run, now);
+  const nextAt = futureInstant(run.stats.next_at, now);
+  const isCancelling = run.cancel_requested_at !== null && run.finished_at === null;
+  return (
+    <>
+      {run.error !== null && (
+        <p className={`note note-${ERROR_TONES[run.status] ?? 'error'}`}>
+          <span className="note-text">{run.error}</span>
+        </p>
+      )}
+      {silent !== null && <p className="note note-warning">No sign of life for {durationWords(silent)}.</p>}
+      {isCancelling && <p className="note note-warning">Cancelling.</p>}
+      {reasons.length > 0 && (
+        <ul className="reasons" aria-label="Waiting">
+          {reasons.map(({ code, words, count }) => (
+            <li key={code}>
+              <strong>{count.toLocaleString('en')}</strong> <span>{words}</span>
+            </li>
+          ))}
+        </ul>
+      )}
+      {nextAt !== null && (
+        <p className="next-try">
+          Next try <Instant at={nextAt} now={now} />
+        </p>
+      )}
+    </>
+  );
+}
+
+/** What was next when an old run ended has long been taken up by another. */
+function futureInstant(instant: string | null | undefined, now: Date): Date | null {
+  if (instant === null || instant === undefined) return null;
+  const at = new Date(instant);
+  return at > now ? at : null;
+}

@@ -1,0 +1,40 @@
+/** Runs before every page: only who knows `OPS_TOKEN` sees one. Cron routes have a secret of their own. */
+import { EnvironmentError } from '@revos/core/config';
+import { type NextRequest, NextResponse } from 'next/server';
+import { readGateEnv } from './env.ts';
+import { entryOf } from './ops-gate.ts';
+
+export const config = { matcher: ['/((?!api/cron/|_next/static/|icon\\.svg$|favicon\\.ico$).*)'] };
+
+const CLOSED =
+  'This dashboard is closed: OPS_TOKEN is not set.\n\n' +
+  'Set it in the environment of the web app to one of the tokens that the jobs API has in OPS_TOKENS.\n';
+
+const DENIED = 'Sign in with any user name; the password is the value of OPS_TOKEN.\n';
+
+export function proxy(request: NextRequest): NextResponse {
+  switch (entryOf(request.headers.get('authorization'), opsToken())) {
+    case 'open':
+      return NextResponse.next();
+    case 'denied':
+      return answer(401, DENIED, { 'www-authenticate': 'Basic realm="RevOS jobs", charset="UTF-8"' });
+    case 'closed':
+      return answer(503, CLOSED);
+  }
+}
+
+function opsToken(): string | undefined {
+  try {
+    return readGateEnv().OPS_TOKEN;
+  } catch (error) {
+    if (error instanceof EnvironmentError) return undefined;
+    throw error;
+  }
+}
+
+function answer(status: number, text: string, headers: Readonly<Record<string, string>> = {}): NextResponse {
+  return new NextResponse(text, {
+    status,
+    headers: { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store', ...headers },
+  });
+}

@@ -1,0 +1,293 @@
+/** The app as it is deployed: built, started, and asked over HTTP, with a scripted jobs API behind it. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import path from 'node:path';
+import type { Run } from '@revos/core/jobs';
+import { verifyTrigger } from '@revos/core/signing';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { aRun } from './a-run.ts';
+import { answerJson, type ScriptedServer, scriptedServer } from './scripted-server.ts';
+
+const WEB = path.join(import.meta.dirname, '..');
+const NEXT = path.join(WEB, 'node_modules/next/dist/bin/next');
+const SIGNING_SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
+const SECRETS = ['the-cron-secret', 'the-job-secret', 'the-ops-token', SIGNING_SECRET];
+const AS_VERCEL = { authorization: 'Bearer the-cron-secret', 'user-agent': 'vercel-cron/1.0' };
+const AS_OPS = { authorization: `Basic ${Buffer.from('anyone:the-ops-token').toString('base64')}` };
+
+const children = new Set<ChildProcess>();
+
+/** Runs `next` with an environment of its own, in a process group of its own. */
+function next(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  const child = spawn(process.execPath, [NEXT, ...args], {
+    cwd: WEB,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: {
+      PATH: process.env.PATH,
+      HOME: process.env.HOME,
+      NODE_ENV: 'production',
+      NEXT_TELEMETRY_DISABLED: '1',
+      ...env,
+    },
+  });
+  children.add(child);
+  let output = '';
+  const grown = () => Promise.race([once(child.stdout, 'data'), once(child, 'close')]);
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += String(chunk)));
+  return { child, output: () => output, grown };
+}
+
+async function startApp(env: Readonly<Record<string, string>>) {
+  const app = next(['start', '-p', '0', '-H', '127.0.0.1'], env);
+  for (;;) {
+    const [url] = /http:\/\/127\.0\.0\.1:\d+/.exec(app.output()) ?? [];
+    if (url !== undefined && app.output().includes('Ready in')) return { url, output: app.output };
+    if (app.child.exitCode !== null) throw new Error(app.output());
+    await app.grown();
+  }
+}
+
+let jobsApi: ScriptedServer;
+let runs: readonly Run[] = [];
+let app: Awaited<ReturnType<typeof startApp>>;
+
+beforeAll(async () => {
+  const build = next(['build']);
+  const [code] = await once(build.child, 'close');
+  if (code !== 0) throw new Error(build.output());
+
+  const jobs = () => [
+    {
+      name: 'dm-queue',
+      summary: 'Sends the due messages.',
+      schedule: '*/15 * * * *',
+      next_slot: null,
+      last_run: runs[0] ?? null,
+    },
+  ];
+  jobsApi = await scriptedServer(({ method, path: asked }, response) => {
+    if (method === 'POST')
+      return answerJson(response, 202, { run: aRun({ status: 'queued' }), outcome: 'created' });
+    if (asked === '/api/jobs') return answerJson(response, 200, { jobs: jobs() });
+    if (asked === '/api/runs?limit=50') return answerJson(response, 200, { runs });
+    const one = runs.find((run) => asked === `/api/runs/${run.id}`);
+    return one ? answerJson(response, 200, one) : answerJson(response, 404, { title: 'No such run' });
+  });
+  app = await startApp({
+    CRON_SECRET: 'the-cron-secret',
+    JOBS_API_URL: jobsApi.url,
+    JOB_SECRET: 'the-job-secret',
+    JOBS_SIGNING_SECRETS: SIGNING_SECRET,
+    OPS_TOKEN: 'the-ops-token',
+  });
+}, 300_000);
+
+beforeEach(() => {
+  runs = [];
+  jobsApi.asked.length = 0;
+});
+
+afterAll(async () => {
+  for (const child of children) {
+    if (child.exitCode !== null || child.pid === undefined) continue;
+    const closed = once(child, 'close');
+    process.kill(-child.pid, 'SIGKILL');
+    await closed;
+  }
+  await jobsApi?.[Symbol.asyncDispose]();
+}, 60_000);
+
+const get = (at: string, headers: Readonly<Record<string, string>> = {}, base = app.url) =>
+  fetch(`${base}${at}`, { headers, redirect: 'manual' });
+
+describe('the cron route', () => {
+  it.each(['GET', 'POST'])('%s as Vercel calls it makes a run', async (method) => {
+    const response = await fetch(`${app.url}/api/cron/dm-queue`, {
+      method,
+      headers: AS_VERCEL,
+      redirect: 'manual',
+    });
+    expect(response.status).toBe(202);
+    expect(response.headers.get('cache-control')).toBe('no-store');
+    const body = (await response.json()) as { slot: string };
+    expect(body).toMatchObject({ outcome: 'created', attempts: 1, run: { job: 'dm-queue' } });
+    expect(jobsApi.asked).toMatchObject([{ method: 'POST', path: '/api/jobs/dm-queue' }]);
+    const [asked] = jobsApi.asked;
+    expect(asked?.headers.authorization).toBe('Bearer the-job-secret');
+    expect(asked && verifyTrigger(asked.body, asked.headers, [SIGNING_SECRET])).toEqual({
+      job: 'dm-queue',
+      scheduled_for: body.slot,
+      trigger: 'vercel-cron',
+    });
+  });
+
+  it('is not cached: each call is a trigger', async () => {
+    for (const count of [1, 2]) {
+      await get('/api/cron/dm-queue', AS_VERCEL);
+      expect(jobsApi.asked.length).toBe(count);
+    }
+  });
+
+  it('is closed to everyone else', async () => {
+    for (const headers of [{}, AS_OPS, { ...AS_VERCEL, authorization: 'Bearer undefined' }]) {
+      const response = await get('/api/cron/dm-queue', headers);
+      expect(response.status).toBe(401);
+      expect(response.headers.get('content-type')).toBe('application/problem+json');
+    }
+    expect(jobsApi.asked).toEqual([]);
+  });
+
+  it('knows no other job', async () => {
+    expect((await get('/api/cron/no-such-job', AS_VERCEL)).status).toBe(404);
+  });
+});
+
+describe('the pages', () => {
+  it.each([
+    '/',
+    `/runs/${aRun().id}`,
+    '/no-such-page',
+    '/api/cron',
+    '/api/cronies',
+    '/_next/image',
+    '/?_rsc=1',
+  ])('%s is closed without the ops token', async (at) => {
+    for (const headers of [{}, AS_VERCEL, { authorization: 'Basic OnRoZQ==' }]) {
+      const response = await get(at, headers);
+      expect(response.status).toBe(401);
+      expect(response.headers.get('www-authenticate')).toMatch(/^Basic realm=/);
+      expect(await response.text()).not.toContain('dm-queue');
+    }
+    expect(jobsApi.asked).toEqual([]);
+  });
+
+  it('is not opened by a header that an older framework trusted', async () => {
+    const middleware = 'src/middleware:src/middleware:src/middleware:src/middleware:src/middleware';
+    expect((await get('/', { 'x-middleware-subrequest': middleware })).status).toBe(401);
+  });
+
+  it('/ shows jobs and runs, and escapes what a run says', async () => {
+    const error = '</script><script>alert(1)</script><img src=x onerror=alert(2)>';
+    runs = [
+      aRun({
+        status: 'failed',
+        error,
+        stats: { seen: 1_234, sent: 56, failed: 7, skipped: { day_limit: 89 } },
+      }),
+    ];
+    const response = await get('/', AS_OPS);
+    expect(response.status).toBe(200);
+    expect(response.headers.get('cache-control')).toContain('no-store');
+    const html = await response.text();
+    for (const text of [
+      'Every 15 minutes',
+      'Failed',
+      '1,234',
+      '56',
+      '89',
+      'limit for the day',
+      'Last runs',
+    ]) {
+      expect(html).toContain(text);
+    }
+    expect(html).toContain(`href="/runs/${aRun().id}"`);
+    expect(html).toContain('title="2026-11-24 10:00:00 UTC"');
+    expect(html).toContain('&lt;script&gt;alert(1)');
+    expect(html).not.toContain('<script>alert(1)');
+    expect(html).not.toContain('<img src=x');
+    for (const secret of SECRETS) expect(html).not.toContain(secret);
+    expect(jobsApi.asked.map((asked) => asked.headers.authorization)).toEqual(
+      jobsApi.asked.map(() => 'Bearer the-ops-token'),
+    );
+  });
+
+  it('/ says that there was no run yet, and when the next is', async () => {
+    const html = await (await get('/', AS_OPS)).text();
+    expect(html).toContain('No run yet.');
+    expect(html).toContain('The next slot is');
+  });
+
+  it('/runs/<id> shows one run in full, or that there is none', async () => {
+    runs = [aRun({ error: '<b>why</b>', status: 'interrupted' })];
+    const response = await get(`/runs/${aRun().id}`, AS_OPS);
+    expect(response.status).toBe(200);
+    const html = await response.text();
+    for (const text of [
+      'Interrupted',
+      '&lt;b&gt;why&lt;/b&gt;',
+      'jobs-api@host:1',
+      '2026-11-24 10:06:40 UTC',
+    ]) {
+      expect(html).toContain(text);
+    }
+    for (const id of ['00000000-0000-4000-8000-00000000ffff', 'no-uuid', '..%2f..%2fjobs']) {
+      const absent = await get(`/runs/${id}`, AS_OPS);
+      expect(absent.status).toBe(404);
+      expect(await absent.text()).toContain('There is nothing here');
+    }
+  });
+
+  it('brings nothing from elsewhere', async () => {
+    const html = await (await get('/', AS_OPS)).text();
+    const sources = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map((match) => match[1] ?? '');
+    expect(sources.length).toBeGreaterThan(3);
+    expect(sources.filter((source) => !/^[/#](?!\/)/.test(source))).toEqual([]);
+  });
+});
+
+describe('every answer', () => {
+  it.each([
+    { at: '/', headers: AS_OPS },
+    { at: '/', headers: {} },
+    { at: '/icon.svg', headers: {} },
+    { at: '/api/cron/dm-queue', headers: {} },
+  ])('$at has the security headers', async ({ at, headers }) => {
+    const response = await get(at, headers);
+    expect(response.headers.get('x-powered-by')).toBeNull();
+    expect(response.headers.get('x-content-type-options')).toBe('nosniff');
+    expect(response.headers.get('referrer-policy')).toBe('no-referrer');
+    expect(response.headers.get('strict-transport-security')).toMatch(/^max-age=\d{8}/);
+    const policy = response.headers.get('content-security-policy') ?? '';
+    expect(policy).toContain("default-src 'none'");
+    expect(policy).toContain("frame-ancestors 'none'");
+    expect(policy).not.toContain('unsafe-eval');
+    expect(policy).not.toMatch(/https?:|\*/);
+  });
+
+  it('its icon and its code need no password', async () => {
+    expect((await get('/icon.svg')).headers.get('content-type')).toBe('image/svg+xml');
+    const html = await (await get('/', AS_OPS)).text();
+    const [, script = ''] = /src="(\/_next\/static\/[^"]+\.js)"/.exec(html) ?? [];
+    expect((await get(script)).status).toBe(200);
+  });
+});
+
+describe('without its environment', () => {
+  it('is closed, and says what is missing', async () => {
+    const bare = await startApp({});
+    const cron = await get('/api/cron/dm-queue', { authorization: 'Bearer undefined' }, bare.url);
+    expect(cron.status).toBe(500);
+    expect(await cron.json()).toMatchObject({
+      variables: ['CRON_SECRET', 'JOBS_API_URL', 'JOBS_SIGNING_SECRETS', 'JOB_SECRET'],
+    });
+    expect(bare.output()).toContain('the trigger made no run');
+
+    const page = await get(
+      '/',
+      { authorization: `Basic ${Buffer.from('a:undefined').toString('base64')}` },
+      bare.url,
+    );
+    expect(page.status).toBe(503);
+    expect(await page.text()).toContain('OPS_TOKEN is not set');
+  }, 60_000);
+
+  it('says that the jobs API is away, and what to look at', async () => {
+    const away = await startApp({ OPS_TOKEN: 'the-ops-token', JOBS_API_URL: 'http://127.0.0.1:9' });
+    const page = await get('/', AS_OPS, away.url);
+    const html = await page.text();
+    expect(html).toContain('does not answer');
+    expect(html).toContain('Is JOBS_API_URL right?');
+    expect(html).not.toContain('the-ops-token');
+  }, 60_000);
+});

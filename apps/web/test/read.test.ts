@@ -1,0 +1,90 @@
+/** What the pages read of the jobs API, and what they say when they cannot. */
+import { describe, expect, it } from 'vitest';
+import { readDashboardEnv } from '../src/env.ts';
+import { readOverview, readRun } from '../src/jobs-api/read.ts';
+import { aRun } from './a-run.ts';
+import { scriptedEffects } from './scripted-effects.ts';
+import { answerJson, type Script, scriptedServer } from './scripted-server.ts';
+
+const NOW = new Date('2026-11-24T10:07:30.000Z');
+const job = {
+  name: 'dm-queue',
+  summary: 'Sends.',
+  schedule: '*/15 * * * *',
+  next_slot: null,
+  last_run: aRun(),
+};
+
+const answerAll: Script = ({ path }, response) => {
+  if (path === '/api/jobs') answerJson(response, 200, { jobs: [job] });
+  else if (path === '/api/runs?limit=50') answerJson(response, 200, { runs: [aRun()] });
+  else if (path === `/api/runs/${aRun().id}`) answerJson(response, 200, aRun());
+  else answerJson(response, 404, { title: 'Not found' });
+};
+
+function dependencies(url: string | undefined, effects = scriptedEffects(NOW)) {
+  const env = { JOBS_API_URL: url, OPS_TOKEN: 'ops-token' };
+  return { readEnv: () => readDashboardEnv(env), effects, fetch };
+}
+
+describe('readOverview', () => {
+  it('reads jobs and runs with the ops token', async () => {
+    await using server = await scriptedServer(answerAll);
+    const reading = await readOverview(dependencies(server.url));
+    expect(reading).toEqual({ kind: 'read', value: { jobs: [job], runs: [aRun()] } });
+    expect(server.asked.map(({ method, headers }) => `${method} ${headers.authorization}`)).toEqual([
+      'GET Bearer ops-token',
+      'GET Bearer ops-token',
+    ]);
+  });
+
+  it.each([
+    { script: refuse(401), says: 'refused this dashboard (401)', check: 'OPS_TOKENS' },
+    { script: refuse(403), says: 'refused this dashboard (403)', check: 'OPS_TOKENS' },
+    { script: refuse(503), says: 'answered 503', check: 'starting or stopping' },
+    { script: refuse(302), says: 'answered 302', check: 'starting or stopping' },
+    { script: refuse(200), says: 'something else than jobs and runs', check: 'JOBS_API_URL' },
+    {
+      script: ((_asked, response) => response.socket?.resetAndDestroy()) as Script,
+      says: 'does not answer (ECONNRESET)',
+      check: 'a minute',
+    },
+  ])('$says', async ({ script, says, check }) => {
+    await using server = await scriptedServer(script);
+    const reading = await readOverview(dependencies(server.url));
+    if (reading.kind !== 'trouble') throw new Error(reading.kind);
+    expect(reading.trouble.what).toContain(says);
+    expect(reading.trouble.check.join(' ')).toContain(check);
+    expect(JSON.stringify(reading)).not.toContain('ops-token');
+  });
+
+  it('says so when the answer takes too long', async () => {
+    const effects = scriptedEffects(NOW);
+    await using server = await scriptedServer(() => effects.expireTimeouts());
+    const reading = await readOverview(dependencies(server.url, effects));
+    expect(reading).toMatchObject({ kind: 'trouble', trouble: { what: expect.stringContaining('TIMEOUT') } });
+  });
+
+  it('says what is not set', async () => {
+    const reading = await readOverview(dependencies(undefined));
+    expect(reading).toMatchObject({
+      kind: 'trouble',
+      trouble: { what: 'The dashboard is not set up: JOBS_API_URL is missing or wrong.' },
+    });
+  });
+});
+
+describe('readRun', () => {
+  it.each([
+    { id: aRun().id, kind: 'read' },
+    { id: '00000000-0000-4000-8000-00000000ffff', kind: 'absent' },
+    { id: '../jobs', kind: 'absent' }, // a path cannot be climbed
+  ])('$id is $kind', async ({ id, kind }) => {
+    await using server = await scriptedServer(answerAll);
+    expect((await readRun(id, dependencies(server.url))).kind).toBe(kind);
+  });
+});
+
+function refuse(status: number): Script {
+  return (_asked, response) => answerJson(response, status, { title: 'No' }, { location: '/elsewhere' });
+}
