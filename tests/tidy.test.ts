@@ -45,7 +45,9 @@ function importsOf(file: string): string[] {
 
 /** A file's imports that are there when it runs: types are not. */
 function runtimeImportsOf(file: string): string[] {
-  const source = read(file).replace(/import type [\s\S]*?;/g, '').replace(/export type \{[\s\S]*?\} from '[^']+';/g, '');
+  const source = read(file)
+    .replace(/import type [\s\S]*?;/g, '')
+    .replace(/export type \{[\s\S]*?\} from '[^']+';/g, '');
   return [...source.matchAll(/^(?:import|export)[^;]*?from '(\.[^']+)'/gm)].map((match) =>
     path.posix.normalize(path.posix.join(path.posix.dirname(file), match[1] ?? '')),
   );
@@ -67,7 +69,6 @@ describe('the core’s levels', () => {
         })
         .map((imported) => `${file} → ${imported}`),
     );
-    // The rpc and unipile of a job's services are types of a lower level; equal levels never meet.
     expect(wrong).toEqual([]);
   });
 
@@ -90,7 +91,9 @@ describe('the core’s levels', () => {
   });
 
   it('the sandbox imports nothing of ours', () => {
-    const wrong = files('packages/unipile-sandbox/src/**/*.ts').filter((file) => /@revos\//.test(codeOf(file)));
+    const wrong = files('packages/unipile-sandbox/src/**/*.ts').filter((file) =>
+      /@revos\//.test(codeOf(file)),
+    );
     expect(wrong).toEqual([]);
   });
 });
@@ -103,7 +106,9 @@ describe('effects', () => {
   });
 
   it('the environment is read only in files called env.ts', () => {
-    const sources = files('{apps,packages}/*/src/**/*.{ts,tsx}').filter((file) => path.basename(file) !== 'env.ts');
+    const sources = files('{apps,packages}/*/src/**/*.{ts,tsx}').filter(
+      (file) => path.basename(file) !== 'env.ts',
+    );
     expect(sources.length).toBeGreaterThan(50);
     expect(sources.filter((file) => /process\.env\b/.test(codeOf(file)))).toEqual([]);
   });
@@ -111,7 +116,9 @@ describe('effects', () => {
 
 describe('names and documents', () => {
   it('no folder is a drawer', () => {
-    const drawers = files('{apps,packages,tests}/**').filter((name) => /(^|\/)(utils|helpers|common|lib)(\/|$)/.test(name));
+    const drawers = files('{apps,packages,tests}/**').filter((name) =>
+      /(^|\/)(utils|helpers|common|lib)(\/|$)/.test(name),
+    );
     expect(drawers).toEqual([]);
   });
 
@@ -123,13 +130,17 @@ describe('names and documents', () => {
   it('each SQLSTATE of ours stands in docs/errors.md, and no other', () => {
     const sql = files('supabase/migrations/*.sql').map(read).join('\n');
     const raised = new Set([...sql.matchAll(/'((?:DM|RN|AC|PL)\d{3})'/g)].map((match) => match[1] ?? ''));
-    const documented = [...read('docs/errors.md').matchAll(/^\| `([A-Z]{2}\d{3})`/gm)].map((match) => match[1]);
+    const documented = [...read('docs/errors.md').matchAll(/^\| `([A-Z]{2}\d{3})`/gm)].map(
+      (match) => match[1],
+    );
     expect(documented.sort()).toEqual([...raised].sort());
   });
 
   it('each variable of the environment stands in docs/environment.md', () => {
     const named = files('apps/*/src/env.ts').flatMap((file) =>
-      [...read(file).matchAll(/\b([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|PORT|HOST|SCHEDULER)\s*:/g)].map((match) => match[1] ?? ''),
+      [...read(file).matchAll(/\b([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|PORT|HOST|SCHEDULER)\s*:/g)].map(
+        (match) => match[1] ?? '',
+      ),
     );
     const documented = read('docs/environment.md');
     expect(named.length).toBeGreaterThan(10);

@@ -6,7 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import helmet from '@fastify/helmet';
 import { fastifySSE as sse } from '@fastify/sse';
-import { type TypeBoxTypeProvider, TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { Effects } from '@revos/core/effects';
 import type { Engine, JobDefinition, Runs } from '@revos/core/jobs';
 import type { Rpc } from '@revos/core/rpc';
@@ -21,6 +21,7 @@ import { runEventRoutes } from './routes/run-events.ts';
 import { runRoutes } from './routes/runs.ts';
 import { triggerRoutes } from './routes/trigger.ts';
 import { createSystemProbe } from './system-probe.ts';
+import { validatorCompiler } from './validation.ts';
 
 const BODY_BYTES_MAX = 64 * 1_024;
 
@@ -72,7 +73,7 @@ export async function buildApp(options: AppOptions) {
     clientErrorHandler: answerParserError,
   })
     .withTypeProvider<TypeBoxTypeProvider>()
-    .setValidatorCompiler(TypeBoxValidatorCompiler);
+    .setValidatorCompiler(validatorCompiler);
 
   await app.register(problems);
   app.addHook('onRequest', async (request, reply) => {

@@ -48,18 +48,26 @@ function rpcProblem(error: RpcError): HttpProblem {
 /** A name that is safe to show: what a caller sent as a name may be anything. */
 const NAME = /^[A-Za-z0-9_.-]{1,64}$/;
 
-/** Names the fields of a failed validation, one entry each. */
+/** Fields named in one answer. */
+const FIELDS_MAX = 20;
+
+/** Names the fields of a failed validation, once each, as `<context>/<path>`. */
 export function fieldProblems(
-  validation: ReadonlyArray<Pick<FastifySchemaValidationError, 'instancePath' | 'message' | 'params'>>,
+  validation: ReadonlyArray<
+    Pick<FastifySchemaValidationError, 'keyword' | 'instancePath' | 'message' | 'params'>
+  >,
   context: string,
 ): FieldProblem[] {
-  return validation.flatMap(({ instancePath, message = 'is not valid', params }) => {
-    const names = [params.additionalProperties, params.requiredProperties].find(Array.isArray) ?? [''];
-    return names.map((name) => ({
-      field: [context + instancePath, ...(name === '' ? [] : [NAME.test(String(name)) ? name : '?'])].join(
-        '/',
-      ),
-      message,
-    }));
-  });
+  const problems = validation
+    // An unknown field is reported twice, and by its parent in better words.
+    .filter(({ keyword }) => keyword !== 'boolean')
+    .flatMap(({ instancePath, message = 'is not valid', params }) => {
+      const names = [params.additionalProperties, params.requiredProperties].find(Array.isArray) ?? [];
+      const parent = [context, ...instancePath.split('/').slice(1)];
+      return (names.length === 0 ? [parent] : names.map((name) => [...parent, String(name)])).map((path) => ({
+        field: path.map((name) => (NAME.test(name) ? name : '?')).join('/'),
+        message,
+      }));
+    });
+  return [...new Map(problems.map((problem) => [problem.field, problem])).values()].slice(0, FIELDS_MAX);
 }

@@ -96,7 +96,9 @@ function nameOf(principal: Principal | null): string {
 
 function slotOf(trigger: TriggerBody, job: JobDefinition, now: Date): Date {
   const slot = new Date(trigger.scheduled_for);
-  if (Number.isNaN(slot.getTime()) || !isSlot(job.schedule, slot)) throw new HttpProblem('not-a-slot');
+  // A date that no calendar knows becomes another one, or none.
+  const isDate = !Number.isNaN(slot.getTime()) && slot.toISOString() === trigger.scheduled_for;
+  if (!isDate || !isSlot(job.schedule, slot)) throw new HttpProblem('not-a-slot');
   const ageMs = now.getTime() - slot.getTime();
   if (ageMs > SLOT_AGE_MS_MAX) throw new HttpProblem('slot-too-old');
   if (ageMs < -SLOT_AHEAD_MS_MAX) throw new HttpProblem('slot-too-early');

@@ -7,8 +7,8 @@ import {
   currentSlot,
   type JobDefinition,
   type Run,
-  type Runs,
   type RunStore,
+  type Runs,
 } from '@revos/core/jobs';
 import type { Rpc } from '@revos/core/rpc';
 import { type SignedTrigger, signTrigger } from '@revos/core/signing';

@@ -3,12 +3,11 @@
  * they started.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import path from 'node:path';
 import { machineEnv } from '../env.ts';
+import { findFreePort } from '../free-port.ts';
 
 /** How long an app may take until it answers, in milliseconds. */
 const START_MS_MAX = 60_000;
@@ -37,17 +36,6 @@ export interface AppOptions {
   /** Answered by anything but a refused connection once the app is up. */
   readonly probePath: string;
   readonly logFile: string;
-}
-
-/** A port that was free a moment ago. Whoever uses it must be ready to lose it. */
-async function findFreePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port was given');
-  return address.port;
 }
 
 /** Starts an app on a free port and waits until it answers. @throws if it does not, with the end of its log */

@@ -24,6 +24,12 @@ interface UnsentRow {
   readonly can_go_at: string | null;
 }
 
+/** Plain lines, no colour codes, and none between two rows. */
+const LOOK = {
+  style: { head: [], border: [] },
+  chars: { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' },
+};
+
 /** Rows of the second table; the dashboard has the rest. */
 const UNSENT_MAX = 12;
 
@@ -43,16 +49,20 @@ export async function reportText(rpc: Rpc): Promise<string> {
   const accounts = await rpc.call<readonly AccountRow[]>('account_list');
   const unsent = await rpc.call<readonly UnsentRow[]>('dm_unsent', { limit: 1_000 });
 
-  const byAccount = new Table({ head: ['Account', 'Sent', 'Failed', 'Unknown', 'Waiting'], style: { head: [] } });
+  const byAccount = new Table({
+    ...LOOK,
+    head: ['Account', 'Sent', 'Failed', 'Unknown', 'Waiting'],
+    colAligns: ['left', 'right', 'right', 'right', 'right'],
+  });
   for (const { account_name, messages } of accounts) {
     const waiting = (messages.pending ?? 0) + (messages.sending ?? 0);
     byAccount.push([account_name, messages.sent ?? 0, messages.failed ?? 0, messages.unknown ?? 0, waiting]);
   }
 
   const byMessage = new Table({
-    head: ['Not sent', 'Account', 'Status', 'Why', 'Can go'],
-    style: { head: [] },
-    colWidths: [null, null, null, 44, null],
+    ...LOOK,
+    head: ['Not sent to', 'Account', 'Status', 'Why', 'Can go'],
+    colWidths: [null, null, null, 46, null],
     wordWrap: true,
   });
   for (const row of unsent.slice(0, UNSENT_MAX)) {
@@ -65,7 +75,10 @@ export async function reportText(rpc: Rpc): Promise<string> {
     ]);
   }
   const more = unsent.length > UNSENT_MAX ? `\n… and ${unsent.length - UNSENT_MAX} more` : '';
-  return [byAccount.toString(), unsent.length === 0 ? 'Everything was sent.' : byMessage.toString() + more].join('\n');
+  return [
+    byAccount.toString(),
+    unsent.length === 0 ? 'Everything was sent.' : byMessage.toString() + more,
+  ].join('\n');
 }
 
 /** An instant as `Tue 18:30 UTC`. */

@@ -3,7 +3,7 @@
  * credentials of its own that live as long as the stack does.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { createSupabaseRpc, type Rpc } from '@revos/core/rpc';
 import { type Sandbox, startSandbox } from '@revos/unipile-sandbox';
@@ -37,16 +37,40 @@ export interface Stack {
   close(): Promise<void>;
 }
 
+/** Empties the folder and marks it as this process's. @throws if another process lives in it */
+async function takeFolder(dataDir: string): Promise<void> {
+  const pidFile = path.join(dataDir, 'pid');
+  const pid = Number(await readFile(pidFile, 'utf8').catch(() => '0'));
+  if (pid !== process.pid && isAlive(pid)) {
+    throw new Error(
+      `Process ${pid} is running on ${dataDir} already; end it first, or choose another folder (--data)`,
+    );
+  }
+  await rm(dataDir, { recursive: true, force: true });
+  await mkdir(dataDir, { recursive: true });
+  await writeFile(pidFile, String(process.pid));
+}
+
+function isAlive(pid: number): boolean {
+  if (pid <= 0) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
 const secret = (): string => randomBytes(24).toString('base64url');
 
 /** Starts everything, or nothing: what was started is stopped again if a later part fails. */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const { dataDir, onStep } = options;
-  await rm(dataDir, { recursive: true, force: true });
-  await mkdir(dataDir, { recursive: true });
+  await takeFolder(dataDir);
   const opened: Array<{ close(): Promise<unknown> }> = [];
   const close = async (): Promise<void> => {
     for (const part of opened.splice(0).reverse()) await part.close();
+    await rm(path.join(dataDir, 'pid'), { force: true });
   };
   const keep = <Part>(part: Part, end: (part: Part) => Promise<unknown>): Part => {
     opened.push({ close: () => end(part) });
@@ -58,7 +82,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const build = buildWeb();
     build.catch(() => {});
     const supabase = keep(
-      await startSupabase({ connection: { driver: 'pglite', dataDir: path.join(dataDir, 'database') } }),
+      await startSupabase({ connection: { dataDir: path.join(dataDir, 'database') } }),
       (part) => part.close(),
     );
     onStep('Unipile sandbox');

@@ -29,6 +29,7 @@ const USAGE = `npm start [-- options]
 
   --once    one run, then a one-line JSON summary, then exit
   --fast    triggers every 20 seconds instead of every 15 minutes
+  --data    the folder of its data, which is emptied first; .data/local
   --help    this text
 `;
 
@@ -38,7 +39,12 @@ const say = (text: string): void => {
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
-    options: { once: { type: 'boolean' }, fast: { type: 'boolean' }, help: { type: 'boolean' } },
+    options: {
+      once: { type: 'boolean' },
+      fast: { type: 'boolean' },
+      help: { type: 'boolean' },
+      data: { type: 'string', default: path.join(repositoryRoot, '.data', 'local') },
+    },
   });
   if (values.help) {
     process.stdout.write(USAGE);
@@ -50,7 +56,7 @@ async function main(): Promise<number> {
 
   say(heading('RevOS jobs, on this machine alone'));
   const stack = await startStack({
-    dataDir: path.join(repositoryRoot, '.data', 'local'),
+    dataDir: path.resolve(values.data),
     onStep: (step) => say(dim(`  ${step}`)),
     ...(values.fast ? { schedules: FAST_SCHEDULES } : {}),
   });
@@ -96,7 +102,8 @@ async function runExample(stack: Stack): Promise<void> {
     say(`${heading('GET /api/cron/dm-queue')}  →  run ${run.id}`);
     const ended = await followRun(stack, run.id, showProgress());
     process.stdout.write('\n');
-    if (ended.status !== 'succeeded') throw new Error(`The run ended as ${ended.status}: ${ended.error ?? 'no reason'}`);
+    if (ended.status !== 'succeeded')
+      throw new Error(`The run ended as ${ended.status}: ${ended.error ?? 'no reason'}`);
     const skipped = ended.stats.skipped ?? {};
     if (SHORT_WAITS.every((reason) => (skipped[reason] ?? 0) === 0)) return;
   }
@@ -108,6 +115,7 @@ function showProgress(): (run: Run) => void {
   let shown = '';
   return (run) => {
     const { due = 0, sent = 0, failed = 0, unknown = 0 } = run.stats as Record<string, number | undefined>;
+    if (due === 0 && !isEnded(run)) return;
     const line = `  ${run.status}: ${sent} of ${due} sent, ${failed} failed, ${unknown} unknown`;
     if (line === shown) return;
     shown = line;
@@ -139,7 +147,9 @@ async function triggerBySchedule(stack: Stack, stopped: AbortSignal, isFast: boo
     const ended = await followRun(stack, run.id, () => {});
     const { sent = 0, skipped = {} } = ended.stats;
     const waits = Object.entries(skipped).map(([reason, count]) => `${count} ${reason}`);
-    say(`${slot.toISOString().slice(11, 19)} UTC  ${ended.status}: ${sent} sent${waits.length > 0 ? `; waiting: ${waits.join(', ')}` : ''}`);
+    say(
+      `${slot.toISOString().slice(11, 19)} UTC  ${ended.status}: ${sent} sent${waits.length > 0 ? `; waiting: ${waits.join(', ')}` : ''}`,
+    );
   }
 }
 

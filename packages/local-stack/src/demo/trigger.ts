@@ -25,7 +25,9 @@ export async function followRun(stack: Stack, id: string, onProgress: (run: Run)
     headers: { authorization: `Bearer ${stack.opsToken}`, accept: 'text/event-stream' },
   });
   if (!response.ok || response.body === null) throw new Error(`The run's events answered ${response.status}`);
-  const events = response.body.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream());
+  const events = response.body
+    .pipeThrough(new TextDecoderStream())
+    .pipeThrough(new EventSourceParserStream());
   let latest: Run | null = null;
   for await (const event of events) {
     latest = JSON.parse(event.data) as Run;

@@ -52,7 +52,10 @@ export async function loadWorld(stack: Stack): Promise<number> {
 
   const text = await readFile(CAMPAIGN, 'utf8');
   const { enqueued, messages } = await importCsv(stack.rpc, text);
-  const recipients = await recipientsOf(stack, messages.map(({ id }) => id));
+  const recipients = await recipientsOf(
+    stack,
+    messages.map(({ id }) => id),
+  );
   for (const row of NOT_CONNECTED_ROWS) {
     stack.sandbox.world.declarePerson({ provider_id: recipients[row] ?? '', relation: 'not_connected' });
   }

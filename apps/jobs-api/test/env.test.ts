@@ -1,0 +1,136 @@
+import { EnvironmentError } from '@revos/core/config';
+import { describe, expect, it } from 'vitest';
+import { loadConfig } from '../src/env.ts';
+
+const SECRET = `whsec_${Buffer.alloc(24, 1).toString('base64')}`;
+const OTHER_SECRET = `whsec_${Buffer.alloc(64, 2).toString('base64')}`;
+
+const GOOD = {
+  SUPABASE_URL: 'https://project.supabase.co',
+  SUPABASE_SECRET_KEY: 'sb_secret_canary',
+  UNIPILE_DSN: 'api1.unipile.com:13211',
+  UNIPILE_API_KEY: 'unipile-canary',
+  JOB_SECRET: 'cron-canary-0123456789',
+  JOBS_SIGNING_SECRETS: SECRET,
+  OPS_TOKENS: 'anna:ops-canary-0123456789',
+};
+
+/** The variables that a bad environment names. */
+function badNames(change: Record<string, string | undefined>): readonly string[] {
+  try {
+    loadConfig({ ...GOOD, ...change });
+  } catch (error) {
+    if (error instanceof EnvironmentError) {
+      expect(error.message).not.toMatch(/canary/);
+      return error.variables;
+    }
+    throw error;
+  }
+  return [];
+}
+
+describe('loadConfig', () => {
+  it('has defaults for everything that is no secret and no address', () => {
+    expect(loadConfig(GOOD)).toEqual({
+      supabaseUrl: GOOD.SUPABASE_URL,
+      supabaseSecretKey: GOOD.SUPABASE_SECRET_KEY,
+      unipileDsn: GOOD.UNIPILE_DSN,
+      unipileApiKey: GOOD.UNIPILE_API_KEY,
+      cronTokens: [GOOD.JOB_SECRET],
+      signingSecrets: [SECRET],
+      opsTokens: [['anna', 'ops-canary-0123456789']],
+      sendConcurrency: 20,
+      jobSchedules: undefined,
+      scheduler: 'off',
+      catchUp: 'latest',
+      port: 10_000,
+      host: '0.0.0.0',
+      logLevel: 'info',
+      shutdownGraceMs: 20_000,
+      commit: undefined,
+    });
+  });
+
+  it('names everything that is missing at once', () => {
+    expect(badNames(Object.fromEntries(Object.keys(GOOD).map((name) => [name, undefined])))).toEqual(
+      Object.keys(GOOD).sort(),
+    );
+  });
+
+  it('names missing and bad ones together', () => {
+    expect(badNames({ UNIPILE_DSN: undefined, JOB_SECRET: 'short', PORT: 'canary' })).toEqual([
+      'JOB_SECRET',
+      'PORT',
+      'UNIPILE_DSN',
+    ]);
+  });
+
+  it('takes the older name of the key, and prefers the newer', () => {
+    const older = { ...GOOD, SUPABASE_SECRET_KEY: '', SUPABASE_SERVICE_ROLE_KEY: 'older' };
+    expect(loadConfig(older).supabaseSecretKey).toBe('older');
+    expect(loadConfig({ ...older, SUPABASE_SECRET_KEY: 'newer' }).supabaseSecretKey).toBe('newer');
+  });
+
+  it('takes lists, for rotation', () => {
+    const config = loadConfig({
+      ...GOOD,
+      JOB_SECRET: ' one-token-0123456789 , two-token-0123456789 ',
+      JOBS_SIGNING_SECRETS: `${SECRET},${OTHER_SECRET}`,
+      OPS_TOKENS: 'anna:anna-0123456789abcdef, ben-2:ben-0123456789abcdef==',
+    });
+    expect(config.cronTokens).toEqual(['one-token-0123456789', 'two-token-0123456789']);
+    expect(config.signingSecrets).toEqual([SECRET, OTHER_SECRET]);
+    expect(config.opsTokens).toEqual([
+      ['anna', 'anna-0123456789abcdef'],
+      ['ben-2', 'ben-0123456789abcdef=='],
+    ]);
+  });
+
+  it.each([
+    { name: 'SUPABASE_URL', value: 'project.supabase.co' },
+    { name: 'SUPABASE_URL', value: 'https://' },
+    { name: 'UNIPILE_DSN', value: 'not a host' },
+    { name: 'JOB_SECRET', value: 'x'.repeat(15) },
+    { name: 'JOB_SECRET', value: 'cron-canary-0123456789,short' },
+    { name: 'JOB_SECRET', value: 'with a space 0123456789' },
+    { name: 'JOB_SECRET', value: ',' },
+    { name: 'JOBS_SIGNING_SECRETS', value: 'whsec_short' },
+    { name: 'JOBS_SIGNING_SECRETS', value: SECRET.slice('whsec_'.length) },
+    { name: 'JOBS_SIGNING_SECRETS', value: `whsec_${Buffer.alloc(23).toString('base64')}` },
+    { name: 'JOBS_SIGNING_SECRETS', value: `whsec_${Buffer.alloc(65).toString('base64')}` },
+    { name: 'JOBS_SIGNING_SECRETS', value: `${SECRET},canary` },
+    { name: 'OPS_TOKENS', value: 'canary-0123456789abcdef' },
+    { name: 'OPS_TOKENS', value: ':canary-0123456789abcdef' },
+    { name: 'OPS_TOKENS', value: 'anna:short' },
+    { name: 'OPS_TOKENS', value: 'Anna:canary-0123456789abcdef' },
+    { name: 'OPS_TOKENS', value: 'a:canary-0123456789abcdef,a:canary-fedcba9876543210' },
+    { name: 'OPS_TOKENS', value: 'a:canary-0123456789abcdef,b:canary-0123456789abcdef' },
+    { name: 'SEND_CONCURRENCY', value: '0' },
+    { name: 'SEND_CONCURRENCY', value: '201' },
+    { name: 'JOB_SCHEDULES', value: 'no-such-job=* * * * *' },
+    { name: 'JOB_SCHEDULES', value: 'dm-queue=canary' },
+    { name: 'SCHEDULER', value: 'on' },
+    { name: 'CATCH_UP', value: 'all' },
+    { name: 'PORT', value: '65536' },
+    { name: 'LOG_LEVEL', value: 'loud' },
+    { name: 'SHUTDOWN_GRACE_SECONDS', value: '0' },
+    { name: 'SHUTDOWN_GRACE_SECONDS', value: '281' },
+  ])('refuses $name=$value', ({ name, value }) => {
+    expect(badNames({ [name]: value })).toEqual([name]);
+  });
+
+  it.each([
+    { name: 'UNIPILE_DSN', value: 'http://127.0.0.1:4010' },
+    { name: 'JOB_SECRET', value: 'x'.repeat(16) },
+    { name: 'SEND_CONCURRENCY', value: '1' },
+    { name: 'SEND_CONCURRENCY', value: '200' },
+    { name: 'JOB_SCHEDULES', value: 'dm-queue=*/20 * * * * *' },
+    { name: 'SHUTDOWN_GRACE_SECONDS', value: '280' },
+  ])('takes $name=$value', ({ name, value }) => {
+    expect(badNames({ [name]: value })).toEqual([]);
+  });
+
+  it('refuses a token that is both cron and ops: it could pass without a signature', () => {
+    expect(badNames({ OPS_TOKENS: `anna:${GOOD.JOB_SECRET}` })).toEqual(['JOB_SECRET', 'OPS_TOKENS']);
+  });
+});

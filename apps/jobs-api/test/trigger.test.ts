@@ -1,0 +1,132 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { asOps, createTestApp, cronRequest, runOf, type TestApp } from './support/app.ts';
+import { openTestDatabase, type TestDatabase } from './support/database.ts';
+import { failingJob, gatedJob, quickJob } from './support/jobs.ts';
+
+let database: TestDatabase;
+let test: TestApp;
+
+beforeAll(async () => {
+  database = await openTestDatabase();
+});
+afterAll(() => database.close());
+afterEach(async () => {
+  await test.app.close();
+  await database.clear();
+});
+
+const cron = (job: string, headers: Record<string, string> = {}) => {
+  const { body, headers: signed } = cronRequest({ job });
+  return test.app.inject({
+    method: 'POST',
+    url: `/api/jobs/${job}`,
+    headers: { ...signed, ...headers },
+    payload: body,
+  });
+};
+
+const ops = (job: string, headers: Record<string, string> = {}) =>
+  test.app.inject({ method: 'POST', url: `/api/jobs/${job}`, headers: { ...asOps, ...headers } });
+
+const outcomeOf = (response: { json: () => unknown }): string =>
+  (response.json() as { outcome: string }).outcome;
+
+describe('POST /api/jobs/:job', () => {
+  it('gives one run to 50 requests for one slot at once', async () => {
+    const gated = gatedJob('gated');
+    test = await createTestApp({ rpc: database.rpc, jobs: [gated.definition] });
+    const responses = await Promise.all(Array.from({ length: 50 }, () => cron('gated')));
+    expect(new Set(responses.map((response) => runOf(response).id)).size).toBe(1);
+    expect(responses.filter(({ statusCode }) => statusCode === 202)).toHaveLength(1);
+    expect(responses.filter(({ statusCode }) => statusCode === 200)).toHaveLength(49);
+    expect(await test.store.list({ limit: 200 })).toHaveLength(1);
+    gated.open();
+  });
+
+  it('answers a new slot with the run that is still active, and a repeat of it likewise', async () => {
+    const gated = gatedJob('gated');
+    test = await createTestApp({ rpc: database.rpc, jobs: [gated.definition] });
+    const byHand = await ops('gated');
+    expect([byHand.statusCode, outcomeOf(byHand)]).toEqual([202, 'created']);
+    const slot = await cron('gated');
+    expect([slot.statusCode, outcomeOf(slot)]).toEqual([200, 'coalesced']);
+    const again = await cron('gated');
+    expect([again.statusCode, outcomeOf(again)]).toEqual([200, 'exists']);
+    expect(runOf(again).id).toBe(runOf(byHand).id);
+    gated.open();
+  });
+
+  it('by hand consumes no slot', async () => {
+    test = await createTestApp({ rpc: database.rpc, jobs: [quickJob('quick')] });
+    const first = await ops('quick', { prefer: 'wait=10' });
+    const slot = await cron('quick');
+    expect(runOf(first).status).toBe('succeeded');
+    expect([slot.statusCode, outcomeOf(slot)]).toEqual([202, 'created']);
+  });
+
+  it.each(['', '{}', ' { } '])('takes %j as the body of a run by hand', async (payload) => {
+    test = await createTestApp({ rpc: database.rpc, jobs: [quickJob('quick')] });
+    const headers = { ...asOps, 'content-type': 'application/json' };
+    const response = await test.app.inject({ method: 'POST', url: '/api/jobs/quick', headers, payload });
+    expect(response.statusCode).toBe(202);
+  });
+});
+
+describe('Prefer: wait', () => {
+  it('answers with the run that has ended', async () => {
+    test = await createTestApp({ rpc: database.rpc, jobs: [quickJob('quick')] });
+    const response = await cron('quick', { prefer: 'wait=10' });
+    expect(response.statusCode).toBe(202);
+    expect(response.headers['preference-applied']).toBe('wait=10');
+    expect(runOf(response)).toMatchObject({ status: 'succeeded', stats: { seen: 1, sent: 1 } });
+  });
+
+  it('answers with a run that has failed, and why', async () => {
+    test = await createTestApp({ rpc: database.rpc, jobs: [failingJob('failing')] });
+    const response = await cron('failing', { prefer: 'wait=10' });
+    expect(runOf(response)).toMatchObject({ status: 'failed', error: 'it fails' });
+  });
+
+  it('answers with the run as it stands when the time is over', async () => {
+    const gated = gatedJob('gated');
+    test = await createTestApp({ rpc: database.rpc, jobs: [gated.definition] });
+    const response = await cron('gated', { prefer: 'wait=1' });
+    expect(response.headers['preference-applied']).toBe('wait=1');
+    expect(runOf(response)).toMatchObject({ status: 'running', stats: { seen: 3, sent: 1 } });
+    gated.open();
+  });
+
+  it('is capped', async () => {
+    test = await createTestApp({ rpc: database.rpc, jobs: [quickJob('quick')] });
+    const response = await cron('quick', { prefer: 'wait=86400' });
+    expect(response.headers['preference-applied']).toBe('wait=300');
+  });
+
+  it('is not claimed to be applied when nobody asked', async () => {
+    test = await createTestApp({ rpc: database.rpc, jobs: [quickJob('quick')] });
+    const response = await cron('quick');
+    expect(response.headers['preference-applied']).toBeUndefined();
+  });
+
+  it('ends with the database: the run was started, and is the answer', async () => {
+    const gated = gatedJob('gated');
+    test = await createTestApp({ rpc: database.rpc, jobs: [gated.definition] });
+    // A run that is worked on elsewhere: only the database knows it.
+    const { run } = await test.store.start({
+      job: 'gated',
+      trigger: 'worker',
+      scheduledFor: null,
+      requestedBy: 'another process',
+      horizonAt: new Date(Date.now() + 900_000),
+    });
+    const looked = database.answered('run_get');
+    const waiting = cron('gated', { prefer: 'wait=60' });
+    await looked;
+    database.reachable = false;
+    const response = await waiting;
+    database.reachable = true;
+    expect(response.statusCode).toBe(200);
+    expect(runOf(response).id).toBe(run.id);
+    expect(test.logLines.join()).toContain('the wait for the end of the run was cut short');
+  });
+});
