@@ -11,6 +11,7 @@ import { decideOutcome, releaseOf } from './outcome.ts';
 import { createRecorder } from './recorder.ts';
 import {
   type AttemptResult,
+  type Backlog,
   type Claim,
   type ClaimedMessage,
   createDmStore,
@@ -33,15 +34,17 @@ const POLL_MS = 5_000;
 /** Claims in a row that may fail before the run does: about two minutes. */
 const CLAIM_FAILURES_MAX = 12;
 
-/** Counts of a run. `seen` and `skipped` are completed at its end. */
-interface Counts {
-  due: number;
-  eligible: number;
-  sent: number;
-  failed: number;
-  unknown: number;
-  retried: number;
-  released: number;
+/**
+ * What a run counts. `due` is how many messages were due when it began; `seen` and `skipped` are added
+ * at its end.
+ */
+const COUNTED = ['due', 'eligible', 'sent', 'failed', 'unknown', 'retried', 'released'] as const;
+type Counts = Record<(typeof COUNTED)[number], number>;
+
+/** Goes on from what an earlier call for the same run counted. */
+function countsFrom(stats: RunStats): Counts {
+  const earlier = stats as Partial<Counts>;
+  return Object.fromEntries(COUNTED.map((name) => [name, earlier[name] ?? 0])) as Counts;
 }
 
 export const processQueue: JobHandler = (context, services) => new QueueRun(context, services).work();
@@ -53,7 +56,7 @@ class QueueRun {
   readonly #store: DmStore;
   readonly #recorder: ReturnType<typeof createRecorder>;
   readonly #inFlight = new Set<Promise<void>>();
-  readonly #counts: Counts = { due: 0, eligible: 0, sent: 0, failed: 0, unknown: 0, retried: 0, released: 0 };
+  readonly #counts: Counts;
   /** Replaced after each wake-up; aborted when a result was recorded or a slot became free. */
   #wake = new AbortController();
   #platformKeyRefused = false;
@@ -61,6 +64,7 @@ class QueueRun {
   constructor(context: RunContext, services: JobServices) {
     this.#context = context;
     this.#services = services;
+    this.#counts = countsFrom(context.run.stats);
     this.#store = createDmStore(services.rpc);
     this.#recorder = createRecorder(this.#store, services.effects, services.logger, (results, recorded) =>
       this.#count(results, recorded),
@@ -68,7 +72,7 @@ class QueueRun {
   }
 
   async work(): Promise<RunStats> {
-    this.#counts.due = (await this.#store.backlog()).due;
+    this.#counts.due ||= (await this.#backlog())?.due ?? 0;
     this.#report();
     try {
       await this.#sendUntilDone();
@@ -211,18 +215,24 @@ class QueueRun {
 
   /** The counts, and what is left waiting, why, and until when. */
   async #finalStats(): Promise<RunStats> {
+    const backlog = await this.#backlog();
+    if (backlog === null) return { ...this.#counts };
+    return {
+      ...this.#counts,
+      seen: this.#counts.eligible + backlog.due,
+      skipped: { ...backlog.by_reason },
+      next_at: backlog.next_at,
+    };
+  }
+
+  /** What waits; null if it could not be counted, which must not cost the run. */
+  async #backlog(): Promise<Backlog | null> {
     try {
-      const backlog = await this.#store.backlog();
-      return {
-        ...this.#counts,
-        seen: this.#counts.eligible + backlog.due,
-        skipped: { ...backlog.by_reason },
-        next_at: backlog.next_at,
-      };
+      return await this.#store.backlog();
     } catch (error) {
       if (!(error instanceof RpcError)) throw error;
-      this.#services.logger.warn({ err: error }, 'what is left could not be counted');
-      return { ...this.#counts };
+      this.#services.logger.warn({ err: error }, 'what waits could not be counted');
+      return null;
     }
   }
 }

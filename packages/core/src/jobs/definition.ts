@@ -22,6 +22,7 @@ export interface JobServices {
 
 /** One run, as its handler sees it. */
 export interface RunContext {
+  /** Its stats are what earlier calls of the handler for this run came to; usually there were none. */
   readonly run: Run;
   /** Aborts when the run must stop taking up work: cancelled, shut down, or its lease lost. */
   readonly signal: AbortSignal;

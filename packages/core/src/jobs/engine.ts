@@ -2,7 +2,10 @@
 import type { Run } from './run.ts';
 
 export interface Engine {
-  /** Takes over a queued run. It returns once the run is taken, not when it ends. */
+  /**
+   * Takes over a queued run. It returns once the run is taken, not when it ends. Taken over twice, here
+   * or elsewhere, it is worked on once.
+   */
   submit(run: Run): Promise<void>;
   /** Asks a run that is being worked on here to stop; a no-op for any other. */
   cancel(id: string): void;

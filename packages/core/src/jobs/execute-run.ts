@@ -7,14 +7,14 @@
  */
 import type { JobDefinition, JobServices } from './definition.ts';
 import type { Run, RunStats } from './run.ts';
-import type { RunEnd, RunStore } from './run-store.ts';
+import type { Heartbeat, RunEnd, RunStore } from './run-store.ts';
 
 /** Milliseconds between two heartbeats; `run_recover` gives up on a run after 60 s without one. */
 export const HEARTBEAT_MS = 5_000;
 
-/** How often, and after how many milliseconds, the end of a run is recorded again if the database is away. */
-const FINISH_ATTEMPTS_MAX = 8;
-const FINISH_RETRY_MS = 500;
+/** How often, and after how many milliseconds, a run's begin and end are recorded again if the database is away. */
+const PERSIST_ATTEMPTS_MAX = 8;
+const PERSIST_RETRY_MS = 500;
 
 /** Why a run is asked to stop before it is done. */
 export type StopReason = 'cancelled' | 'shutdown' | 'lost';
@@ -36,7 +36,8 @@ export async function executeRun(execution: RunExecution): Promise<void> {
   const { effects, worker } = services;
   const logger = services.logger.child({ run_id: run.id, job: run.job });
 
-  const begun = await store.begin(run.id, worker);
+  const begun = await persist(execution, () => store.begin(run.id, worker));
+  if (begun === null) return;
   onChange(begun.run);
   if (!begun.owned) return;
 
@@ -66,7 +67,7 @@ export async function executeRun(execution: RunExecution): Promise<void> {
     for (;;) {
       const horizonSeen = new Date(state.run.horizon_at);
       const end = await runHandler(handler, execution, state, horizonSeen);
-      const finished = await finish(execution, end);
+      const finished = await persist(execution, () => store.finish(run.id, worker, end));
       if (finished === null) return;
       learn(finished);
       // A slot was coalesced with this run at the last moment: its horizon moved, and there is more to do.
@@ -86,7 +87,8 @@ async function runHandler(
 ): Promise<RunEnd> {
   const { services, stop, onChange } = execution;
   const context = {
-    run: state.run,
+    // Called again after a late slot: it goes on counting where it was.
+    run: { ...state.run, stats: state.stats },
     signal: stop.signal,
     horizonAt: () => new Date(state.run.horizon_at),
     report: (stats: RunStats) => {
@@ -108,15 +110,15 @@ async function runHandler(
     : { status: 'interrupted', stats: state.stats, error: `stopped: ${reason}`, horizonSeen };
 }
 
-/** Records the end, again while the database is away; null if that never worked, and the lease will. */
-async function finish(execution: RunExecution, end: RunEnd) {
-  const { run, services, store } = execution;
-  for (let attempt = 1; attempt <= FINISH_ATTEMPTS_MAX; attempt += 1) {
+/** Calls the database, again while it is away; null if that never worked, and the run's lease will end it. */
+async function persist(execution: RunExecution, call: () => Promise<Heartbeat>): Promise<Heartbeat | null> {
+  const { run, services } = execution;
+  for (let attempt = 1; attempt <= PERSIST_ATTEMPTS_MAX; attempt += 1) {
     try {
-      return await store.finish(run.id, services.worker, end);
+      return await call();
     } catch (error) {
-      services.logger.warn({ err: error, run_id: run.id, attempt }, 'the end of the run was not recorded');
-      await services.effects.sleep(FINISH_RETRY_MS * attempt);
+      services.logger.warn({ err: error, run_id: run.id, attempt }, 'the run was not recorded');
+      await services.effects.sleep(PERSIST_RETRY_MS * attempt);
     }
   }
   return null;

@@ -72,7 +72,8 @@ export function createRuns(store: RunStore, engine: Engine, effects: Effects): R
       const horizonAt =
         nextSlot(job.schedule, scheduledFor ?? now) ?? new Date(now.getTime() + HORIZON_MS_DEFAULT);
       const started = await store.start({ job: job.name, trigger, scheduledFor, requestedBy, horizonAt });
-      if (started.outcome === 'created') await engine.submit(started.run);
+      // Also one that exists: whoever created it may have gone before taking it up. Only one can begin it.
+      if (started.run.status === 'queued') await engine.submit(started.run);
       return started;
     },
 

@@ -48,6 +48,7 @@ export function createInProcessEngine(
     async submit(run) {
       const definition = jobs.find((job) => job.name === run.job);
       if (!definition) throw new RangeError(`No such job: ${run.job}`);
+      if (active.has(run.id)) return;
       const stop = new AbortController();
       if (closing) stop.abort('shutdown' satisfies StopReason);
       // The entry stands before the work begins, so that its first change finds it.

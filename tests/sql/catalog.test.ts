@@ -1,0 +1,205 @@
+/**
+ * Nobody gets in: every table and function of ours is closed to the browser's roles.
+ *
+ * What is checked is found in the catalog, so a new table or function is covered by itself. Two
+ * kinds of project: one where nothing is granted by default, and an older one where Supabase
+ * granted everything on new objects to everybody.
+ */
+import { globSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { type LocalPostgres, migratePostgres, startPostgres, withClient } from '@revos/local-stack';
+import type pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const GRANTS_OF_OLDER_PROJECTS = ['tables', 'sequences', 'functions']
+  .map((kind) => `alter default privileges in schema public grant all on ${kind} to anon, authenticated, service_role;`)
+  .join('\n');
+
+let server: LocalPostgres;
+const urls: Record<string, string> = {};
+
+beforeAll(async () => {
+  server = await startPostgres();
+  urls.closed = await server.createDatabase('closed');
+  await migratePostgres(urls.closed);
+  urls.older = await server.createDatabase('older');
+  // In the order of an older project: the grants are there before our tables are.
+  await withClient(urls.older, async (client) => {
+    await client.query(GRANTS_OF_OLDER_PROJECTS);
+  });
+  const { applyMigrations, pgExec } = await import('@revos/local-stack');
+  await withClient(urls.older, (client) => applyMigrations(pgExec(client)).then(() => {}));
+});
+afterAll(() => server?.stop());
+
+type Row = Record<string, unknown>;
+const ask = (project: string, text: string): Promise<Row[]> =>
+  withClient(urls[project] ?? '', async (client) => (await client.query<Row>(text)).rows);
+
+const TABLES = `
+  select c.oid, c.relname as name, c.relrowsecurity as row_security,
+    (select count(*)::int from pg_policy where polrelid = c.oid) as policies
+  from pg_class as c where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'm') order by 2`;
+const FUNCTIONS = `
+  select f.oid, f.oid::regprocedure::text as name, f.proname, f.prosecdef as definer, f.proconfig as config,
+    (select array_agg('null::' || format_type(type, null)) from unnest(f.proargtypes) as type) as arguments,
+    f.prorettype = 'trigger'::regtype as is_trigger
+  from pg_proc as f where f.pronamespace = 'public'::regnamespace order by 2`;
+
+/** The SQLSTATE that a role gets for a statement. */
+async function stateAs(client: pg.Client, role: string, statement: string): Promise<string> {
+  await client.query(`set role ${role}`);
+  try {
+    await client.query(statement);
+    return 'allowed';
+  } catch (error) {
+    return String((error as { code?: string }).code);
+  } finally {
+    await client.query('reset role');
+  }
+}
+
+describe.each(['closed', 'older'])('on a project whose default grants are %s', (project) => {
+  it('every table has row-level security, no policy, and is granted to service_role alone', async () => {
+    const tables = await ask(project, TABLES);
+    expect(tables.length).toBeGreaterThanOrEqual(7);
+    expect(tables.filter((table) => table.row_security !== true || table.policies !== 0)).toEqual([]);
+
+    const grants = await ask(
+      project,
+      `select table_name, grantee, array_agg(distinct privilege_type::text order by privilege_type::text)::text as privileges
+       from (
+         select c.relname as table_name, x.grantee::regrole::text as grantee, x.privilege_type
+         from pg_class as c cross join lateral aclexplode(c.relacl) as x
+         where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'm') and x.grantee <> c.relowner
+       ) as granted where privilege_type <> 'MAINTAIN' group by 1, 2 order by 1, 2`,
+    );
+    expect([...new Set(grants.map((grant) => grant.grantee))]).toEqual(['service_role']);
+    expect(grants).toHaveLength(tables.length);
+    for (const grant of grants) {
+      for (const privilege of ['SELECT', 'INSERT', 'UPDATE', 'DELETE']) expect(grant.privileges).toContain(privilege);
+    }
+  });
+
+  it('no sequence is granted to the browser’s roles', async () => {
+    const open = await ask(
+      project,
+      `select c.relname, role from pg_class as c cross join unnest(array['anon', 'authenticated']) as role
+       where c.relnamespace = 'public'::regnamespace and c.relkind = 'S'
+         and has_sequence_privilege(role, c.oid, 'usage, select, update')`,
+    );
+    expect(open).toEqual([]);
+  });
+
+  it('every function runs as its caller with an empty search path, and only service_role may call it', async () => {
+    const functions = await ask(project, FUNCTIONS);
+    expect(functions.length).toBeGreaterThan(30);
+    const wrong = functions.filter(
+      ({ definer, config }) => definer !== false || !(config as string[] | null)?.includes('search_path=""'),
+    );
+    expect(wrong.map(({ name }) => name)).toEqual([]);
+
+    const allowed = await ask(
+      project,
+      `select role, count(*)::int as functions from pg_proc as f
+       cross join unnest(array['anon', 'authenticated', 'service_role']) as role
+       where f.pronamespace = 'public'::regnamespace and has_function_privilege(role, f.oid, 'execute') group by role`,
+    );
+    expect(allowed).toEqual([{ role: 'service_role', functions: functions.length }]);
+    const open = await ask(
+      project,
+      `select f.proname from pg_proc as f cross join lateral aclexplode(coalesce(f.proacl, acldefault('f', f.proowner))) as x
+       where f.pronamespace = 'public'::regnamespace and x.grantee = 0`,
+    );
+    expect(open).toEqual([]);
+  });
+
+  it.each(['anon', 'authenticated'])('%s is refused by every table and every function', async (role) => {
+    const [tables, functions] = [await ask(project, TABLES), await ask(project, FUNCTIONS)];
+    const statements = [
+      ...tables.flatMap(({ name }) => [
+        `select 1 from public.${name}`,
+        `insert into public.${name} default values`,
+        `delete from public.${name}`,
+      ]),
+      ...functions
+        .filter(({ is_trigger }) => !is_trigger)
+        .map(({ proname, arguments: given }) => `select public.${proname}(${((given as string[]) ?? []).join(', ')})`),
+    ];
+    const states = await withClient(urls[project] ?? '', async (client) => {
+      const answers: string[] = [];
+      for (const statement of statements) answers.push(`${await stateAs(client, role, statement)} ${statement}`);
+      return answers;
+    });
+    expect(states.filter((state) => !state.startsWith('42501 '))).toEqual([]);
+  });
+
+  it('service_role sees what it must', async () => {
+    const probe = await withClient(urls[project] ?? '', async (client) => {
+      await client.query('set role service_role');
+      return (await client.query<{ probe: { can_see: Record<string, boolean> } }>('select system_probe() as probe'))
+        .rows[0]?.probe;
+    });
+    expect(Object.values(probe?.can_see ?? {})).toEqual(Array(7).fill(true));
+  });
+
+  it('the probe tells a role that sees nothing', async () => {
+    const seen = await withClient(urls[project] ?? '', async (client) => {
+      await client.query('begin');
+      await client.query('create role blind nologin; grant usage on schema public to blind');
+      await client.query('grant execute on function public.system_probe to blind');
+      await client.query('grant select on public.dm_queue to blind');
+      await client.query('set local role blind');
+      const { rows } = await client.query<{ probe: { can_see: Record<string, boolean> } }>(
+        'select system_probe() as probe',
+      );
+      await client.query('rollback');
+      return rows[0]?.probe.can_see;
+    });
+    expect([...new Set(Object.values(seen ?? {}))]).toEqual([false]);
+  });
+});
+
+describe('what the core calls', () => {
+  const root = path.resolve(import.meta.dirname, '../../packages/core/src');
+  const CALL = /\.call(?:<[^()]*>)?\(\s*'([a-z_]+)'(?:\s*,\s*\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\})?/g;
+  const calls = globSync('**/*.ts', { cwd: root }).flatMap((file) =>
+    [...readFileSync(path.join(root, file), 'utf8').matchAll(CALL)].map(([, name = '', body = '']) => ({
+      name,
+      parameters: keysOf(body),
+    })),
+  );
+
+  it('exists, with these parameters and the clock last', async () => {
+    expect(calls.length).toBeGreaterThanOrEqual(15);
+    const known = new Map(
+      (
+        await ask(
+          'closed',
+          `select proname, proargnames[1:pronargs] as parameters from pg_proc where pronamespace = 'public'::regnamespace`,
+        )
+      ).map(({ proname, parameters }) => [String(proname), (parameters as string[] | null) ?? []]),
+    );
+    for (const { name, parameters } of calls) {
+      const has = known.get(name);
+      expect(has, name).toBeDefined();
+      expect(has, name).toEqual(expect.arrayContaining(parameters.map((parameter) => `p_${parameter}`)));
+      expect(has?.at(-1), name).toBe('p_now');
+    }
+  });
+
+  /** The keys of an object literal, `{ a, b: …, c }`, one level deep. */
+  function keysOf(body: string): string[] {
+    let depth = 0;
+    let flat = '';
+    for (const character of body) {
+      if ('([{'.includes(character)) depth += 1;
+      if (depth === 0) flat += character;
+      if (')]}'.includes(character)) depth -= 1;
+    }
+    return flat
+      .split(',')
+      .map((part) => part.split(':')[0]?.trim() ?? '')
+      .filter((key) => key !== '');
+  }
+});
