@@ -106,7 +106,8 @@ create table if not exists public.account_policies (
   -- ISO days of the week, 1 (Monday) to 7.
   work_days smallint[] not null default '{1,2,3,4,5}'
     check (cardinality(work_days) between 1 and 7 and work_days <@ '{1,2,3,4,5,6,7}'::smallint[]),
-  holidays date[] not null default '{}' check (cardinality(holidays) <= 400),
+  holidays date[] not null default '{}'
+    check (cardinality(holidays) <= 400 and array_position(holidays, null) is null),
 
   -- The day on which the warm-up began: 20 % of dms_per_day, rising to all of it on the 14th day.
   warm_up_from date,
@@ -189,5 +190,6 @@ begin
     execute format('revoke all on public.%I from public, anon, authenticated', v_table);
     execute format('grant select, insert, update, delete on public.%I to service_role', v_table);
   end loop;
+  revoke all on sequence public.dm_queue_position_seq from public, anon, authenticated;
 end;
 $$;

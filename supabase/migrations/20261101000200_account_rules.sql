@@ -17,7 +17,7 @@ as $$
 $$;
 
 -- account_opens_at: the first instant at or after p_from at which the window is open; infinity if
--- none comes within 400 days.
+-- none comes within eight years, which outlast 400 holidays on the only work day of their weeks.
 --
 -- Exact over clock changes. On an ordinary day the window opens where the local clock shows its
 -- start. On a day with a clock change that time may come twice, or never, so every quarter of an
@@ -41,7 +41,7 @@ begin
     return p_from;
   end if;
 
-  for v_offset in 0..400 loop
+  for v_offset in 0..2900 loop
     v_day := (p_from at time zone v_zone)::date + v_offset;
     continue when extract(isodow from v_day)::smallint <> all (p_policy.work_days)
       or v_day = any (p_policy.holidays);
@@ -60,7 +60,9 @@ begin
       from (
         select generate_series(date_trunc('hour', v_before), v_after, interval '15 minutes')
         union all
-        select unnest(array[v_start, v_start - interval '30 minutes', v_start - interval '1 hour'])
+        select unnest(array[
+          v_start, v_start - interval '30 minutes', v_start - interval '1 hour', v_start - interval '2 hours'
+        ])
       ) as candidate (at)
       where candidate.at >= p_from and public.account_is_open(p_policy, candidate.at);
       if v_opens is not null then
@@ -102,9 +104,8 @@ set search_path = ''
 as $$
   select case
     when p_policy.warm_up_from is null then p_policy.dms_per_day
-    else greatest(1, floor(
-      p_policy.dms_per_day * (0.2 + 0.8 * least(greatest(warm_up.day, 0), 13) / 13.0)
-    )::integer)
+    -- 20 % + 80 % × day / 13, in whole numbers: a fraction rounded down would cost a message.
+    else greatest(1, p_policy.dms_per_day * (26 + 8 * least(greatest(warm_up.day, 0), 13)) / 130)
   end
   from (select (p_now at time zone p_policy.time_zone)::date - p_policy.warm_up_from) as warm_up (day);
 $$;
@@ -129,6 +130,7 @@ as $$
 declare
   v_zone constant text := p_policy.time_zone;
   v_today constant date := (p_now at time zone v_zone)::date;
+  v_day date := v_today;
   v_at timestamptz;
   v_opens timestamptz;
 begin
@@ -161,13 +163,24 @@ begin
     clear_at := greatest(v_at, clear_at);
   end if;
 
-  -- A limit of n blocks until the n-th latest counted attempt has left the period.
-  select public.account_day_starts_at(v_zone, (counted.effect_by at time zone v_zone)::date + 1) into v_at
-  from public.dm_attempts as counted
-  where counted.account_id = p_policy.account_id and counted.outcome is distinct from 'not_sent'
-  order by counted.effect_by desc
-  offset public.account_day_limit(p_policy, p_now) - 1 limit 1;
-  if found and v_at > clear_at then
+  -- A limit of n blocks until the n-th latest counted attempt has left the period. An effect that
+  -- may come after midnight counts for tomorrow too, and tomorrow's limit may be higher (warm-up):
+  -- so the days are asked one by one, of which a lease can reach the next.
+  v_at := p_now;
+  for v_step in 1..3 loop
+    perform from (
+      select counted.effect_by
+      from public.dm_attempts as counted
+      where counted.account_id = p_policy.account_id and counted.outcome is distinct from 'not_sent'
+      order by counted.effect_by desc
+      offset public.account_day_limit(p_policy, v_at) - 1 limit 1
+    ) as nth
+    where (nth.effect_by at time zone v_zone)::date >= v_day;
+    exit when not found;
+    v_day := v_day + 1;
+    v_at := public.account_day_starts_at(v_zone, v_day);
+  end loop;
+  if v_at > clear_at then
     reason := 'day_limit';
     clear_at := v_at;
   end if;
@@ -344,7 +357,7 @@ begin
 end;
 $$;
 
--- account_pause: holds an account back until an instant, or until it is resumed ('infinity').
+-- account_pause: holds an account back until an instant, or until it is resumed ('infinity' or null).
 --
 -- A pause that is on already is replaced: the latest word of a person counts.
 -- Errors: AC002 no such account; AC005 a pause without a reason.
@@ -367,7 +380,7 @@ begin
   end if;
   perform public.account_policy_ensure(p_account_id);
   update public.account_policies as policy
-  set paused_until = p_until, pause_reason = left(btrim(p_reason), 200), paused_at = p_now, seen_inactive = false
+  set paused_until = coalesce(p_until, 'infinity'), pause_reason = left(btrim(p_reason), 200), paused_at = p_now, seen_inactive = false
   where policy.account_id = p_account_id
   returning policy.* into v_policy;
   return public.account_policy_json(v_policy);

@@ -213,7 +213,8 @@ set search_path = ''
 as $$
 declare
   v_problems jsonb;
-  v_result jsonb;
+  v_ids uuid[];
+  v_new_ids uuid[];
 begin
   if jsonb_typeof(p_rows) is distinct from 'array' or jsonb_array_length(p_rows) > 10000 then
     raise exception 'rows must be an array of at most 10000 messages' using errcode = 'DM020';
@@ -276,8 +277,9 @@ begin
       using errcode = 'DM021', detail = v_problems::text;
   end if;
 
+  select array_agg(gen_random_uuid()) into v_ids from jsonb_array_elements(p_rows);
   with given as materialized (
-    select row.ordinality - 1 as row, gen_random_uuid() as id, row.value
+    select row.ordinality as row, v_ids[row.ordinality] as id, row.value
     from jsonb_array_elements(p_rows) with ordinality as row (value, ordinality)
   ), inserted as (
     insert into public.dm_queue (id, linkedin_account_id, recipient_id, message, chat_id, send_at, priority,
@@ -290,22 +292,25 @@ begin
     from given
     order by given.row
     on conflict (dedupe_key) do nothing
-    returning id, dedupe_key
+    returning id
   )
-  select jsonb_build_object(
-    'enqueued', count(inserted.id),
-    'existing', count(*) - count(inserted.id),
-    'messages', coalesce(jsonb_agg(jsonb_build_object(
-      'row', given.row,
-      'id', coalesce(inserted.id, twin.id, existing.id),
-      'is_new', inserted.id is not null
-    ) order by given.row), '[]'::jsonb)
-  ) into v_result
-  from given
-  left join inserted on inserted.id = given.id
-  left join inserted as twin on twin.dedupe_key = given.value ->> 'dedupe_key'
-  left join public.dm_queue as existing on existing.dedupe_key = given.value ->> 'dedupe_key';
-  return v_result;
+  select array_agg(inserted.id) into v_new_ids from inserted;
+
+  -- A statement of its own: it sees the row of another session that the insert waited for.
+  return (
+    select jsonb_build_object(
+      'enqueued', count(inserted.id),
+      'existing', count(*) - count(inserted.id),
+      'messages', coalesce(jsonb_agg(jsonb_build_object(
+        'row', given.row - 1,
+        'id', coalesce(inserted.id, existing.id),
+        'is_new', inserted.id is not null
+      ) order by given.row), '[]'::jsonb)
+    )
+    from jsonb_array_elements(p_rows) with ordinality as given (value, row)
+    left join unnest(v_new_ids) as inserted (id) on inserted.id = v_ids[given.row]
+    left join public.dm_queue as existing on existing.dedupe_key = given.value ->> 'dedupe_key'
+  );
 end;
 $$;
 
@@ -417,8 +422,8 @@ declare
   v_account_ids uuid[];
   v_next timestamptz;
 begin
-  if p_limit not between 1 and 1000 or p_lease_ms not between 1000 and 3600000
-    or not (p_draw >= 0 and p_draw < 1) or coalesce(length(p_worker), 0) not between 1 and 200 then
+  if (p_limit between 1 and 1000 and p_lease_ms between 1000 and 3600000
+    and p_draw >= 0 and p_draw < 1 and length(p_worker) between 1 and 200) is not true then
     raise exception 'limit must be 1 to 1000, lease_ms 1000 to 3600000, draw in [0, 1), worker 1 to 200 characters'
       using errcode = 'DM030';
   end if;
@@ -478,11 +483,16 @@ begin
         end,
         next_claim_at = case
           when attempt.id is not null then v_lease_until
-          when gated.reason is not null then greatest(gated.clear_at, p_now + interval '1 second')
-          else greatest(public.dm_next_due_at(gated.account_id), p_now + interval '1 second')
+          when gated.clear_at > p_now then gated.clear_at
+          when gated.reason is null and next_due.at > p_now then next_due.at
+          -- It is due, but somebody else is writing its row or its attempt: looked at again soon.
+          else p_now + interval '1 second'
         end
       from gated
       left join attempt on attempt.account_id = gated.account_id
+      left join lateral (
+        select public.dm_next_due_at(gated.account_id) where gated.reason is null and attempt.id is null
+      ) as next_due (at) on true
       where policy.account_id = gated.account_id
       returning policy.account_id
     )
@@ -523,8 +533,8 @@ $$;
 --
 -- Fenced by the attempt: an attempt that was closed before is not closed again, so a result recorded
 -- twice changes nothing, and a late answer never overwrites newer truth and never makes a message
--- go out again. A late `sent` is still put into the ledger, and settles a message that is unknown or
--- would have been tried again.
+-- go out again. A late `sent` is the truth whatever was thought before: it is put into the ledger,
+-- and settles a message that is unknown or would have been tried again.
 -- Answers [{attempt_id, applied, status}]; applied is recorded, late, ignored or missing.
 -- Errors: DM040 results that are not of this form.
 create or replace function public.dm_record(p_results jsonb, p_now timestamptz default now())
@@ -577,7 +587,7 @@ begin
       v_applied := 'missing';
     else
       v_late := v_attempt.finished_at is not null;
-      if v_late and not (v_attempt.outcome = 'unknown' and v_result.outcome = 'sent') then
+      if v_late and not (v_attempt.outcome <> 'sent' and v_result.outcome = 'sent') then
         v_applied := 'ignored';
       else
         v_applied := case when v_late then 'late' else 'recorded' end;
@@ -590,8 +600,8 @@ begin
           http_status = v_result.http_status,
           error_type = left(v_result.error_type, 100),
           detail = left(v_result.detail, 500),
-          unipile_message_id = v_result.unipile_message_id,
-          unipile_chat_id = v_result.chat_id
+          unipile_message_id = left(v_result.unipile_message_id, 200),
+          unipile_chat_id = left(v_result.chat_id, 200)
         where attempt.id = v_attempt.id;
         perform public.dm_message_settle(v_attempt.message_id, v_late, to_jsonb(v_result), p_now);
         perform public.account_settle(v_attempt.account_id, v_late, to_jsonb(v_result), p_now);
@@ -627,12 +637,26 @@ begin
   if v_outcome = 'sent' then
     update public.dm_queue as message set
       status = 'sent', sent_at = p_now, reason = null, error = null,
-      unipile_message_id = p_result ->> 'unipile_message_id',
-      chat_id = coalesce(p_result ->> 'chat_id', message.chat_id)
+      unipile_message_id = left(p_result ->> 'unipile_message_id', 200),
+      chat_id = coalesce(left(p_result ->> 'chat_id', 200), message.chat_id)
     where message.id = p_message_id
       and message.status = any (case when p_late then '{unknown,pending}' else '{sending}' end::text[]);
+    return;
+  end if;
 
-  elsif v_outcome = 'unknown' then
+  -- An earlier attempt turned out to be sent while this one was under way: it is not tried again.
+  update public.dm_queue as message set
+    status = 'sent', sent_at = earlier.finished_at, reason = null, error = null,
+    unipile_message_id = earlier.unipile_message_id,
+    chat_id = coalesce(earlier.unipile_chat_id, message.chat_id)
+  from public.dm_attempts as earlier
+  where message.id = p_message_id and message.status = 'sending'
+    and earlier.message_id = message.id and earlier.outcome = 'sent';
+  if found then
+    return;
+  end if;
+
+  if v_outcome = 'unknown' then
     update public.dm_queue as message set
       status = 'unknown', reason = 'answer_lost', error = left(p_result ->> 'error', 500)
     where message.id = p_message_id and message.status = 'sending';
@@ -718,7 +742,7 @@ begin
     paused_until = case when v_until > coalesce(policy.paused_until, '-infinity') then v_until else policy.paused_until end,
     pause_reason = case when v_until > coalesce(policy.paused_until, '-infinity') then v_reason else policy.pause_reason end,
     paused_at = case when v_until > coalesce(policy.paused_until, '-infinity') then p_now else policy.paused_at end,
-    seen_inactive = policy.seen_inactive and not v_until > coalesce(policy.paused_until, '-infinity'),
+    seen_inactive = policy.seen_inactive and (v_until > coalesce(policy.paused_until, '-infinity')) is not true,
     next_claim_at = '-infinity'
   where policy.account_id = p_account_id;
 end;
@@ -779,10 +803,26 @@ begin
   ) as locked;
 
   for v_attempt in
+    with lost as materialized (
+      select attempt.id, attempt.message_id
+      from public.dm_attempts as attempt
+      where attempt.finished_at is null and attempt.lease_until <= p_now and attempt.account_id = any (v_account_ids)
+    ), free as materialized (
+      select message.id
+      from public.dm_queue as message
+      where message.id in (select lost.message_id from lost)
+      order by message.id
+      for update skip locked
+    )
     update public.dm_attempts as attempt
     set finished_at = p_now, outcome = 'unknown', effect_by = greatest(attempt.lease_until, p_now),
       error_type = 'lease_expired'
-    where attempt.finished_at is null and attempt.lease_until <= p_now and attempt.account_id = any (v_account_ids)
+    from lost
+    where attempt.id = lost.id and (
+      lost.message_id in (select free.id from free)
+      -- Somebody deleted the message; the ledger stays.
+      or not exists (select from public.dm_queue as message where message.id = lost.message_id)
+    )
     returning attempt.account_id, attempt.message_id
   loop
     v_lost := v_lost + 1;
@@ -793,11 +833,19 @@ begin
   end loop;
 
   -- Seen out of order during its pause: so its return can end the pause.
+  with seen as (
+    select policy.account_id
+    from public.account_policies as policy
+    left join public.linkedin_accounts as account on account.id = policy.account_id
+    where policy.pause_reason in ('account_disconnected', 'account_restricted', 'account_missing')
+      and policy.paused_until > p_now and not policy.seen_inactive
+      and (account.status is distinct from 'active' or account.unipile_account_id is null)
+    order by policy.account_id
+    for update of policy skip locked
+  )
   update public.account_policies as policy set seen_inactive = true
-  from public.linkedin_accounts as account
-  where policy.pause_reason in ('account_disconnected', 'account_restricted', 'account_missing')
-    and policy.paused_until > p_now and not policy.seen_inactive
-    and account.id = policy.account_id and account.status is distinct from 'active';
+  from seen
+  where policy.account_id = seen.account_id;
 
   with back as (
     select policy.account_id

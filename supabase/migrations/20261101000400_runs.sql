@@ -185,7 +185,7 @@ begin
   if not found then
     select run.* into v_run from public.job_runs as run where run.id = p_id;
   end if;
-  return jsonb_build_object('owned', v_run.worker = p_worker, 'run', public.run_json(v_run));
+  return jsonb_build_object('owned', coalesce(v_run.worker = p_worker, false), 'run', public.run_json(v_run));
 end;
 $$;
 
@@ -254,7 +254,7 @@ security invoker
 set search_path = ''
 as $$
 begin
-  if p_limit not between 1 and 200 then
+  if coalesce(p_limit, 0) not between 1 and 200 then
     raise exception 'limit must be from 1 to 200' using errcode = 'RN002', detail = '{"field":"limit"}';
   end if;
   return coalesce((

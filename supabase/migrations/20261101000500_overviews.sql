@@ -45,7 +45,7 @@ set search_path = ''
 set statement_timeout = '60s'
 as $$
 begin
-  if p_limit not between 1 and 1000 then
+  if coalesce(p_limit, 0) not between 1 and 1000 then
     raise exception 'limit must be from 1 to 1000' using errcode = 'DM050', detail = '{"field":"limit"}';
   end if;
   return coalesce((

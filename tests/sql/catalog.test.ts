@@ -7,7 +7,14 @@
  */
 import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { type LocalPostgres, migratePostgres, startPostgres, withClient } from '@revos/local-stack';
+import {
+  applyMigrations,
+  type LocalPostgres,
+  migratePostgres,
+  pgExec,
+  startPostgres,
+  withClient,
+} from '@revos/local-stack';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
@@ -27,7 +34,6 @@ beforeAll(async () => {
   await withClient(urls.older, async (client) => {
     await client.query(GRANTS_OF_OLDER_PROJECTS);
   });
-  const { applyMigrations, pgExec } = await import('@revos/local-stack');
   await withClient(urls.older, (client) => applyMigrations(pgExec(client)).then(() => {}));
 });
 afterAll(() => server?.stop());

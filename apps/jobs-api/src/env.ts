@@ -1,6 +1,5 @@
 /** The environment of the jobs API. The only file here that reads it. */
 import { commaSeparated, EnvironmentError, readEnv } from '@revos/core/config';
-import { currentSlot } from '@revos/core/jobs';
 import { jobsWithSchedules } from '@revos/core/registry';
 import { isSigningSecret } from '@revos/core/signing';
 import Type from 'typebox';
@@ -46,10 +45,8 @@ const areOpsTokens = (value: string): boolean => {
 
 const areSchedules = (value: string): boolean => {
   try {
-    return jobsWithSchedules(value).every(({ schedule }) => {
-      currentSlot(schedule, new Date(0));
-      return true;
-    });
+    jobsWithSchedules(value);
+    return true;
   } catch {
     return false;
   }

@@ -14,6 +14,9 @@ export const LOOK_MS = 30_000;
 /** How late a slot may be, in milliseconds; a sleeping service takes a minute to wake. */
 export const GRACE_MS = 3 * 60_000;
 
+/** More runs than there can be since the latest slot. */
+const RUNS_LOOKED_AT_MAX = 200;
+
 export interface WatchdogOptions {
   readonly jobs: readonly JobDefinition[];
   readonly runs: Pick<Runs, 'start'>;
@@ -62,12 +65,19 @@ async function look(
   options: WatchdogOptions,
 ): Promise<void> {
   const { store, effects, catchUp } = options;
-  const newest = (await store.list({ job: job.name, limit: 1 }))[0] ?? null;
+  const newest = (await store.list({ job: job.name, limit: 1 }))[0];
   if (newest?.status === 'interrupted' && catchUp === 'latest') await resume(job, newest, memory, options);
+
   const slot = currentSlot(job.schedule, new Date(effects.now().getTime() - GRACE_MS));
-  // A slot from before the service existed was nobody's to run.
-  if (slot === null || (slot < startedAt && newest === null)) return;
-  if ((await store.slot(job.name, slot)) === null) await alarm(job, slot, memory, options);
+  if (slot === null || (await store.slot(job.name, slot)) !== null) return;
+  // Before the service existed a slot was nobody's to run: a new installation raises no alarm.
+  if (slot < startedAt && !(await hasRunBefore(job, slot, options))) return;
+  await alarm(job, slot, memory, options);
+}
+
+async function hasRunBefore(job: JobDefinition, slot: Date, { store }: WatchdogOptions): Promise<boolean> {
+  const runs = await store.list({ job: job.name, limit: RUNS_LOOKED_AT_MAX });
+  return runs.some((run) => new Date(run.requested_at) < slot);
 }
 
 async function alarm(

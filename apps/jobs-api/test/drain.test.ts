@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
 import type { JobDefinition, Run } from '@revos/core/jobs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { asOps, createTestApp, type ProblemAnswer, runOf, type TestApp } from './support/app.ts';
@@ -131,22 +132,34 @@ describe('closing the app', () => {
     const { port } = test.app.server.address() as AddressInfo;
     const socket = connect(port, '127.0.0.1');
     socket.on('error', () => {}).resume();
-    const asked = once(test.app.server, 'connection');
+    const asked = once(test.app.server, 'request');
     socket.write(
       `POST /api/jobs/gated HTTP/1.1\r\nhost: a\r\nauthorization: ${asOps.authorization}\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{`,
     );
     await asked;
+    // Past the hooks: the body is being read.
+    await setImmediate();
     const closed = once(socket, 'close');
     await Promise.all([test.app.close(), closed]);
   });
 
   it('waits for a trigger that is being taken, and for the run it makes', async () => {
-    const gated = gatedJob('gated');
-    await serve(gated.definition);
+    await serve(gatedJob('gated').definition);
+    const start = database.hold('run_start');
     const answering = send('POST', '/api/jobs/gated');
-    await database.answered('run_start');
-    await test.app.close();
+    await start.called;
+    const closing = test.app.close();
+    await once(test.app.drain.signal, 'abort');
+    // The engine has nothing to wait for, and has closed.
+    await setImmediate();
+    const end = database.hold('run_finish');
+    start.release();
     const { id } = startedRun(await answering);
+    await end.called;
+    const first = await Promise.race([closing.then(() => 'closed'), setImmediate('waiting')]);
+    expect(first).toBe('waiting');
+    end.release();
+    await closing;
     expect((await test.store.get(id))?.status).toBe('interrupted');
   });
 

@@ -163,13 +163,14 @@ describe('the system probe', () => {
   it('gives up after three seconds, and asks a database that hangs only once', async () => {
     const effects = simulatedEffects(new Date());
     let asked = 0;
-    const probe = createSystemProbe(
-      createSqlRpc(() => {
+    const hanging: Rpc = {
+      call: () => {
         asked += 1;
         return new Promise(() => {});
-      }),
-      effects,
-    );
+      },
+      close: async () => {},
+    };
+    const probe = createSystemProbe(hanging, effects);
     for (const _ of [1, 2]) {
       const checking = probe.check();
       await effects.advance(3_000);

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type ClientRequest, get as httpGet, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Run } from '@revos/core/jobs';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import {
   asOps,
   createTestApp,
@@ -155,5 +155,23 @@ describe('GET /api/runs/:id/events', () => {
     await events.next();
     await Promise.all([test.app.close(), events.rest()]);
     expect((await test.store.get(id))?.status).toBe('interrupted');
+  });
+
+  it('ends on shutdown though the run goes on elsewhere', async () => {
+    await serve({ jobs: [quickJob('quick')] });
+    const { run } = await test.store.start({
+      job: 'quick',
+      trigger: 'worker',
+      scheduledFor: null,
+      requestedBy: 'another process',
+      horizonAt: new Date(Date.now() + 900_000),
+    });
+    await test.store.begin(run.id, 'another process');
+    const cut = vi.spyOn(test.app.server, 'closeAllConnections');
+    const events = readEvents(await open(run.id));
+    await events.next();
+    await Promise.all([test.app.close(), events.rest()]);
+    expect((await test.store.get(run.id))?.status).toBe('running');
+    expect(cut).not.toHaveBeenCalled();
   });
 });

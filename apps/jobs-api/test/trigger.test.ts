@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { asOps, createTestApp, cronRequest, runOf, type TestApp } from './support/app.ts';
+import { asOps, createTestApp, cronRequest, runOf, slotNow, type TestApp } from './support/app.ts';
 import { openTestDatabase, type TestDatabase } from './support/database.ts';
 import { failingJob, gatedJob, quickJob } from './support/jobs.ts';
 
@@ -53,6 +53,21 @@ describe('POST /api/jobs/:job', () => {
     const again = await cron('gated');
     expect([again.statusCode, outcomeOf(again)]).toEqual([200, 'exists']);
     expect(runOf(again).id).toBe(runOf(byHand).id);
+    gated.open();
+  });
+
+  it('works on a late slot until the next one from now on', async () => {
+    const gated = gatedJob('gated');
+    test = await createTestApp({ rpc: database.rpc, jobs: [gated.definition] });
+    const slot = new Date(slotNow().getTime() - 60 * 60_000);
+    const { body, headers } = cronRequest({ job: 'gated', slot });
+    const response = await test.app.inject({
+      method: 'POST',
+      url: '/api/jobs/gated',
+      headers,
+      payload: body,
+    });
+    expect(new Date(runOf(response).horizon_at).getTime()).toBeGreaterThan(Date.now());
     gated.open();
   });
 
@@ -119,6 +134,7 @@ describe('Prefer: wait', () => {
       requestedBy: 'another process',
       horizonAt: new Date(Date.now() + 900_000),
     });
+    await test.store.begin(run.id, 'another process');
     const looked = database.answered('run_get');
     const waiting = cron('gated', { prefer: 'wait=60' });
     await looked;

@@ -100,6 +100,8 @@ async function past(
     requestedBy: 'another',
     horizonAt,
   });
+  // No two runs of a test are asked for at the same instant.
+  await effects.advance(1);
   if (status === 'queued') return run;
   await store.begin(run.id, 'another');
   if (status === 'running') return run;
@@ -146,11 +148,22 @@ describe('a slot that nobody asked for', () => {
 
   it('is reported after a restart, since the job has run before', async () => {
     await past('vercel-cron', new Date('2026-01-05T09:45:00.000Z'), 'succeeded');
+    // The service is away until 10:19.
+    await effects.advance(12 * 60_000);
     const ended = database.answered('run_finish');
     await watch();
     await ended;
-    expect(alarms()).toMatchObject([{ scheduled_for: SLOT_BEFORE.toISOString() }]);
-    expect(await store.slot('quick', SLOT_BEFORE)).toMatchObject({ trigger: 'catch-up' });
+    expect(alarms()).toMatchObject([{ scheduled_for: SLOT.toISOString() }]);
+    expect(await store.slot('quick', SLOT)).toMatchObject({ trigger: 'catch-up' });
+  });
+
+  it('is nobody’s before the very first run', async () => {
+    await watch();
+    await looks(2);
+    await past('ops', null, 'succeeded');
+    await looks(4);
+    expect(alarms()).toEqual([]);
+    expect(await all()).toHaveLength(1);
   });
 
   it('is reported and started once the database is back', async () => {

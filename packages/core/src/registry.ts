@@ -4,6 +4,7 @@
  */
 import { dmQueue } from './dm/job.ts';
 import type { JobDefinition } from './jobs/index.ts';
+import { isSchedule } from './jobs/schedule.ts';
 
 export const jobs: readonly JobDefinition[] = [dmQueue];
 
@@ -15,8 +16,8 @@ export function findJob(name: string): JobDefinition | undefined {
 /**
  * The jobs with other schedules, for development and tests, where a quarter of an hour is long.
  *
- * @param overrides e.g. `dm-queue=0/20 * * * * *`; several are separated by semicolons
- * @throws {RangeError} on a job that does not exist
+ * @param overrides e.g. `dm-queue=0,20,40 * * * * *`; several are separated by semicolons
+ * @throws {RangeError} on a job that does not exist, and on what is no schedule
  */
 export function jobsWithSchedules(overrides: string | undefined): readonly JobDefinition[] {
   const schedules = new Map(
@@ -29,8 +30,9 @@ export function jobsWithSchedules(overrides: string | undefined): readonly JobDe
         return [name.trim(), schedule.trim()] as const;
       }),
   );
-  for (const name of schedules.keys()) {
+  for (const [name, schedule] of schedules) {
     if (!findJob(name)) throw new RangeError(`JOB_SCHEDULES names a job that does not exist: ${name}`);
+    if (!isSchedule(schedule)) throw new RangeError(`JOB_SCHEDULES gives ${name} no cron expression`);
   }
   return jobs.map((job) => ({ ...job, schedule: schedules.get(job.name) ?? job.schedule }));
 }

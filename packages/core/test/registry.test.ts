@@ -29,7 +29,7 @@ describe('jobsWithSchedules', () => {
     { overrides: undefined, schedule: '*/15 * * * *' },
     { overrides: '', schedule: '*/15 * * * *' },
     { overrides: ' ; ', schedule: '*/15 * * * *' },
-    { overrides: 'dm-queue=0/20 * * * * *', schedule: '0/20 * * * * *' },
+    { overrides: 'dm-queue=*/20 * * * * *', schedule: '*/20 * * * * *' },
     { overrides: ' dm-queue = * * * * * ; ', schedule: '* * * * *' },
   ])('"$overrides" → $schedule', ({ overrides, schedule }) => {
     expect(scheduleOf(overrides)).toBe(schedule);

@@ -15,9 +15,9 @@ import type { Migration } from './migrations.ts';
 import { migratePglite, snapshotOf } from './pglite.ts';
 import { migratePostgres } from './postgres-databases.ts';
 
-/** A PGlite of its own, in a folder or (`{}`) in memory, or any Postgres, as its superuser. */
+/** A PGlite of its own, in memory or in a folder, or any Postgres, as its superuser. */
 export type DatabaseTarget =
-  | { readonly dataDir?: string }
+  | { readonly driver: 'pglite'; readonly dataDir?: string }
   | {
       readonly postgresUrl: string;
       /** How many calls run at once; further ones wait. Default 10. */

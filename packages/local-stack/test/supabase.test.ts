@@ -29,7 +29,7 @@ beforeEach(() => {
 });
 
 describe.each<{ name: string; connection: () => Promise<StartSupabaseOptions['connection']> }>([
-  { name: 'PGlite', connection: async () => ({}) },
+  { name: 'PGlite', connection: async () => ({ driver: 'pglite' }) },
   { name: 'Postgres', connection: async () => ({ postgresUrl: await postgres.createDatabase('api') }) },
 ])('startSupabase on $name', ({ name, connection }) => {
   let api: LocalSupabase;
@@ -195,12 +195,12 @@ describe('startSupabase over a restart', () => {
   it('finds the data and takes the keys it is given', async () => {
     const dataDir = await mkdtemp(path.join(tmpdir(), 'supabase-'));
     try {
-      const before = await startSupabase({ connection: { dataDir }, migrations });
+      const before = await startSupabase({ connection: { driver: 'pglite', dataDir }, migrations });
       const keys = { publishableKey: before.publishableKey, secretKey: before.secretKey };
       await clientOf(before, keys.secretKey).from('tasks').insert({ id: 5 });
       await before.close();
 
-      const after = await startSupabase({ connection: { dataDir }, migrations, keys });
+      const after = await startSupabase({ connection: { driver: 'pglite', dataDir }, migrations, keys });
       const found = await clientOf(after, keys.secretKey).from('tasks').select('id');
       await after.close();
       expect(found.data).toEqual([{ id: 5 }]);
@@ -234,6 +234,8 @@ describe('startSupabase over a restart', () => {
     await expect(startSupabase({ connection: { postgresUrl }, migrations: [broken] })).rejects.toThrow(
       'division by zero',
     );
-    await expect(startSupabase({ connection: {}, migrations: [broken] })).rejects.toThrow('division by zero');
+    await expect(startSupabase({ connection: { driver: 'pglite' }, migrations: [broken] })).rejects.toThrow(
+      'division by zero',
+    );
   });
 });

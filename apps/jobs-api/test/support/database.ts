@@ -11,23 +11,38 @@ export interface TestDatabase {
   reachable: boolean;
   /** Resolves with the next answer of a SQL function. */
   answered(functionName: string): Promise<void>;
+  /** Makes the next call of a SQL function wait. */
+  hold(functionName: string): HeldCall;
   /** Forgets every run. */
   clear(): Promise<void>;
   close(): Promise<void>;
+}
+
+export interface HeldCall {
+  /** Resolves once the function is called. */
+  readonly called: Promise<void>;
+  /** Lets the call go on. */
+  release(): void;
 }
 
 export async function openTestDatabase(): Promise<TestDatabase> {
   const db = await openPglite();
   await db.exec('set role service_role');
   const answers = new EventEmitter();
+  const held = new Map<string, { called: () => void; released: Promise<void> }>();
   const database: TestDatabase = {
     reachable: true,
     rpc: createSqlRpc(async (text, values) => {
       if (!database.reachable) {
         throw Object.assign(new Error('connect ECONNREFUSED 10.0.0.1:5432'), { code: 'ECONNREFUSED' });
       }
+      const name = /public\.(\w+)\(/.exec(text)?.[1] ?? 'other';
+      const hold = held.get(name);
+      held.delete(name);
+      hold?.called();
+      await hold?.released;
       const { rows } = await db.query<Record<string, unknown>>(text, [...values]);
-      answers.emit(/public\.(\w+)\(/.exec(text)?.[1] ?? 'other');
+      answers.emit(name);
       return rows;
     }),
     answered: async (functionName) => {
@@ -35,6 +50,12 @@ export async function openTestDatabase(): Promise<TestDatabase> {
     },
     asOwner: async (sql) => {
       await db.exec(`reset role; ${sql}; set role service_role`);
+    },
+    hold(functionName) {
+      const called = Promise.withResolvers<void>();
+      const released = Promise.withResolvers<void>();
+      held.set(functionName, { called: called.resolve, released: released.promise });
+      return { called: called.promise, release: released.resolve };
     },
     clear: async () => {
       await db.exec('delete from public.job_runs; delete from public.job_slots');

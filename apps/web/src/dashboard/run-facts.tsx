@@ -65,7 +65,7 @@ export function RunFacts({ run, now }: { run: Run; now: Date }) {
             <At at={run.horizon_at} now={now} />
           </Fact>
           {typeof run.stats.next_at === 'string' && (
-            <Fact name="Next try, as of its end">
+            <Fact name={isEnded(run) ? 'Next try, as of its end' : 'Next try'}>
               <At at={run.stats.next_at} now={now} />
             </Fact>
           )}

@@ -3,7 +3,7 @@
  *
  * Columns: `account` (the LinkedIn account's name), `recipient_id`, `message`, and optionally
  * `send_at`, `priority`, `dedupe_key`, `chat_id`, `campaign_id`, `lead_id`. UTF-8, comma-separated,
- * quoted as RFC 4180 says.
+ * quoted as RFC 4180 says. Line breaks of any kind are taken as one kind, also within a message.
  */
 import { CsvError, parse } from 'csv-parse/sync';
 import { type Rpc, RpcError } from '../rpc/index.ts';
@@ -15,6 +15,9 @@ const COLUMNS: ReadonlySet<string> = new Set([...REQUIRED, ...OPTIONAL]);
 
 /** Rows in one file, as many as one call of `dm_enqueue` takes. */
 const ROWS_MAX = 10_000;
+
+/** What a byte that is no UTF-8 was read as, and NUL, which Postgres does not keep. */
+const UNREADABLE = /[\uFFFD\0]/;
 
 /** The SQLSTATE of `dm_enqueue` for bad rows. */
 const BAD_ROWS = 'DM021';
@@ -68,16 +71,16 @@ export async function importCsv(rpc: Rpc, text: string): Promise<Enqueued> {
     idsByName.set(account_name, [...(idsByName.get(account_name) ?? []), id]);
   }
 
-  const accountProblems = rows.flatMap(({ line, record }): CsvProblem[] => {
-    const ids = idsByName.get(record.account ?? '') ?? [];
-    if (ids.length === 1) return [];
-    const problem = ids.length === 0 ? 'no account has this name' : `${ids.length} accounts have this name`;
-    return [{ line, field: 'account', problem: `${problem}: "${record.account ?? ''}"` }];
+  const checked = rows.map((row) => {
+    const ids = idsByName.get(row.record.account ?? '') ?? [];
+    const problems = [...accountProblems(row, ids.length), ...unreadableFields(row)];
+    // Without an account the row is refused, and all others with it.
+    return { problems, message: toMessage(row.record, problems.length === 0 ? ids[0] : undefined) };
   });
 
   try {
-    // Asked even where an account is wrong, so that one answer lists all that is wrong.
-    return await createDmStore(rpc).enqueue(rows.map(({ record }) => toMessage(record, idsByName)));
+    // Asked even where a row is wrong already, so that one answer lists all that is wrong.
+    return await createDmStore(rpc).enqueue(checked.map(({ message }) => message));
   } catch (error) {
     if (!(error instanceof RpcError) || error.code !== BAD_ROWS) throw error;
     const refused = JSON.parse(error.detail ?? '[]') as ReadonlyArray<{
@@ -88,14 +91,28 @@ export async function importCsv(rpc: Rpc, text: string): Promise<Enqueued> {
     const problems = refused
       .filter(({ field }) => field !== 'linkedin_account_id')
       .map(({ row, field, problem }): CsvProblem => ({ line: rows[row]?.line ?? null, field, problem }));
-    throw new CsvImportError([...accountProblems, ...problems].sort((a, b) => (a.line ?? 0) - (b.line ?? 0)));
+    const all = [...checked.flatMap((row) => row.problems), ...problems];
+    throw new CsvImportError(all.sort((a, b) => (a.line ?? 0) - (b.line ?? 0)));
   }
+}
+
+function accountProblems({ line, record }: CsvRow, idCount: number): CsvProblem[] {
+  if (idCount === 1) return [];
+  const problem = idCount === 0 ? 'no account has this name' : `${idCount} accounts have this name`;
+  return [{ line, field: 'account', problem: `${problem}: "${record.account ?? ''}"` }];
+}
+
+function unreadableFields({ line, record }: CsvRow): CsvProblem[] {
+  const problem = 'has characters that cannot be read: save the file as UTF-8';
+  return Object.entries(record)
+    .filter(([, value]) => UNREADABLE.test(value))
+    .map(([field]) => ({ line, field, problem }));
 }
 
 function readRows(text: string): CsvRow[] {
   let parsed: Array<{ record: Record<string, string>; info: { lines: number } }>;
   try {
-    parsed = parse(text, {
+    parsed = parse(text.replace(/\r\n?/g, '\n'), {
       bom: true,
       info: true,
       skip_empty_lines: true,
@@ -120,10 +137,19 @@ function readRows(text: string): CsvRow[] {
 
 /** Line breaks inside a row's quoted fields: the row began so many lines before it ended. */
 function linesWithin(record: Readonly<Record<string, string>>): number {
-  return Object.values(record).reduce((sum, value) => sum + (value.match(/\r\n|\n|\r/g)?.length ?? 0), 0);
+  return Object.values(record).reduce((sum, value) => sum + (value.match(/\n/g)?.length ?? 0), 0);
 }
 
+/** What other programs put between columns where commas belong. */
+const SEPARATORS = { ';': 'semicolons', '\t': 'tabs' } as const;
+
 function checkHeader(header: readonly string[]): string[] {
+  for (const [separator, name] of Object.entries(SEPARATORS)) {
+    if (header.length === 1 && header[0]?.includes(separator)) {
+      const problem = `the columns are separated by ${name}; they must be separated by commas`;
+      throw new CsvImportError([{ line: 1, field: null, problem }]);
+    }
+  }
   const problems = [
     ...REQUIRED.filter((name) => !header.includes(name)).map((name) => ({
       name,
@@ -142,19 +168,17 @@ function checkHeader(header: readonly string[]): string[] {
   return [...header];
 }
 
-function toMessage(
-  record: Readonly<Record<string, string>>,
-  idsByName: ReadonlyMap<string, string[]>,
-): NewMessage {
+function toMessage(record: Readonly<Record<string, string>>, accountId = ''): NewMessage {
+  const textOf = (name: string): string => record[name]?.replaceAll('\0', '') ?? '';
   const given = (name: (typeof OPTIONAL)[number]): string | null => {
-    const value = record[name]?.trim() ?? '';
+    const value = textOf(name).trim();
     return value === '' ? null : value;
   };
   const priority = given('priority');
   return {
-    linkedin_account_id: idsByName.get(record.account ?? '')?.[0] ?? '',
-    recipient_id: record.recipient_id?.trim() ?? '',
-    message: record.message ?? '',
+    linkedin_account_id: accountId,
+    recipient_id: textOf('recipient_id').trim(),
+    message: textOf('message'),
     send_at: given('send_at'),
     // What is no number is passed on as it is, and refused with its row and field.
     priority: priority !== null && /^\d+$/.test(priority) ? Number(priority) : ((priority ?? 0) as number),

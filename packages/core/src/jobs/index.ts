@@ -10,4 +10,4 @@ export {
   type StartOutcome,
 } from './run-store.ts';
 export { createRuns, type Runs, type StartRun } from './runs.ts';
-export { currentSlot, isSlot, nextSlot } from './schedule.ts';
+export { currentSlot, isSchedule, isSlot, nextSlot } from './schedule.ts';

@@ -69,8 +69,9 @@ export function createRuns(store: RunStore, engine: Engine, effects: Effects): R
 
     async start({ job, trigger, scheduledFor, requestedBy }) {
       const now = effects.now();
-      const horizonAt =
-        nextSlot(job.schedule, scheduledFor ?? now) ?? new Date(now.getTime() + HORIZON_MS_DEFAULT);
+      // A slot that is asked for late is worked on until the next one from now on.
+      const from = scheduledFor !== null && scheduledFor > now ? scheduledFor : now;
+      const horizonAt = nextSlot(job.schedule, from) ?? new Date(now.getTime() + HORIZON_MS_DEFAULT);
       const started = await store.start({ job: job.name, trigger, scheduledFor, requestedBy, horizonAt });
       // Also one that exists: whoever created it may have gone before taking it up. Only one can begin it.
       if (started.run.status === 'queued') await engine.submit(started.run);
@@ -89,9 +90,12 @@ export function createRuns(store: RunStore, engine: Engine, effects: Effects): R
       const settled = new AbortController();
       const timer = effects.sleep(timeoutMs, settled.signal).then(() => expired.abort());
       let latest = run;
-      for await (const shown of watch(run.id, until)) latest = shown;
-      settled.abort();
-      await timer;
+      try {
+        for await (const shown of watch(run.id, until)) latest = shown;
+      } finally {
+        settled.abort();
+        await timer;
+      }
       return latest;
     },
   };

@@ -13,6 +13,17 @@ export const EARLY_MS_MAX = 5_000;
 
 const cronOf = (schedule: string): Cron => new Cron(schedule, { timezone: 'UTC', paused: true });
 
+/** Whether `schedule` is a cron expression of 5 fields, or of 6 with seconds first. */
+export function isSchedule(schedule: string): boolean {
+  if (![5, 6].includes(schedule.trim().split(/\s+/).length)) return false;
+  try {
+    cronOf(schedule);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** The latest slot at or before `now` (plus `EARLY_MS_MAX`), or null if the schedule has none. */
 export function currentSlot(schedule: string, now: Date): Date | null {
   const reference = new Date(now.getTime() + EARLY_MS_MAX + 1);

@@ -27,7 +27,10 @@ export class RpcError extends Error {
   /** SQLSTATE or PostgREST code; empty where none was answered. */
   readonly code: string;
   readonly functionName: string;
-  /** For `rule`: the JSON that the function put into DETAIL, e.g. the rows and fields refused. */
+  /**
+   * For `rule`: the JSON that the function put into DETAIL, e.g. the rows and fields refused. Null for any
+   * other: Postgres's own may quote a whole row, message and all, and errors are logged.
+   */
   readonly detail: string | null;
 
   constructor(
@@ -42,7 +45,7 @@ export class RpcError extends Error {
     this.kind = kind;
     this.code = code;
     this.functionName = functionName;
-    this.detail = detail;
+    this.detail = kind === 'rule' ? detail : null;
   }
 }
 

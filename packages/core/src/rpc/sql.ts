@@ -30,7 +30,11 @@ export function createSqlRpc(query: SqlQuery, close: () => Promise<void> = async
       (rows) => new Map(rows.map((row) => [String(row.name), String(row.type)])),
     );
     signatures.set(name, read);
-    read.catch(() => signatures.delete(name));
+    // Neither a failure nor an absence is remembered: the function may come with a migration.
+    const forgetIfEmpty = (signature: ReadonlyMap<string, string>) => {
+      if (signature.size === 0) signatures.delete(name);
+    };
+    read.then(forgetIfEmpty, () => signatures.delete(name));
     return read;
   };
 
@@ -64,10 +68,12 @@ export function createSqlRpc(query: SqlQuery, close: () => Promise<void> = async
   };
 }
 
+/** Five characters, and never letters alone, as the codes of a socket are (`EPIPE`): those are no answer. */
+const SQLSTATE = /^(?=.*\d)[0-9A-Z]{5}$/;
+
 function toRpcError(name: string, error: unknown): RpcError {
   const { code, message, detail } = error as { code?: unknown; message?: unknown; detail?: unknown };
-  // A driver's own codes (ECONNREFUSED) are no SQLSTATE: no answer came.
-  const state = typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : '';
+  const state = typeof code === 'string' && SQLSTATE.test(code) ? code : '';
   return new RpcError(
     classifyRpcFailure(state, state === '' ? 0 : 400),
     name,

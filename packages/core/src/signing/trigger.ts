@@ -46,14 +46,25 @@ export class SignatureError extends Error {
   }
 }
 
-/** 24 to 64 random bytes in base64, as the Standard Webhooks specification asks. */
-const SECRET = /^whsec_[A-Za-z0-9+/]{32,88}={0,2}$/;
+const SECRET_PREFIX = 'whsec_';
 
-/** Whether `secret` has the form `whsec_<base64 of 24 to 64 bytes>`. */
+/** 24 to 64 random bytes, as the Standard Webhooks specification asks. */
+const SECRET_BYTES_MIN = 24;
+const SECRET_BYTES_MAX = 64;
+
+/** One or more signatures with their versions, separated by spaces. */
+const SIGNATURES = /^v\d[a-z]?,[A-Za-z0-9+/]+={0,2}(?: v\d[a-z]?,[A-Za-z0-9+/]+={0,2})*$/;
+
+/** Whether `secret` has the form `whsec_<base64 of 24 to 64 bytes>`, padded: what signing can use. */
 export function isSigningSecret(secret: string): boolean {
-  if (!SECRET.test(secret)) return false;
-  const byteCount = Buffer.from(secret.slice('whsec_'.length), 'base64').length;
-  return byteCount >= 24 && byteCount <= 64;
+  if (!secret.startsWith(SECRET_PREFIX)) return false;
+  const encoded = secret.slice(SECRET_PREFIX.length);
+  const bytes = Buffer.from(encoded, 'base64');
+  return (
+    bytes.length >= SECRET_BYTES_MIN &&
+    bytes.length <= SECRET_BYTES_MAX &&
+    bytes.toString('base64') === encoded
+  );
 }
 
 /** The id of the slot's trigger: the same for every repeat of it. */
@@ -105,6 +116,9 @@ export function verifyTrigger(
   const given = required as Record<keyof typeof required, string>;
   if (!/^\d{1,12}$/.test(given['webhook-timestamp'])) {
     throw new SignatureError('malformed', 'webhook-timestamp is not a unix time in seconds');
+  }
+  if (!SIGNATURES.test(given['webhook-signature'])) {
+    throw new SignatureError('malformed', 'webhook-signature is not a list of versions and signatures');
   }
   verifyAny(rawBody, given, secrets);
   return readBody(rawBody, given['webhook-id']);

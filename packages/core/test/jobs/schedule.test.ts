@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { currentSlot, isSlot, nextSlot } from '../../src/jobs/index.ts';
+import { currentSlot, isSchedule, isSlot, nextSlot } from '../../src/jobs/index.ts';
 
 const QUARTERLY = '*/15 * * * *';
 const DAILY = '0 0 * * *';
@@ -27,7 +27,7 @@ describe('currentSlot', () => {
     // The hours of a zone's clock change are hours like any other: schedules are in UTC.
     { schedule: QUARTERLY, now: '2026-03-29T01:30:00.000Z', slot: '2026-03-29T01:30:00.000Z' },
     { schedule: QUARTERLY, now: '2026-10-25T01:16:00.000Z', slot: '2026-10-25T01:15:00.000Z' },
-    { schedule: '0/20 * * * * *', now: '2026-03-02T10:00:39.000Z', slot: '2026-03-02T10:00:40.000Z' },
+    { schedule: '*/20 * * * * *', now: '2026-03-02T10:00:39.000Z', slot: '2026-03-02T10:00:40.000Z' },
   ])('$schedule at $now → $slot', ({ schedule, now, slot }) => {
     expect(currentSlot(schedule, at(now))?.toISOString()).toBe(slot);
   });
@@ -60,6 +60,23 @@ describe('isSlot', () => {
     { schedule: DAILY, instant: '2026-03-02T00:15:00.000Z', is: false },
   ])('$schedule, $instant: $is', ({ schedule, instant, is }) => {
     expect(isSlot(schedule, at(instant))).toBe(is);
+  });
+});
+
+describe('isSchedule', () => {
+  it.each([
+    { schedule: QUARTERLY, is: true },
+    { schedule: DAILY, is: true },
+    { schedule: '*/20 * * * * *', is: true },
+    { schedule: '', is: false },
+    { schedule: 'every minute', is: false },
+    { schedule: '61 * * * *', is: false },
+    { schedule: '* * *', is: false },
+    // Cron's shorthands, and instants, are not what `vercel.json` can carry.
+    { schedule: '@daily', is: false },
+    { schedule: '2026-03-02T10:00:00Z', is: false },
+  ])('"$schedule": $is', ({ schedule, is }) => {
+    expect(isSchedule(schedule)).toBe(is);
   });
 });
 

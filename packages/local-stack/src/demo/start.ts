@@ -17,7 +17,7 @@ import { loadWorld } from './world.ts';
 const JOB = 'dm-queue';
 
 /** With --fast, every 20 seconds instead of every 15 minutes. */
-const FAST_SCHEDULES = `${JOB}=0/20 * * * * *`;
+const FAST_SCHEDULES = `${JOB}=*/20 * * * * *`;
 
 /** Triggers until the example is through: a run ends with its slot, and the next slot goes on. */
 const TRIGGERS_MAX = 20;

@@ -36,20 +36,20 @@ const DISCONNECTED_403: ReadonlySet<string> = new Set([
   'unknown_authentication_context',
 ]);
 
-const KIND_OF_422: Readonly<Record<string, FailureKind>> = {
-  action_already_performed: 'ambiguous',
-  provider_unreachable: 'ambiguous',
-  cannot_resend_yet: 'throttled',
-  connection_limit_reached: 'throttled',
-  limit_exceeded: 'throttled',
-  already_invited_recently: 'recipient_later',
-  cannot_resend_within_24hrs: 'recipient_later',
-  insufficient_credits: 'recipient_later',
-  blocked_recipient: 'recipient',
-  invalid_recipient: 'recipient',
-  user_unreachable: 'recipient',
-  no_connection_with_recipient: 'not_connected',
-};
+const KIND_OF_422: ReadonlyMap<string | null, FailureKind> = new Map<string | null, FailureKind>([
+  ['action_already_performed', 'ambiguous'],
+  ['provider_unreachable', 'ambiguous'],
+  ['cannot_resend_yet', 'throttled'],
+  ['connection_limit_reached', 'throttled'],
+  ['limit_exceeded', 'throttled'],
+  ['already_invited_recently', 'recipient_later'],
+  ['cannot_resend_within_24hrs', 'recipient_later'],
+  ['insufficient_credits', 'recipient_later'],
+  ['blocked_recipient', 'recipient'],
+  ['invalid_recipient', 'recipient'],
+  ['user_unreachable', 'recipient'],
+  ['no_connection_with_recipient', 'not_connected'],
+]);
 
 /**
  * Names a failure that was answered.
@@ -74,7 +74,7 @@ export function classifyAnswer(status: number, type: string | null, inChat: bool
     case 425:
       return 'ambiguous';
     case 422:
-      return (type === null ? undefined : KIND_OF_422[type]) ?? 'rejected';
+      return KIND_OF_422.get(type) ?? 'rejected';
     case 429:
       return 'throttled';
     default:

@@ -4,7 +4,7 @@
  * Writes are never retried and each goes over a connection of its own: a kept-alive socket that the
  * server has just closed could not be told from a request that was lost on its way.
  */
-import { Agent, FormData, request } from 'undici';
+import { Agent, buildConnector, FormData, request } from 'undici';
 import type { Failure, SendMessageRequest, SentMessage, Unipile } from '../unipile.ts';
 import { classifyAnswer, classifySocketCode } from './classify.ts';
 
@@ -18,6 +18,9 @@ export interface UnipileV1Options {
 
 /** A call's time limit in milliseconds, half of an attempt's lease. */
 const TIMEOUT_MS = 60_000;
+
+/** How long a connection may take, in milliseconds. */
+const CONNECT_TIMEOUT_MS = 10_000;
 
 /** Answers are small; a larger one is not read. */
 const ANSWER_BYTES_MAX = 1_048_576;
@@ -40,11 +43,12 @@ export function baseUrlOf(dsn: string): URL {
 export function createUnipileV1(options: UnipileV1Options): Unipile {
   const base = baseUrlOf(options.dsn);
   const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
+  const connections = watchedConnections();
   const agent = new Agent({
     allowH2: false,
     // No keep-alive; see above.
     pipelining: 0,
-    connect: { timeout: 10_000 },
+    connect: connections.connect,
     headersTimeout: timeoutMs,
     bodyTimeout: timeoutMs,
     maxResponseSize: ANSWER_BYTES_MAX,
@@ -88,7 +92,7 @@ export function createUnipileV1(options: UnipileV1Options): Unipile {
               ]);
         return readAnswer(answer, chatId);
       } catch (error) {
-        return socketFailure(error);
+        return socketFailure(error, connections.hasFailed(error));
       }
     },
     close: () => agent.close(),
@@ -106,29 +110,52 @@ function readAnswer({ status, body, retryAfter }: Answer, chatId: string | null)
       chatId: typeof startedChat === 'string' ? startedChat : chatId,
     };
   }
-  const type = typeof body?.type === 'string' ? body.type.replace(/^errors\//, '') : null;
+  const type = typeof body?.type === 'string' ? storable(body.type.replace(/^errors\//, '')) : null;
   const detail = [body?.title, body?.detail].filter((part) => typeof part === 'string').join(': ');
   return {
     ok: false,
     kind: classifyAnswer(status, type, chatId !== null),
     httpStatus: status,
     type: type ?? (status < 300 ? 'no_message_id' : null),
-    detail: detail === '' ? null : detail.slice(0, DETAIL_LENGTH_MAX),
+    detail: detail === '' ? null : storable(detail),
     retryAfterMs: parseRetryAfter(retryAfter),
   };
 }
 
-function socketFailure(error: unknown): Failure {
+/**
+ * Connections that remember which failures were their own: a peer that was refused, not found, not
+ * trusted, or that broke off the TLS handshake. Then there was no connection to write a request to.
+ */
+function watchedConnections(): { connect: buildConnector.connector; hasFailed(error: unknown): boolean } {
+  const connect = buildConnector({ timeout: CONNECT_TIMEOUT_MS, allowH2: false });
+  const failures = new WeakSet<Error>();
+  return {
+    connect: (options, callback) =>
+      connect(options, (...[error, socket]) => {
+        if (error === null) return callback(null, socket);
+        failures.add(error);
+        callback(error, null);
+      }),
+    hasFailed: (error) => error instanceof Error && failures.has(error),
+  };
+}
+
+function socketFailure(error: unknown, isOfConnection: boolean): Failure {
   const { code, name } = error as { code?: unknown; name?: unknown };
   const reason = typeof code === 'string' ? code : typeof name === 'string' ? name : null;
   return {
     ok: false,
-    kind: classifySocketCode(reason),
+    kind: isOfConnection ? 'unreachable' : classifySocketCode(reason),
     httpStatus: null,
     type: reason,
     detail: null,
     retryAfterMs: null,
   };
+}
+
+/** Text of any origin as Postgres can keep it: not too long, no NUL, no half of a surrogate pair. */
+function storable(text: string): string {
+  return text.replaceAll('\0', '').slice(0, DETAIL_LENGTH_MAX).toWellFormed();
 }
 
 function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {

@@ -1,0 +1,15 @@
+import { createLogger, type Logger } from '../../src/telemetry/index.ts';
+
+/** A logger whose lines a test can read. */
+export interface CapturedLog {
+  readonly logger: Logger;
+  readonly lines: readonly string[];
+  /** The messages, in order. */
+  messages(): string[];
+}
+
+export function captureLog(level = 'trace'): CapturedLog {
+  const lines: string[] = [];
+  const logger = createLogger('test', level, { write: (line: string) => lines.push(line) });
+  return { logger, lines, messages: () => lines.map((line) => String(JSON.parse(line).msg)) };
+}

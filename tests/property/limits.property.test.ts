@@ -1,0 +1,75 @@
+/**
+ * No limit is ever exceeded, and no account holds up another: by any number of sessions, in any
+ * interleaving, in any zone, over any clock change.
+ *
+ * Random campaigns on a real Postgres, with sessions truly in parallel; then an oracle recounts what
+ * LinkedIn saw. A failure prints the line that runs its campaign again. Interleavings are the
+ * machine's own, so a race may take some runs to come back.
+ */
+import { readMigrations } from '@revos/local-stack';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { openSharedDatabase, type Session, type SharedDatabase } from '../support/database.ts';
+import { createRandom } from '../support/random.ts';
+import { countLost, runCampaign, type Tally } from './campaign.ts';
+import { findViolations } from './oracle.ts';
+import { planWorld, readZones } from './world.ts';
+
+const SESSIONS = 12;
+const RUNS_DEFAULT = 40;
+
+/** SEED and RUNS replay; MIGRATIONS names another folder, to see a broken rule being caught. */
+const { SEED, RUNS, MIGRATIONS } = process.env;
+const seed = SEED === undefined ? Math.trunc(Date.now() % 1_000_000_000) : Number(SEED);
+const runs = RUNS === undefined ? RUNS_DEFAULT : Number(RUNS);
+
+let database: SharedDatabase;
+let sessions: Session[];
+
+beforeAll(async () => {
+  database = await openSharedDatabase(MIGRATIONS === undefined ? undefined : await readMigrations(MIGRATIONS));
+  sessions = [];
+  for (let index = 0; index < SESSIONS; index += 1) {
+    const session = await database.openSession({ now: new Date(0) });
+    // Nothing may wait for long, least of all for somebody else's account.
+    await session.query(`set statement_timeout = '8s'`, []);
+    sessions.push(session);
+  }
+});
+afterAll(() => database?.close());
+
+it('keeps every limit and starves nobody, whatever happens', { timeout: 600_000 }, async () => {
+  const [first] = sessions;
+  if (!first) throw new Error('no session');
+  const zones = await readZones(first.query);
+  expect(zones.length).toBeGreaterThan(400);
+
+  const tally: Tally = {};
+  for (let run = 0; run < runs; run += 1) {
+    const random = createRandom(seed + run);
+    const replay = `SEED=${seed + run} RUNS=1 vitest run tests/property`;
+    const plan = planWorld(random, zones);
+    const campaign = await runCampaign(sessions, plan, zones, seed + run, tally).catch((error: unknown) => {
+      throw new Error(`${replay}\n${String(error)}`, { cause: error });
+    });
+    const violations = [
+      ...campaign.violations,
+      ...campaign.accounts.flatMap((account) => findViolations(account, random)),
+    ];
+    expect(violations, replay).toEqual([]);
+    tally.lost = (tally.lost ?? 0) + countLost(campaign.accounts);
+    tally['clock changes'] = (tally['clock changes'] ?? 0) + (plan.isNearClockChange ? 1 : 0);
+  }
+  // A test of promises that were never put to the test proves nothing.
+  const expected = [
+    ['claims', 40], ['sent', 10], ['not_sent', 5], ['unknown', 2], ['lost', 2], ['late', 0.3], ['ignored', 0.3],
+    ['reported again', 4], ['queued by call', 20], ['queued by insert', 20], ['pause', 2], ['resume', 2], ['policy', 2],
+    ['clock changes', 0.3], ['blocked by day_limit', 2], ['blocked by rolling_24h_limit', 2],
+    ['blocked by rolling_7d_limit', 0.5], ['blocked by gap', 0.3], ['blocked by window', 1],
+    ['blocked by paused', 0.3], ['blocked by in_flight', 2], ['blocked by account', 0.1],
+  ] as const;
+  if (runs >= RUNS_DEFAULT) {
+    const missed = expected.filter(([name, perRun]) => (tally[name] ?? 0) < perRun * runs);
+    expect(missed, JSON.stringify(tally)).toEqual([]);
+  }
+  if (process.env.TALLY) process.stderr.write(`${JSON.stringify(tally)}\n`);
+});
