@@ -39,7 +39,8 @@ export function buildServices(config: Config): Services {
     rpc,
     unipile,
     logger,
-    worker: `jobs-api@${hostname()}:${process.pid}`,
+    // Unlike any other process, also the one that had this host and pid before it.
+    worker: `jobs-api@${hostname()}:${process.pid}:${effects.uuid().slice(0, 8)}`,
     sendConcurrency: config.sendConcurrency,
   });
   return { jobs, store, runs: createRuns(store, engine, effects), engine, rpc, unipile, effects, logger };

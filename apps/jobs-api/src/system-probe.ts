@@ -5,10 +5,7 @@
  * the wrong key would report "nothing to do" for ever. So it is asked for outright.
  */
 import type { Effects } from '@revos/core/effects';
-import { type Rpc, RpcError } from '@revos/core/rpc';
-
-/** The version of the SQL schema this code is written for, as `system_probe` answers it. */
-export const SCHEMA_VERSION = 1;
+import { type Rpc, RpcError, SCHEMA_VERSION } from '@revos/core/rpc';
 
 /** How long a probe may take, in milliseconds. */
 export const PROBE_MS_MAX = 3_000;

@@ -163,13 +163,13 @@ describe('closing the app', () => {
     expect((await test.store.get(id))?.status).toBe('interrupted');
   });
 
-  it('leaves a run that does not end in time to its lease', async () => {
+  it('marks a run that does not end in time, and leaves what it has in flight to its leases', async () => {
     const job = stubbornJob();
     await serve(job.definition, 50);
     const { id } = startedRun(await send('POST', '/api/jobs/stubborn'));
     await job.started;
     await test.app.close();
-    expect((await test.store.get(id))?.status).toBe('running');
+    expect((await test.store.get(id))?.status).toBe('interrupted');
     expect(test.logLines.join()).toContain('their leases will run out');
     const finished = database.answered('run_finish');
     job.open();

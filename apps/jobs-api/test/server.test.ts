@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import type { Run } from '@revos/core/jobs';
 import { createSupabaseRpc, type Rpc } from '@revos/core/rpc';
+import { type LocalSupabase, startSupabase } from '@revos/local-stack';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type LocalSupabase, startSupabase } from '../../../packages/local-stack/src/supabase.ts';
 import { asOps, CRON_TOKEN, OPS_TOKEN, SIGNING_SECRET } from './support/app.ts';
 import { readEvents } from './support/event-reader.ts';
 import {
@@ -26,7 +26,7 @@ let server: Omit<ServerProcess, 'port'> | undefined;
 const agent = new Agent({ keepAlive: true });
 
 beforeAll(async () => {
-  supabase = await startSupabase({ connection: { driver: 'pglite' } });
+  supabase = await startSupabase({ connection: {} });
   unipile = await startUnipile();
   rpc = createSupabaseRpc(supabase);
   environment = environmentFor(supabase, unipile.dsn);

@@ -1,3 +1,6 @@
+import { request as httpRequest } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { simulatedEffects } from '@revos/core/effects';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { asOps, createTestApp, cronRequest, runOf, slotNow, type TestApp } from './support/app.ts';
 import { openTestDatabase, type TestDatabase } from './support/database.ts';
@@ -15,8 +18,11 @@ afterEach(async () => {
   await database.clear();
 });
 
+/** One for all, so that no test straddles the next. */
+const slot = slotNow();
+
 const cron = (job: string, headers: Record<string, string> = {}) => {
-  const { body, headers: signed } = cronRequest({ job });
+  const { body, headers: signed } = cronRequest({ job, slot });
   return test.app.inject({
     method: 'POST',
     url: `/api/jobs/${job}`,
@@ -48,8 +54,8 @@ describe('POST /api/jobs/:job', () => {
     test = await createTestApp({ rpc: database.rpc, jobs: [gated.definition] });
     const byHand = await ops('gated');
     expect([byHand.statusCode, outcomeOf(byHand)]).toEqual([202, 'created']);
-    const slot = await cron('gated');
-    expect([slot.statusCode, outcomeOf(slot)]).toEqual([200, 'coalesced']);
+    const bySlot = await cron('gated');
+    expect([bySlot.statusCode, outcomeOf(bySlot)]).toEqual([200, 'coalesced']);
     const again = await cron('gated');
     expect([again.statusCode, outcomeOf(again)]).toEqual([200, 'exists']);
     expect(runOf(again).id).toBe(runOf(byHand).id);
@@ -59,8 +65,8 @@ describe('POST /api/jobs/:job', () => {
   it('works on a late slot until the next one from now on', async () => {
     const gated = gatedJob('gated');
     test = await createTestApp({ rpc: database.rpc, jobs: [gated.definition] });
-    const slot = new Date(slotNow().getTime() - 60 * 60_000);
-    const { body, headers } = cronRequest({ job: 'gated', slot });
+    const late = new Date(slot.getTime() - 60 * 60_000);
+    const { body, headers } = cronRequest({ job: 'gated', slot: late });
     const response = await test.app.inject({
       method: 'POST',
       url: '/api/jobs/gated',
@@ -74,9 +80,9 @@ describe('POST /api/jobs/:job', () => {
   it('by hand consumes no slot', async () => {
     test = await createTestApp({ rpc: database.rpc, jobs: [quickJob('quick')] });
     const first = await ops('quick', { prefer: 'wait=10' });
-    const slot = await cron('quick');
+    const bySlot = await cron('quick');
     expect(runOf(first).status).toBe('succeeded');
-    expect([slot.statusCode, outcomeOf(slot)]).toEqual([202, 'created']);
+    expect([bySlot.statusCode, outcomeOf(bySlot)]).toEqual([202, 'created']);
   });
 
   it.each(['', '{}', ' { } '])('takes %j as the body of a run by hand', async (payload) => {
@@ -121,6 +127,28 @@ describe('Prefer: wait', () => {
     test = await createTestApp({ rpc: database.rpc, jobs: [quickJob('quick')] });
     const response = await cron('quick');
     expect(response.headers['preference-applied']).toBeUndefined();
+  });
+
+  it('ends with the client', async () => {
+    const gated = gatedJob('gated');
+    const effects = simulatedEffects(new Date());
+    test = await createTestApp({ rpc: database.rpc, jobs: [gated.definition], effects });
+    await test.app.listen({ host: '127.0.0.1', port: 0 });
+    const { port } = test.app.server.address() as AddressInfo;
+    const request = httpRequest({
+      port,
+      host: '127.0.0.1',
+      method: 'POST',
+      path: '/api/jobs/gated',
+      headers: { ...asOps, prefer: 'wait=300' },
+    });
+    request.on('error', () => {}).end();
+    await gated.nextStart();
+    // The run's heartbeat, the wait's limit, and its next look.
+    await expect.poll(() => effects.sleeperCount(), { interval: 1 }).toBe(3);
+    request.destroy();
+    await expect.poll(() => effects.sleeperCount(), { interval: 1 }).toBe(1);
+    gated.open();
   });
 
   it('ends with the database: the run was started, and is the answer', async () => {

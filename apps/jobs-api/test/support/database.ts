@@ -1,7 +1,7 @@
 /** The real SQL functions on PGlite, called as service_role, with a switch for outages. */
 import { EventEmitter, once } from 'node:events';
 import { createSqlRpc, type Rpc } from '@revos/core/rpc';
-import { openPglite } from '../../../../packages/local-stack/src/pglite.ts';
+import { openPglite } from '@revos/local-stack';
 
 export interface TestDatabase {
   readonly rpc: Rpc;

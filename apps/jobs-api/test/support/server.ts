@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
-import type { LocalSupabase } from '../../../../packages/local-stack/src/supabase.ts';
+import type { LocalSupabase } from '@revos/local-stack';
 import { CRON_TOKEN, OPS_TOKEN, SIGNING_SECRET } from './app.ts';
 
 const SERVER = path.resolve(import.meta.dirname, '../../src/server.ts');

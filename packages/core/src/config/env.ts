@@ -4,7 +4,7 @@
  * Every bad or missing name is reported together, and no value is ever printed: a value that is
  * wrong is often a secret in the wrong place. Each app names what it reads in its own `env.ts`.
  */
-import type { Static, TObject } from 'typebox';
+import Type, { type Static, type TObject } from 'typebox';
 import { Value } from 'typebox/value';
 
 /** A bad environment. Its message names every bad or missing variable and no value. */
@@ -44,6 +44,8 @@ export function readEnv<Schema extends TObject>(
     if (property === undefined) return false;
     const required = (schema.required as readonly string[] | undefined)?.includes(name) ?? false;
     if (candidate[name] === undefined) return required;
+    // Conversion would cut 1.5 to 1 without a word.
+    if (Type.IsInteger(property) && !/^[+-]?\d+$/.test(given[name] ?? '0')) return true;
     return !Value.Check(property, candidate[name]);
   });
   if (bad.length > 0) {

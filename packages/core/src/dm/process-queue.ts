@@ -47,6 +47,12 @@ function countsFrom(stats: RunStats): Counts {
   return Object.fromEntries(COUNTED.map((name) => [name, earlier[name] ?? 0])) as Counts;
 }
 
+/** Whether a message is as a result said, though an earlier call had recorded it, whose answer was lost. */
+function isAsSaid(result: AttemptResult | undefined, status: string | null): boolean {
+  if (result?.outcome === 'not_sent') return status === 'pending' || status === 'failed';
+  return result?.outcome === status;
+}
+
 export const processQueue: JobHandler = (context, services) => new QueueRun(context, services).work();
 
 /** One run's state: its slots, its counts, and what it waits for. */
@@ -60,6 +66,8 @@ class QueueRun {
   /** Replaced after each wake-up; aborted when a result was recorded or a slot became free. */
   #wake = new AbortController();
   #platformKeyRefused = false;
+  /** Claims whose answer was lost, until the database has taken back what they may have claimed. */
+  readonly #lostClaims = new Set<string>();
 
   constructor(context: RunContext, services: JobServices) {
     this.#context = context;
@@ -79,6 +87,7 @@ class QueueRun {
     } finally {
       await Promise.all(this.#inFlight);
       await this.#recorder.drain();
+      await this.#giveBackLost();
     }
     if (this.#platformKeyRefused) {
       throw new Error('Unipile refuses our API key (401 missing_credentials): no account can send');
@@ -114,8 +123,9 @@ class QueueRun {
   #waitAfter(claim: Claim): number | null {
     const nextAt = claim.next_claim_at === null ? null : new Date(claim.next_claim_at);
     const isInTime = nextAt !== null && nextAt < this.#context.horizonAt();
-    // A result that is still being written may let its account go on.
-    if (!isInTime && this.#inFlight.size === 0 && this.#recorder.isIdle()) return null;
+    // A result that is still being written, or was written during the claim, may let its account go on.
+    const isQuiet = this.#inFlight.size === 0 && this.#recorder.isIdle() && !this.#wake.signal.aborted;
+    if (!isInTime && isQuiet) return null;
     if (nextAt === null) return POLL_MS;
     return Math.min(Math.max(nextAt.getTime() - new Date(claim.now).getTime(), 0), POLL_MS);
   }
@@ -123,6 +133,7 @@ class QueueRun {
   /** Claims for the free slots and dispatches at once. Null if the database gave nothing this time. */
   async #claim(free: number): Promise<Claim | null> {
     const { effects, worker, logger } = this.#services;
+    await this.#giveBackLost();
     for (let failures = 1; ; failures += 1) {
       const claimId = effects.uuid();
       const dispatchBy = effects.now().getTime() + DISPATCH_MS_MAX;
@@ -137,23 +148,28 @@ class QueueRun {
         for (const message of claim.messages) this.#dispatch(message, dispatchBy);
         return claim;
       } catch (error) {
-        if (!(error instanceof RpcError) || error.kind !== 'unavailable' || failures >= CLAIM_FAILURES_MAX)
-          throw error;
+        if (!(error instanceof RpcError) || error.kind !== 'unavailable') throw error;
+        this.#lostClaims.add(claimId);
+        if (failures >= CLAIM_FAILURES_MAX) throw error;
         logger.warn({ err: error, failures }, 'claim failed');
         await effects.sleep(Math.min(250 * 2 ** failures, 15_000), this.#context.signal);
-        await this.#giveBack(claimId);
+        await this.#giveBackLost();
         if (!this.#mayClaim()) return null;
       }
     }
   }
 
-  /** The claim may have been made although its answer was lost. Nothing of it was dispatched. */
-  async #giveBack(claimId: string): Promise<void> {
-    try {
-      this.#counts.released += await this.#store.release(claimId, this.#services.worker);
-    } catch (error) {
-      if (!(error instanceof RpcError)) throw error;
-      this.#services.logger.warn({ err: error, claim_id: claimId }, 'a lost claim is left to its lease');
+  /** A claim may have been made although its answer was lost. Nothing of it was dispatched. */
+  async #giveBackLost(): Promise<void> {
+    for (const claimId of this.#lostClaims) {
+      try {
+        this.#counts.released += await this.#store.release(claimId, this.#services.worker);
+        this.#lostClaims.delete(claimId);
+      } catch (error) {
+        if (!(error instanceof RpcError)) throw error;
+        this.#services.logger.warn({ err: error, claim_id: claimId }, 'a lost claim is not given back yet');
+        return;
+      }
     }
   }
 
@@ -197,8 +213,9 @@ class QueueRun {
 
   #count(results: readonly AttemptResult[], recorded: readonly RecordedResult[]): void {
     for (const [index, { status, applied, attempt_id }] of recorded.entries()) {
-      if (results[index]?.next_step === 'release') this.#counts.released += 1;
-      else if (applied === 'ignored' || applied === 'missing') {
+      const result = results[index];
+      if (result?.next_step === 'release') this.#counts.released += 1;
+      else if (applied === 'missing' || (applied === 'ignored' && !isAsSaid(result, status))) {
         this.#services.logger.warn({ attempt_id, applied, status }, 'a result came too late');
       } else if (status === 'sent') this.#counts.sent += 1;
       else if (status === 'failed') this.#counts.failed += 1;

@@ -17,7 +17,10 @@ export interface Engine {
    * Takes no more runs, asks those under way to stop, and waits for their end: what is in flight is
    * finished, what was claimed and not sent is released, and the runs are marked `interrupted`.
    *
-   * @param graceMs how long to wait, in milliseconds; what has not ended by then is left to its lease
+   * @param graceMs how long to wait, in milliseconds; what has not ended by then is marked, and its
+   *   attempts are left to their leases
+   * May be called again, for runs that were submitted meanwhile.
+   *
    * @returns whether every run ended in time
    */
   close(graceMs: number): Promise<boolean>;

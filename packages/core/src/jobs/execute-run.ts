@@ -16,6 +16,8 @@ export const HEARTBEAT_MS = 5_000;
 const PERSIST_ATTEMPTS_MAX = 8;
 const PERSIST_RETRY_MS = 500;
 
+const ERROR_LENGTH_MAX = 2_000;
+
 /** Why a run is asked to stop before it is done. */
 export type StopReason = 'cancelled' | 'shutdown' | 'lost';
 
@@ -63,10 +65,8 @@ export async function executeRun(execution: RunExecution): Promise<void> {
   })();
 
   try {
-    const handler = await execution.definition.loadHandler();
     for (;;) {
-      const horizonSeen = new Date(state.run.horizon_at);
-      const end = await runHandler(handler, execution, state, horizonSeen);
+      const end = await runHandler(execution, state);
       const finished = await persist(execution, () => store.finish(run.id, worker, end));
       if (finished === null) return;
       learn(finished);
@@ -79,35 +79,40 @@ export async function executeRun(execution: RunExecution): Promise<void> {
   }
 }
 
-async function runHandler(
-  handler: Awaited<ReturnType<JobDefinition['loadHandler']>>,
-  execution: RunExecution,
-  state: { run: Run; stats: RunStats },
-  horizonSeen: Date,
-): Promise<RunEnd> {
-  const { services, stop, onChange } = execution;
+async function runHandler(execution: RunExecution, state: { run: Run; stats: RunStats }): Promise<RunEnd> {
+  const { definition, services, stop, onChange } = execution;
+  let horizonSeen = new Date(state.run.horizon_at);
   const context = {
     // Called again after a late slot: it goes on counting where it was.
     run: { ...state.run, stats: state.stats },
     signal: stop.signal,
-    horizonAt: () => new Date(state.run.horizon_at),
+    horizonAt: () => {
+      horizonSeen = new Date(state.run.horizon_at);
+      return horizonSeen;
+    },
     report: (stats: RunStats) => {
       state.stats = stats;
       onChange({ ...state.run, stats });
     },
   };
   try {
+    const handler = await definition.loadHandler();
     state.stats = await handler(context, services);
   } catch (error) {
     services.logger.error({ err: error, run_id: state.run.id, job: state.run.job }, 'run failed');
-    const message = error instanceof Error ? error.message : String(error);
-    return { status: 'failed', stats: state.stats, error: message.slice(0, 2_000), horizonSeen };
+    return { status: 'failed', stats: state.stats, error: messageOf(error), horizonSeen };
   }
   if (!stop.signal.aborted) return { status: 'succeeded', stats: state.stats, error: null, horizonSeen };
   const reason = stop.signal.reason as StopReason;
   return reason === 'cancelled'
     ? { status: 'cancelled', stats: state.stats, error: null, horizonSeen }
     : { status: 'interrupted', stats: state.stats, error: `stopped: ${reason}`, horizonSeen };
+}
+
+/** An error's message as the database can keep it: not too long, no NUL, no half of a surrogate pair. */
+function messageOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.replaceAll('\0', '').slice(0, ERROR_LENGTH_MAX).toWellFormed();
 }
 
 /** Calls the database, again while it is away; null if that never worked, and the run's lease will end it. */

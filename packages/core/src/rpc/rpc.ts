@@ -61,9 +61,10 @@ const UNAVAILABLE = /^(08|53|57|40|55P03|58|XX)/;
 /** Names a failure by its code and HTTP status (0: no answer came), never by its text. */
 export function classifyRpcFailure(code: string, status: number): RpcErrorKind {
   if (RULE.test(code)) return 'rule';
-  if (code === '' || UNAVAILABLE.test(code)) return 'unavailable';
-  if (code.startsWith('PGRST0') || code === 'PGRST303') return 'unavailable';
-  return status === 0 || status === 429 || status >= 502 ? 'unavailable' : 'bug';
+  if (UNAVAILABLE.test(code) || code.startsWith('PGRST0') || code === 'PGRST303') return 'unavailable';
+  if (status === 408 || status === 429 || status >= 502) return 'unavailable';
+  // A gateway that refuses a key answers without a code of ours.
+  return code === '' && (status < 400 || status >= 500) ? 'unavailable' : 'bug';
 }
 
 /**

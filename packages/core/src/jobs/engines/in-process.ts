@@ -9,6 +9,9 @@ import type { RunStore } from '../run-store.ts';
 /** Runs at once. Each job has at most one active run, so this only bounds what cannot happen. */
 const RUNS_MAX = 16;
 
+/** How long marking runs that did not end in time may take, in milliseconds. */
+const GIVE_UP_MS_MAX = 1_000;
+
 interface ActiveRun {
   run: Run;
   readonly stop: AbortController;
@@ -80,7 +83,25 @@ export function createInProcessEngine(
       const all = Promise.all(ends).then(() => true);
       const result = await Promise.race([all, expired]);
       inTime.abort();
+      if (!result) await giveUp([...active.values()].map(({ run }) => run));
       return result;
     },
   };
+
+  /** Marks runs that did not end in time, so that nobody waits for their heartbeats. */
+  async function giveUp(runs: readonly Run[]): Promise<void> {
+    const marked = runs.map((run) =>
+      store.finish(run.id, services.worker, {
+        status: 'interrupted',
+        stats: run.stats,
+        error: 'stopped: shutdown, with messages in flight',
+        horizonSeen: new Date(run.horizon_at),
+      }),
+    );
+    const results = await Promise.race([Promise.allSettled(marked), services.effects.sleep(GIVE_UP_MS_MAX)]);
+    services.logger.warn(
+      { count: runs.length, results: results?.map(({ status }) => status) },
+      'runs given up',
+    );
+  }
 }
