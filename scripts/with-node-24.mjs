@@ -38,7 +38,9 @@ function install() {
     { cwd: ROOT, env, encoding: 'utf8', shell: process.platform === 'win32', maxBuffer: 64 * 1024 * 1024 },
   );
   if (status !== 0) {
-    process.stderr.write(`${stdout ?? ''}${stderr ?? ''}${error ? `${error.message}\n` : ''}Installing failed.\n`);
+    process.stderr.write(
+      `${stdout ?? ''}${stderr ?? ''}${error ? `${error.message}\n` : ''}Installing failed.\n`,
+    );
     process.exit(status ?? 1);
   }
   writeFileSync(STAMP, lockfile);
@@ -48,7 +50,9 @@ const [name = '', ...args] = process.argv.slice(2);
 const command = COMMANDS[name];
 const [program, ...programArgs] = [...(command ?? []), ...args];
 if (program === undefined || command === undefined) {
-  process.stderr.write(`Usage: node scripts/with-node-24.mjs ${Object.keys(COMMANDS).join(' | ')} [arguments]\n`);
+  process.stderr.write(
+    `Usage: node scripts/with-node-24.mjs ${Object.keys(COMMANDS).join(' | ')} [arguments]\n`,
+  );
   process.exit(2);
 }
 

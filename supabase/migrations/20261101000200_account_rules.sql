@@ -126,6 +126,7 @@ language plpgsql
 stable
 security invoker
 set search_path = ''
+set enable_seqscan = off
 as $$
 declare
   v_zone constant text := p_policy.time_zone;

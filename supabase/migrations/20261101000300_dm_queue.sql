@@ -1,4 +1,8 @@
 -- dm_queue: enqueue, claim, record, recover, explain.
+--
+-- The functions that run for every message have enable_seqscan off. Their plans are made once a
+-- session, often while the tables are small, and a scan that was right then grows with the history:
+-- claims of 100 went from 29 ms to 183 ms within 38 calls, and stay at 24 ms with it.
 
 -- What is wrong with a message, field by field; no rows if nothing is. The one place of these rules:
 -- an insert by plain SQL and dm_enqueue both ask here.
@@ -112,6 +116,7 @@ returns void
 language plpgsql
 security invoker
 set search_path = ''
+set enable_seqscan = off
 as $$
 begin
   perform from public.account_policies as policy
@@ -345,6 +350,7 @@ language plpgsql
 volatile
 security invoker
 set search_path = ''
+set enable_seqscan = off
 as $$
 declare
   v_id uuid;
@@ -374,6 +380,7 @@ language sql
 stable
 security invoker
 set search_path = ''
+set enable_seqscan = off
 as $$
   select coalesce(min(earliest.due_at), 'infinity')
   from generate_series(0, 9) as level (priority)
@@ -414,6 +421,7 @@ returns jsonb
 language plpgsql
 security invoker
 set search_path = ''
+set enable_seqscan = off
 as $$
 declare
   v_lease_until constant timestamptz := p_now + make_interval(secs => p_lease_ms / 1000.0);
@@ -542,6 +550,7 @@ returns jsonb
 language plpgsql
 security invoker
 set search_path = ''
+set enable_seqscan = off
 as $$
 declare
   v_result record;
@@ -626,6 +635,7 @@ returns void
 language plpgsql
 security invoker
 set search_path = ''
+set enable_seqscan = off
 as $$
 declare
   v_outcome constant text := p_result ->> 'outcome';
@@ -700,6 +710,7 @@ returns void
 language plpgsql
 security invoker
 set search_path = ''
+set enable_seqscan = off
 as $$
 declare
   v_policy public.account_policies;
@@ -780,6 +791,7 @@ returns jsonb
 language plpgsql
 security invoker
 set search_path = ''
+set enable_seqscan = off
 as $$
 declare
   v_account_ids uuid[];

@@ -35,7 +35,7 @@ beforeAll(() => {
   jobsApi = found;
 });
 
-const valueOf = (key: string): string | undefined =>
+const valueOfKey = (key: string): string | undefined =>
   jobsApi.envVars.find((envVar) => envVar.key === key)?.value;
 
 describe('render.yaml', () => {
@@ -75,13 +75,13 @@ describe('render.yaml', () => {
   });
 
   it('runs the Node.js that the project runs on, never on a plan that sleeps', () => {
-    expect(valueOf('NODE_VERSION')).toBe(read('.node-version').trim());
-    expect(read('pnpm-workspace.yaml')).toContain(`node: ${valueOf('NODE_VERSION')}`);
+    expect(valueOfKey('NODE_VERSION')).toBe(read('.node-version').trim());
+    expect(read('pnpm-workspace.yaml')).toContain(`node: ${valueOfKey('NODE_VERSION')}`);
     expect(jobsApi.plan).not.toBe('free');
   });
 
   it('gives a run more time to end than it takes', () => {
-    expect(jobsApi.maxShutdownDelaySeconds).toBeGreaterThan(Number(valueOf('SHUTDOWN_GRACE_SECONDS')) + 5);
+    expect(jobsApi.maxShutdownDelaySeconds).toBeGreaterThan(Number(valueOfKey('SHUTDOWN_GRACE_SECONDS')) + 5);
   });
 
   it('starts a file that exists, is asked for its health where it answers, and is built when its sources change', () => {

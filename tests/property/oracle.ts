@@ -4,7 +4,7 @@
  * An effect lies somewhere between its claim and its answer (or the end of its lease). Where it
  * matters the oracle takes the worst instant, and besides draws instants and counts like a person.
  */
-import { isWindowOpen, limitsReached, dayLimitOf, type Limit } from '../support/account-rules.ts';
+import { dayLimitOf, isWindowOpen, type Limit, limitsReached } from '../support/account-rules.ts';
 import { DAY_MS, type PolicyFields } from '../support/builders.ts';
 import { localDate } from '../support/local-time.ts';
 import type { Random } from '../support/random.ts';
@@ -49,7 +49,8 @@ function violationsOfClaim(account: AccountHistory, claim: Attempt, earlier: rea
   }
 
   for (const before of earlier) {
-    if (!isClosedBefore(before, claim)) violations.push(`two in flight: ${before.id} and ${claim.id} at ${at}`);
+    if (!isClosedBefore(before, claim))
+      violations.push(`two in flight: ${before.id} and ${claim.id} at ${at}`);
     if (claim.claimMs < gapEndMs(account, before, Math.min)) {
       violations.push(`claimed at ${at} within the gap after ${iso(before.claimMs)}`);
     }
@@ -69,7 +70,12 @@ function isClosedBefore(first: Attempt, second: Attempt): boolean {
  *
  * @param choose `Math.min`: it cannot end before; `Math.max`: it has ended by then
  */
-function gapEndMs(account: AccountHistory, attempt: Attempt, choose: typeof Math.min, closedMs?: number): number {
+function gapEndMs(
+  account: AccountHistory,
+  attempt: Attempt,
+  choose: typeof Math.min,
+  closedMs?: number,
+): number {
   const atClaim = inForce(account.policies, attempt.claimSentSeq, attempt.claimSeq);
   const drawn = atClaim.map((policy) => (choose === Math.min ? policy.gap_min_s : policy.gap_max_s));
   const report = closingReport(attempt);
@@ -88,7 +94,9 @@ function messagesSentAgain(attempts: readonly Attempt[]): string[] {
     attempts
       .slice(0, index)
       .filter((before) => before.messageId === attempt.messageId && !isNotSent(before))
-      .map((before) => `message ${attempt.messageId} claimed again after ${before.id}, which may have been sent`),
+      .map(
+        (before) => `message ${attempt.messageId} claimed again after ${before.id}, which may have been sent`,
+      ),
   );
 }
 
@@ -110,7 +118,9 @@ function recount(policy: PolicyFields, attempts: readonly Attempt[], random: Ran
       .map(([date, count]) => `${count} on ${date}, of ${dayLimitOf(policy, date)}`);
     const rolling = (count: number, periodMs: number): string[] =>
       effectsMs
-        .filter((effectMs, index) => effectMs - (effectsMs[index - count] ?? Number.NEGATIVE_INFINITY) < periodMs)
+        .filter(
+          (effectMs, index) => effectMs - (effectsMs[index - count] ?? Number.NEGATIVE_INFINITY) < periodMs,
+        )
         .map((effectMs) => `more than ${count} in ${periodMs / DAY_MS} days up to ${iso(effectMs)}`);
     return [...days, ...rolling(policy.dms_per_24h, DAY_MS), ...rolling(policy.dms_per_7d, 7 * DAY_MS)];
   });
@@ -136,12 +146,16 @@ export function blocksOf(
     .filter((attempt) => !isNotSent(attempt))
     .map((attempt) => {
       const lateSent = attempt.reports.find((report) => report.applied === 'late');
-      return lateSent?.nowMs ?? Math.max(effectByMs(attempt), closingReport(attempt) ? 0 : (closedMs(attempt) ?? 0));
+      return (
+        lateSent?.nowMs ??
+        Math.max(effectByMs(attempt), closingReport(attempt) ? 0 : (closedMs(attempt) ?? 0))
+      );
     });
   const blocks: Block[] = limitsReached(policy, counted, atMs);
   if (!account.isActive) blocks.push('account');
   if (latest(account.pauses) > atMs) blocks.push('paused');
-  const isInFlight = (attempt: Attempt): boolean => closedMs(attempt) === undefined && attempt.leaseUntilMs > atMs;
+  const isInFlight = (attempt: Attempt): boolean =>
+    closedMs(attempt) === undefined && attempt.leaseUntilMs > atMs;
   if (account.attempts.some(isInFlight)) blocks.push('in_flight');
   if (!isWindowOpen(policy, atMs)) blocks.push('window');
   if (account.attempts.some((attempt) => gapEndMs(account, attempt, Math.max, closedMs(attempt)) > atMs)) {

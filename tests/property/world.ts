@@ -14,10 +14,9 @@ const YEAR_TO_MS = Date.UTC(2026, 0, 1);
  * The oracle may then differ from the SQL in its rules, and not in its maps.
  */
 export async function readZones(query: SqlQuery): Promise<string[]> {
-  const known = await query(
-    `select name from pg_timezone_names where name = any ($1) order by name`,
-    [Intl.supportedValuesOf('timeZone')],
-  );
+  const known = await query(`select name from pg_timezone_names where name = any ($1) order by name`, [
+    Intl.supportedValuesOf('timeZone'),
+  ]);
   const names = known.map((row) => String(row.name));
   const shown = await query(
     `select zone, string_agg(extract(epoch from noon at time zone zone)::bigint::text, ',' order by noon) as seconds

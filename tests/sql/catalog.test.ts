@@ -19,7 +19,10 @@ import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const GRANTS_OF_OLDER_PROJECTS = ['tables', 'sequences', 'functions']
-  .map((kind) => `alter default privileges in schema public grant all on ${kind} to anon, authenticated, service_role;`)
+  .map(
+    (kind) =>
+      `alter default privileges in schema public grant all on ${kind} to anon, authenticated, service_role;`,
+  )
   .join('\n');
 
 let server: LocalPostgres;
@@ -83,7 +86,8 @@ describe.each(['closed', 'older'])('on a project whose default grants are %s', (
     expect([...new Set(grants.map((grant) => grant.grantee))]).toEqual(['service_role']);
     expect(grants).toHaveLength(tables.length);
     for (const grant of grants) {
-      for (const privilege of ['SELECT', 'INSERT', 'UPDATE', 'DELETE']) expect(grant.privileges).toContain(privilege);
+      for (const privilege of ['SELECT', 'INSERT', 'UPDATE', 'DELETE'])
+        expect(grant.privileges).toContain(privilege);
     }
   });
 
@@ -130,11 +134,15 @@ describe.each(['closed', 'older'])('on a project whose default grants are %s', (
       ]),
       ...functions
         .filter(({ is_trigger }) => !is_trigger)
-        .map(({ proname, arguments: given }) => `select public.${proname}(${((given as string[]) ?? []).join(', ')})`),
+        .map(
+          ({ proname, arguments: given }) =>
+            `select public.${proname}(${((given as string[]) ?? []).join(', ')})`,
+        ),
     ];
     const states = await withClient(urls[project] ?? '', async (client) => {
       const answers: string[] = [];
-      for (const statement of statements) answers.push(`${await stateAs(client, role, statement)} ${statement}`);
+      for (const statement of statements)
+        answers.push(`${await stateAs(client, role, statement)} ${statement}`);
       return answers;
     });
     expect(states.filter((state) => !state.startsWith('42501 '))).toEqual([]);
@@ -143,8 +151,9 @@ describe.each(['closed', 'older'])('on a project whose default grants are %s', (
   it('service_role sees what it must', async () => {
     const probe = await withClient(urls[project] ?? '', async (client) => {
       await client.query('set role service_role');
-      return (await client.query<{ probe: { can_see: Record<string, boolean> } }>('select system_probe() as probe'))
-        .rows[0]?.probe;
+      return (
+        await client.query<{ probe: { can_see: Record<string, boolean> } }>('select system_probe() as probe')
+      ).rows[0]?.probe;
     });
     expect(Object.values(probe?.can_see ?? {})).toEqual(Array(7).fill(true));
   });

@@ -50,7 +50,12 @@ describe('a plain insert', () => {
       [other],
     );
     const id = await insert({ ...GOOD, linkedin_account_id: other });
-    expect(await rowOf(session, id)).toMatchObject({ status: 'pending', priority: 0, attempts: 0, reason: null });
+    expect(await rowOf(session, id)).toMatchObject({
+      status: 'pending',
+      priority: 0,
+      attempts: 0,
+      reason: null,
+    });
     expect(await policyOf(session, other)).toMatchObject({
       dms_per_day: 20,
       dms_per_24h: 50,
@@ -117,9 +122,11 @@ describe('every rule holds for both ways in', () => {
     const enqueued = session.dm.enqueue([{ ...row, [field]: bad }]);
     await expect(enqueued).rejects.toMatchObject({ kind: 'rule', code: 'DM021' });
     const problems = JSON.parse(await enqueued.then(String, (error: { detail: string }) => error.detail));
-    expect([...new Set(problems.map((problem: { row: number; field: string }) => `${problem.row} ${problem.field}`))]).toEqual([
-      `0 ${field}`,
-    ]);
+    expect([
+      ...new Set(
+        problems.map((problem: { row: number; field: string }) => `${problem.row} ${problem.field}`),
+      ),
+    ]).toEqual([`0 ${field}`]);
 
     expect(await insert({ ...row, [field]: good })).toMatch(/^[0-9a-f-]{36}$/);
     const twin = field === 'dedupe_key' && good !== null ? `${String(good).slice(1)}2` : good;
@@ -141,7 +148,10 @@ describe('every rule holds for both ways in', () => {
       refusal(session.query(`update dm_queue set ${column} = $2 where id = $1`, [id, value]));
     expect(await edit('message', 'Hi {{name}}')).toEqual({ code: 'DM005', field: 'message' });
     expect(await edit('recipient_id', 'ann')).toEqual({ code: 'DM002', field: 'recipient_id' });
-    expect(await edit('linkedin_account_id', accountId(9))).toEqual({ code: 'DM001', field: 'linkedin_account_id' });
+    expect(await edit('linkedin_account_id', accountId(9))).toEqual({
+      code: 'DM001',
+      field: 'linkedin_account_id',
+    });
     expect(await edit('priority', 10)).toEqual({ code: 'DM007', field: 'priority' });
   });
 });
@@ -203,7 +213,10 @@ describe('dm_enqueue', () => {
   });
 
   it.each([[null], [{}], ['text'], [7]])('DM020: %j is no array', async (rows) => {
-    await expect(session.rpc.call('dm_enqueue', { rows })).rejects.toMatchObject({ kind: 'rule', code: 'DM020' });
+    await expect(session.rpc.call('dm_enqueue', { rows })).rejects.toMatchObject({
+      kind: 'rule',
+      code: 'DM020',
+    });
   });
 
   it('nothing of nothing', async () => {

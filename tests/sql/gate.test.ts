@@ -109,6 +109,28 @@ describe('an account out of order', () => {
     },
   );
 
+  it.each([
+    ['deleted', `delete from linkedin_accounts where id = $1`],
+    ['without its Unipile id', `update linkedin_accounts set unipile_account_id = null where id = $1`],
+  ])('a pause ends with the return of an account that was %s', async (_, out) => {
+    const { account } = await first();
+    await session.rpc.call('account_pause', { account_id: account, reason: 'account_missing' });
+    await set(out);
+    expect(await session.rpc.call('dm_recover')).toMatchObject({ returned: 0 });
+    await set(`delete from linkedin_accounts where id = $1`);
+    await set(
+      `insert into linkedin_accounts (id, account_name, unipile_account_id) values ($1, 'Again', 'u')`,
+    );
+    expect(await session.rpc.call('dm_recover')).toMatchObject({ returned: 1 });
+    expect(await claim(session)).toHaveLength(1);
+  });
+
+  it('a pause without an end given is without end', async () => {
+    const { account, id } = await first();
+    await session.rpc.call('account_pause', { account_id: account, reason: 'holidays', until: null });
+    expect(await session.dm.explain(id)).toMatchObject({ reason: 'paused', can_go_at: null });
+  });
+
   it('a person’s pause outlasts the account’s return', async () => {
     const { id, account } = await first();
     await set(`update linkedin_accounts set status = 'expired' where id = $1`);
@@ -124,7 +146,11 @@ describe('a pause', () => {
   it('ends at its instant', async () => {
     const { account, id } = await first();
     const until = after(NOW, 90 * MINUTE_MS);
-    await session.rpc.call('account_pause', { account_id: account, reason: 'holidays', until: until.toISOString() });
+    await session.rpc.call('account_pause', {
+      account_id: account,
+      reason: 'holidays',
+      until: until.toISOString(),
+    });
     await expectBlockedUntil(id, 'paused', until);
   });
 
@@ -148,7 +174,8 @@ describe('a pause', () => {
 
   it('needs a reason, and an account', async () => {
     await first();
-    const pause = (n: number, reason: string) => session.rpc.call('account_pause', { account_id: accountId(n), reason });
+    const pause = (n: number, reason: string) =>
+      session.rpc.call('account_pause', { account_id: accountId(n), reason });
     await expect(pause(1, '  ')).rejects.toMatchObject({ code: 'AC005' });
     await expect(pause(9, 'why')).rejects.toMatchObject({ code: 'AC002' });
     await expect(session.rpc.call('account_resume', { account_id: accountId(9) })).rejects.toMatchObject({
@@ -160,7 +187,11 @@ describe('a pause', () => {
     const { account, id } = await first();
     await session.rpc.call('account_pause', { account_id: account, reason: 'long' });
     const until = after(NOW, MINUTE_MS);
-    await session.rpc.call('account_pause', { account_id: account, reason: 'short', until: until.toISOString() });
+    await session.rpc.call('account_pause', {
+      account_id: account,
+      reason: 'short',
+      until: until.toISOString(),
+    });
     await expectBlockedUntil(id, 'paused', until);
   });
 });
@@ -180,7 +211,9 @@ describe('in flight', () => {
 
   it('one message an account, all accounts at once', async () => {
     for (const n of [1, 2, 3]) await queue(session, await openAccount(session, n), 3);
-    expect((await claim(session)).map((claimed) => claimed.account_id).sort()).toEqual([1, 2, 3].map(accountId));
+    expect((await claim(session)).map((claimed) => claimed.account_id).sort()).toEqual(
+      [1, 2, 3].map(accountId),
+    );
     expect(await claim(session)).toEqual([]);
   });
 });
@@ -188,32 +221,100 @@ describe('in flight', () => {
 /** The local days of zones where midnight is not simply midnight, and of some where it is. */
 const DAYS = [
   { zone: 'UTC', sent: '2026-03-02T00:00:00Z', now: '2026-03-02T12:00:00Z', next: '2026-03-03T00:00:00Z' },
-  { zone: 'UTC', sent: '2026-03-02T23:59:59.999Z', now: '2026-03-02T23:59:59.999Z', next: '2026-03-03T00:00:00Z' },
-  { zone: 'Asia/Kathmandu', sent: '2026-03-02T12:00:00Z', now: '2026-03-02T18:14:00Z', next: '2026-03-02T18:15:00Z' },
-  { zone: 'Pacific/Kiritimati', sent: '2026-03-01T10:00:00Z', now: '2026-03-02T09:59:00Z', next: '2026-03-02T10:00:00Z' },
-  { zone: 'Pacific/Niue', sent: '2026-03-02T11:00:00Z', now: '2026-03-03T10:59:00Z', next: '2026-03-03T11:00:00Z' },
+  {
+    zone: 'UTC',
+    sent: '2026-03-02T23:59:59.999Z',
+    now: '2026-03-02T23:59:59.999Z',
+    next: '2026-03-03T00:00:00Z',
+  },
+  {
+    zone: 'Asia/Kathmandu',
+    sent: '2026-03-02T12:00:00Z',
+    now: '2026-03-02T18:14:00Z',
+    next: '2026-03-02T18:15:00Z',
+  },
+  {
+    zone: 'Pacific/Kiritimati',
+    sent: '2026-03-01T10:00:00Z',
+    now: '2026-03-02T09:59:00Z',
+    next: '2026-03-02T10:00:00Z',
+  },
+  {
+    zone: 'Pacific/Niue',
+    sent: '2026-03-02T11:00:00Z',
+    now: '2026-03-03T10:59:00Z',
+    next: '2026-03-03T11:00:00Z',
+  },
   // Midnight comes twice on the 2nd of November 2025: at 04:00 and, the clock set back, at 05:00.
-  { zone: 'America/Havana', sent: '2025-11-01T20:00:00Z', now: '2025-11-01T21:00:00Z', next: '2025-11-02T04:00:00Z' },
-  { zone: 'America/Havana', sent: '2025-11-02T04:30:00Z', now: '2025-11-02T05:30:00Z', next: '2025-11-03T05:00:00Z' },
+  {
+    zone: 'America/Havana',
+    sent: '2025-11-01T20:00:00Z',
+    now: '2025-11-01T21:00:00Z',
+    next: '2025-11-02T04:00:00Z',
+  },
+  {
+    zone: 'America/Havana',
+    sent: '2025-11-02T04:30:00Z',
+    now: '2025-11-02T05:30:00Z',
+    next: '2025-11-03T05:00:00Z',
+  },
   // The clock goes back from midnight to 23:00: the day before has that hour twice.
-  { zone: 'America/Santiago', sent: '2026-04-04T20:00:00Z', now: '2026-04-05T03:30:00Z', next: '2026-04-05T04:00:00Z' },
+  {
+    zone: 'America/Santiago',
+    sent: '2026-04-04T20:00:00Z',
+    now: '2026-04-05T03:30:00Z',
+    next: '2026-04-05T04:00:00Z',
+  },
   // No midnight: the day begins at 01:00.
-  { zone: 'America/Santiago', sent: '2025-09-06T20:00:00Z', now: '2025-09-07T03:59:00Z', next: '2025-09-07T04:00:00Z' },
-  { zone: 'Africa/Cairo', sent: '2026-04-23T12:00:00Z', now: '2026-04-23T21:59:00Z', next: '2026-04-23T22:00:00Z' },
-  { zone: 'Asia/Beirut', sent: '2026-10-24T12:00:00Z', now: '2026-10-24T21:30:00Z', next: '2026-10-24T22:00:00Z' },
-  { zone: 'Atlantic/Azores', sent: '2026-10-24T12:00:00Z', now: '2026-10-24T23:30:00Z', next: '2026-10-25T00:00:00Z' },
+  {
+    zone: 'America/Santiago',
+    sent: '2025-09-06T20:00:00Z',
+    now: '2025-09-07T03:59:00Z',
+    next: '2025-09-07T04:00:00Z',
+  },
+  {
+    zone: 'Africa/Cairo',
+    sent: '2026-04-23T12:00:00Z',
+    now: '2026-04-23T21:59:00Z',
+    next: '2026-04-23T22:00:00Z',
+  },
+  {
+    zone: 'Asia/Beirut',
+    sent: '2026-10-24T12:00:00Z',
+    now: '2026-10-24T21:30:00Z',
+    next: '2026-10-24T22:00:00Z',
+  },
+  {
+    zone: 'Atlantic/Azores',
+    sent: '2026-10-24T12:00:00Z',
+    now: '2026-10-24T23:30:00Z',
+    next: '2026-10-25T00:00:00Z',
+  },
   // Half an hour of summer time.
-  { zone: 'Australia/Lord_Howe', sent: '2026-04-04T12:00:00Z', now: '2026-04-04T12:59:00Z', next: '2026-04-04T13:00:00Z' },
-  { zone: 'Australia/Lord_Howe', sent: '2026-04-04T14:00:00Z', now: '2026-04-05T13:00:00Z', next: '2026-04-05T13:30:00Z' },
+  {
+    zone: 'Australia/Lord_Howe',
+    sent: '2026-04-04T12:00:00Z',
+    now: '2026-04-04T12:59:00Z',
+    next: '2026-04-04T13:00:00Z',
+  },
+  {
+    zone: 'Australia/Lord_Howe',
+    sent: '2026-04-04T14:00:00Z',
+    now: '2026-04-05T13:00:00Z',
+    next: '2026-04-05T13:30:00Z',
+  },
 ];
 
 describe('the day limit', () => {
-  it.each(DAYS)('$zone: after $sent, seen at $now, the next day begins at $next', async ({ zone, sent, now, next }) => {
-    session.clock.now = at(now);
-    const { account, id } = await first({ time_zone: zone, dms_per_day: 1 });
-    await pastAttempt(session, account, at(sent));
-    await expectBlockedUntil(id, 'day_limit', at(next));
-  });
+  it.each(DAYS)(
+    '$zone: after $sent, seen at $now, the next day begins at $next',
+    async ({ zone, sent, now, next }) => {
+      session.clock.now = at(now);
+      const { account, id } = await first({ time_zone: zone, dms_per_day: 1 });
+      await pastAttempt(session, account, at(sent));
+      await expectBlockedUntil(id, 'day_limit', at(next));
+    },
+  );
 
   it('counts what is in flight, unknown and sent; not what was not sent', async () => {
     const { account, id } = await first({ dms_per_day: 3 });
@@ -264,14 +365,19 @@ describe('the day limit', () => {
     [14, 20, 13],
     [400, 20, 13],
   ])('warm-up day %i: %i of 20 a day, %i of 13', async (day, of20, of13) => {
-    const { account, id } = await first({ warm_up_from: after(NOW, -day * DAY_MS).toISOString().slice(0, 10) });
+    const { account, id } = await first({
+      warm_up_from: after(NOW, -day * DAY_MS)
+        .toISOString()
+        .slice(0, 10),
+    });
     for (const [perDay, limit] of [
       [20, of20],
       [13, of13],
     ] as const) {
       await session.rpc.call('account_policy_set', { account_id: account, patch: { dms_per_day: perDay } });
       await session.query('delete from dm_attempts', []);
-      for (let sent = 1; sent < limit; sent += 1) await pastAttempt(session, account, after(NOW, -sent * 1000));
+      for (let sent = 1; sent < limit; sent += 1)
+        await pastAttempt(session, account, after(NOW, -sent * 1000));
       expect(await reasonOf(session, id)).toBe('ready');
       await pastAttempt(session, account, NOW);
       expect(await reasonOf(session, id)).toBe('day_limit');
@@ -288,20 +394,25 @@ describe('the rolling limits', () => {
   it.each([
     { reason: 'rolling_24h_limit', policy: { dms_per_24h: 2 }, period: DAY_MS },
     { reason: 'rolling_7d_limit', policy: { dms_per_7d: 2 }, period: 7 * DAY_MS },
-  ])('$reason: free again exactly when the oldest that counts has left', async ({ reason, policy, period }) => {
-    const { account, id } = await first(policy);
-    const oldest = after(NOW, -5 * HOUR_MS);
-    await pastAttempt(session, account, after(oldest, -HOUR_MS), 'not_sent');
-    await pastAttempt(session, account, oldest, 'unknown');
-    await pastAttempt(session, account, after(NOW, -HOUR_MS));
-    await expectBlockedUntil(id, reason, after(oldest, period));
-  });
+  ])(
+    '$reason: free again exactly when the oldest that counts has left',
+    async ({ reason, policy, period }) => {
+      const { account, id } = await first(policy);
+      const oldest = after(NOW, -5 * HOUR_MS);
+      await pastAttempt(session, account, after(oldest, -HOUR_MS), 'not_sent');
+      await pastAttempt(session, account, oldest, 'unknown');
+      await pastAttempt(session, account, after(NOW, -HOUR_MS));
+      await expectBlockedUntil(id, reason, after(oldest, period));
+    },
+  );
 
   it('are free again at once when an attempt turns out not to have been sent', async () => {
     const account = await openAccount(session, 1, { dms_per_24h: 1 });
     const [, second = ''] = await queue(session, account, 2);
     const claimed = await claimOne(session);
-    await session.dm.record([{ attempt_id: claimed.attempt_id, outcome: 'not_sent', next_step: 'fail', reason: 'rejected' }]);
+    await session.dm.record([
+      { attempt_id: claimed.attempt_id, outcome: 'not_sent', next_step: 'fail', reason: 'rejected' },
+    ]);
     expect((await claimOne(session)).message_id).toBe(second);
   });
 });
@@ -324,7 +435,8 @@ describe('the gap', () => {
     for (const gap of gaps) expect(gap >= 60 && gap <= 180, stringify(gaps)).toBe(true);
     // One turn of the circle: five draws, a quarter of the range apart.
     const sorted = gaps.slice(0, 4).sort((a, b) => a - b);
-    for (const [index, gap] of sorted.slice(1).entries()) expect(gap - (sorted[index] ?? 0)).toBeCloseTo(30, 3);
+    for (const [index, gap] of sorted.slice(1).entries())
+      expect(gap - (sorted[index] ?? 0)).toBeCloseTo(30, 3);
     expect(Math.abs((gaps[4] ?? 0) - (gaps[0] ?? 0)) % 120).toBeCloseTo(0, 2);
   });
 
@@ -354,31 +466,149 @@ const WINDOWS: ReadonlyArray<{
   reason: string;
   opens: string;
 }> = [
-  { name: 'before it opens', policy: {}, now: '2026-03-02T08:59:59.999Z', reason: 'outside_hours', opens: '2026-03-02T09:00:00Z' },
-  { name: 'at its end, which is not part of it', policy: {}, now: '2026-03-02T18:00:00Z', reason: 'outside_hours', opens: '2026-03-03T09:00:00Z' },
-  { name: 'Friday evening', policy: {}, now: '2026-03-06T18:00:00Z', reason: 'outside_hours', opens: '2026-03-09T09:00:00Z' },
-  { name: 'Saturday', policy: {}, now: '2026-03-07T12:00:00Z', reason: 'day_off', opens: '2026-03-09T09:00:00Z' },
-  { name: 'a holiday', policy: { holidays: ['2026-03-02', '2026-03-03'] }, now: '2026-03-02T12:00:00Z', reason: 'day_off', opens: '2026-03-04T09:00:00Z' },
-  { name: 'one work day a week', policy: { work_days: [3] }, now: '2026-03-04T18:00:00Z', reason: 'outside_hours', opens: '2026-03-11T09:00:00Z' },
-  { name: 'the day off is the account’s own', policy: { time_zone: 'Pacific/Kiritimati' }, now: '2026-03-06T12:00:00Z', reason: 'day_off', opens: '2026-03-08T19:00:00Z' },
-  { name: 'to 24:00, over the weekend', policy: { window_end: '24:00' }, now: '2026-03-07T00:00:00Z', reason: 'day_off', opens: '2026-03-09T09:00:00Z' },
-  { name: 'a zone of 45 minutes', policy: { time_zone: 'Asia/Kathmandu' }, now: '2026-03-02T03:14:00Z', reason: 'outside_hours', opens: '2026-03-02T03:15:00Z' },
+  {
+    name: 'before it opens',
+    policy: {},
+    now: '2026-03-02T08:59:59.999Z',
+    reason: 'outside_hours',
+    opens: '2026-03-02T09:00:00Z',
+  },
+  {
+    name: 'at its end, which is not part of it',
+    policy: {},
+    now: '2026-03-02T18:00:00Z',
+    reason: 'outside_hours',
+    opens: '2026-03-03T09:00:00Z',
+  },
+  {
+    name: 'Friday evening',
+    policy: {},
+    now: '2026-03-06T18:00:00Z',
+    reason: 'outside_hours',
+    opens: '2026-03-09T09:00:00Z',
+  },
+  {
+    name: 'Saturday',
+    policy: {},
+    now: '2026-03-07T12:00:00Z',
+    reason: 'day_off',
+    opens: '2026-03-09T09:00:00Z',
+  },
+  {
+    name: 'a holiday',
+    policy: { holidays: ['2026-03-02', '2026-03-03'] },
+    now: '2026-03-02T12:00:00Z',
+    reason: 'day_off',
+    opens: '2026-03-04T09:00:00Z',
+  },
+  {
+    name: 'one work day a week',
+    policy: { work_days: [3] },
+    now: '2026-03-04T18:00:00Z',
+    reason: 'outside_hours',
+    opens: '2026-03-11T09:00:00Z',
+  },
+  {
+    name: 'the day off is the account’s own',
+    policy: { time_zone: 'Pacific/Kiritimati' },
+    now: '2026-03-06T12:00:00Z',
+    reason: 'day_off',
+    opens: '2026-03-08T19:00:00Z',
+  },
+  {
+    name: 'to 24:00, over the weekend',
+    policy: { window_end: '24:00' },
+    now: '2026-03-07T00:00:00Z',
+    reason: 'day_off',
+    opens: '2026-03-09T09:00:00Z',
+  },
+  {
+    name: 'a zone of 45 minutes',
+    policy: { time_zone: 'Asia/Kathmandu' },
+    now: '2026-03-02T03:14:00Z',
+    reason: 'outside_hours',
+    opens: '2026-03-02T03:15:00Z',
+  },
   // Berlin, 29 March 2026: 02:00 becomes 03:00. The window begins in the hour that is not there.
-  { name: 'a start that the clock skips', policy: { time_zone: 'Europe/Berlin', window_start: '02:30', work_days: [7] }, now: '2026-03-29T00:59:00Z', reason: 'outside_hours', opens: '2026-03-29T01:00:00Z' },
-  { name: 'a whole window that the clock skips', policy: { time_zone: 'Europe/Berlin', window_start: '02:00', window_end: '03:00', work_days: [7] }, now: '2026-03-29T00:59:00Z', reason: 'outside_hours', opens: '2026-04-05T00:00:00Z' },
+  {
+    name: 'a start that the clock skips',
+    policy: { time_zone: 'Europe/Berlin', window_start: '02:30', work_days: [7] },
+    now: '2026-03-29T00:59:00Z',
+    reason: 'outside_hours',
+    opens: '2026-03-29T01:00:00Z',
+  },
+  {
+    name: 'a whole window that the clock skips',
+    policy: { time_zone: 'Europe/Berlin', window_start: '02:00', window_end: '03:00', work_days: [7] },
+    now: '2026-03-29T00:59:00Z',
+    reason: 'outside_hours',
+    opens: '2026-04-05T00:00:00Z',
+  },
   // Berlin, 25 October 2026: 03:00 becomes 02:00. 02:30 comes twice.
-  { name: 'a start that comes twice, before the first', policy: { time_zone: 'Europe/Berlin', window_start: '02:30', window_end: '03:00', work_days: [7] }, now: '2026-10-25T00:00:00Z', reason: 'outside_hours', opens: '2026-10-25T00:30:00Z' },
-  { name: 'a start that comes twice, between', policy: { time_zone: 'Europe/Berlin', window_start: '02:30', window_end: '03:00', work_days: [7] }, now: '2026-10-25T01:00:00Z', reason: 'outside_hours', opens: '2026-10-25T01:30:00Z' },
-  { name: 'a start that comes twice and is on no quarter', policy: { time_zone: 'Europe/Berlin', window_start: '02:37', work_days: [7] }, now: '2026-10-25T00:00:00Z', reason: 'outside_hours', opens: '2026-10-25T00:37:00Z' },
-  { name: 'half an hour comes twice', policy: { time_zone: 'Australia/Lord_Howe', window_start: '01:40', window_end: '02:00', work_days: [7] }, now: '2026-04-04T14:00:00Z', reason: 'outside_hours', opens: '2026-04-04T14:40:00Z' },
-  { name: 'half an hour comes twice, between', policy: { time_zone: 'Australia/Lord_Howe', window_start: '01:40', window_end: '02:00', work_days: [7] }, now: '2026-04-04T15:00:00Z', reason: 'outside_hours', opens: '2026-04-04T15:10:00Z' },
-  { name: 'two hours come twice', policy: { time_zone: 'Antarctica/Troll', window_start: '01:37', work_days: [7] }, now: '2026-10-24T23:00:00Z', reason: 'outside_hours', opens: '2026-10-24T23:37:00Z' },
-  { name: 'a day without midnight', policy: { time_zone: 'America/Santiago', window_start: '00:00', work_days: [7] }, now: '2025-09-07T03:59:00Z', reason: 'day_off', opens: '2025-09-07T04:00:00Z' },
-  { name: 'a day with two midnights', policy: { time_zone: 'America/Havana', window_start: '00:00', window_end: '00:30', work_days: [7] }, now: '2025-11-02T04:30:00Z', reason: 'outside_hours', opens: '2025-11-02T05:00:00Z' },
+  {
+    name: 'a start that comes twice, before the first',
+    policy: { time_zone: 'Europe/Berlin', window_start: '02:30', window_end: '03:00', work_days: [7] },
+    now: '2026-10-25T00:00:00Z',
+    reason: 'outside_hours',
+    opens: '2026-10-25T00:30:00Z',
+  },
+  {
+    name: 'a start that comes twice, between',
+    policy: { time_zone: 'Europe/Berlin', window_start: '02:30', window_end: '03:00', work_days: [7] },
+    now: '2026-10-25T01:00:00Z',
+    reason: 'outside_hours',
+    opens: '2026-10-25T01:30:00Z',
+  },
+  {
+    name: 'a start that comes twice and is on no quarter',
+    policy: { time_zone: 'Europe/Berlin', window_start: '02:37', work_days: [7] },
+    now: '2026-10-25T00:00:00Z',
+    reason: 'outside_hours',
+    opens: '2026-10-25T00:37:00Z',
+  },
+  {
+    name: 'half an hour comes twice',
+    policy: { time_zone: 'Australia/Lord_Howe', window_start: '01:40', window_end: '02:00', work_days: [7] },
+    now: '2026-04-04T14:00:00Z',
+    reason: 'outside_hours',
+    opens: '2026-04-04T14:40:00Z',
+  },
+  {
+    name: 'half an hour comes twice, between',
+    policy: { time_zone: 'Australia/Lord_Howe', window_start: '01:40', window_end: '02:00', work_days: [7] },
+    now: '2026-04-04T15:00:00Z',
+    reason: 'outside_hours',
+    opens: '2026-04-04T15:10:00Z',
+  },
+  {
+    name: 'two hours come twice',
+    policy: { time_zone: 'Antarctica/Troll', window_start: '01:37', work_days: [7] },
+    now: '2026-10-24T23:00:00Z',
+    reason: 'outside_hours',
+    opens: '2026-10-24T23:37:00Z',
+  },
+  {
+    name: 'a day without midnight',
+    policy: { time_zone: 'America/Santiago', window_start: '00:00', work_days: [7] },
+    now: '2025-09-07T03:59:00Z',
+    reason: 'day_off',
+    opens: '2025-09-07T04:00:00Z',
+  },
+  {
+    name: 'a day with two midnights',
+    policy: { time_zone: 'America/Havana', window_start: '00:00', window_end: '00:30', work_days: [7] },
+    now: '2025-11-02T04:30:00Z',
+    reason: 'outside_hours',
+    opens: '2025-11-02T05:00:00Z',
+  },
 ];
 
 describe('the window', () => {
-  const OFFICE: Partial<PolicyFields> = { window_start: '09:00', window_end: '18:00', work_days: [1, 2, 3, 4, 5] };
+  const OFFICE: Partial<PolicyFields> = {
+    window_start: '09:00',
+    window_end: '18:00',
+    work_days: [1, 2, 3, 4, 5],
+  };
   it.each(WINDOWS)('$name', async ({ policy, now, reason, opens }) => {
     session.clock.now = at(now);
     const { id } = await first({ ...OFFICE, ...policy });
@@ -398,7 +628,11 @@ describe('the window', () => {
   });
 
   it('is found beyond more than a year of holidays', async () => {
-    const mondays = Array.from({ length: 90 }, (_, week) => after(NOW, week * 7 * DAY_MS).toISOString().slice(0, 10));
+    const mondays = Array.from({ length: 90 }, (_, week) =>
+      after(NOW, week * 7 * DAY_MS)
+        .toISOString()
+        .slice(0, 10),
+    );
     const { id } = await first({ ...OFFICE, work_days: [1], holidays: mondays });
     const explained = await session.dm.explain(id);
     expect(new Date(explained?.can_go_at ?? 0)).toEqual(after(at('2026-03-02T09:00:00Z'), 90 * 7 * DAY_MS));
@@ -407,7 +641,11 @@ describe('the window', () => {
   it('whatever else blocks, the instant named is inside the window', async () => {
     const { account, id } = await first(OFFICE);
     const until = at('2026-03-06T19:00:00Z');
-    await session.rpc.call('account_pause', { account_id: account, reason: 'away', until: until.toISOString() });
+    await session.rpc.call('account_pause', {
+      account_id: account,
+      reason: 'away',
+      until: until.toISOString(),
+    });
     await expectBlockedUntil(id, 'paused', at('2026-03-09T09:00:00Z'));
   });
 });
@@ -476,7 +714,9 @@ describe('a policy', () => {
   ])('$patch is refused: $code', async ({ patch, code }) => {
     const account = await openAccount(session, 1);
     const before = await policyOf(session, account);
-    await expect(session.rpc.call('account_policy_set', { account_id: account, patch })).rejects.toMatchObject({
+    await expect(
+      session.rpc.call('account_policy_set', { account_id: account, patch }),
+    ).rejects.toMatchObject({
       kind: 'rule',
       code,
     });
@@ -574,7 +814,8 @@ describe('dm_claim', () => {
   it('says when to look again, to the instant', async () => {
     const account = await openAccount(session, 1, { holidays: ['2026-03-02'] });
     await queue(session, account, 1);
-    const look = () => session.dm.claim({ claimId: crypto.randomUUID(), worker: 'w', limit: 1, leaseMs: LEASE_MS, draw: 0 });
+    const look = () =>
+      session.dm.claim({ claimId: crypto.randomUUID(), worker: 'w', limit: 1, leaseMs: LEASE_MS, draw: 0 });
     expect(new Date((await look()).next_claim_at ?? 0)).toEqual(at('2026-03-03T00:00:00Z'));
     await session.query(`update dm_queue set send_at = '2026-03-05T10:00:00Z'`, []);
     session.clock.now = at('2026-03-03T00:00:00Z');

@@ -71,8 +71,12 @@ describe('migrations', () => {
       insert into linkedin_accounts (id, account_name) values ('00000000-0000-4000-8000-000000000001', 'Ann');
       insert into dm_queue (linkedin_account_id, recipient_id, message)
         values ('00000000-0000-4000-8000-000000000001', 'ACoAA1', 'Hello');`);
-    const rows = () => query(`select to_jsonb(dm_queue) as row, to_jsonb(account_policies) as policy
-      from dm_queue join account_policies on account_id = linkedin_account_id`, []);
+    const rows = () =>
+      query(
+        `select to_jsonb(dm_queue) as row, to_jsonb(account_policies) as policy
+      from dm_queue join account_policies on account_id = linkedin_account_id`,
+        [],
+      );
     const before = await rows();
     expect(before).toHaveLength(1);
     await migrate(true);
@@ -83,7 +87,10 @@ describe('migrations', () => {
     await db.exec(REVOS);
     const theirs = () => readCatalog(query, THEIRS);
     const rows = () =>
-      query(`select to_jsonb(a) as row from linkedin_accounts a union all select to_jsonb(p) from posts p`, []);
+      query(
+        `select to_jsonb(a) as row from linkedin_accounts a union all select to_jsonb(p) from posts p`,
+        [],
+      );
     const [catalog, stored] = [await theirs(), await rows()];
     expect(Object.values(catalog).map((lines) => lines.length > 0)).toEqual(Array(7).fill(true));
     for (const rerun of [false, true]) {

@@ -13,6 +13,7 @@ import {
   type LocalPostgres,
   type Migration,
   openPglite,
+  readMigrations,
   startPostgres,
 } from '@revos/local-stack';
 import pg from 'pg';
@@ -37,8 +38,7 @@ export interface Session {
   close(): Promise<void>;
 }
 
-const TABLES =
-  'dm_queue, dm_attempts, account_policies, job_runs, job_slots, linkedin_accounts, posts';
+const TABLES = 'dm_queue, dm_attempts, account_policies, job_runs, job_slots, linkedin_accounts, posts';
 
 /** A session, from a way to run one statement in it. */
 export async function sessionOf(run: SqlQuery, close: () => Promise<void>, clock: Clock): Promise<Session> {
@@ -66,9 +66,14 @@ export async function sessionOf(run: SqlQuery, close: () => Promise<void>, clock
   };
 }
 
+/** The repository's migrations, or those of the folder MIGRATIONS: to see a broken rule being caught. */
+function migrationsUnderTest(): Promise<Migration[]> {
+  return readMigrations(process.env.MIGRATIONS);
+}
+
 /** A migrated database of its own, inside this process. */
 export async function openSession(now = new Date('2026-03-02T10:00:00Z')): Promise<Session> {
-  const db = await openPglite();
+  const db = await openPglite({ migrations: await migrationsUnderTest() });
   const run: SqlQuery = async (text, values) =>
     (await db.query<Record<string, unknown>>(text, [...values])).rows;
   return sessionOf(run, () => db.close(), { now });
@@ -84,10 +89,10 @@ export interface SharedDatabase {
   close(): Promise<void>;
 }
 
-/** @param migrations by default the repository's own */
-export async function openSharedDatabase(migrations?: readonly Migration[]): Promise<SharedDatabase> {
+export async function openSharedDatabase(): Promise<SharedDatabase> {
   const server = await startPostgres();
-  const template = await createTemplate(server.connectionString, migrations ? { migrations } : {});
+  const migrations = await migrationsUnderTest();
+  const template = await createTemplate(server.connectionString, { migrations });
   const connectionString = await server.createDatabase('shared', { template });
   const clients: pg.Client[] = [];
   return {

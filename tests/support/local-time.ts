@@ -49,7 +49,8 @@ export function localTime(zone: string, atMs: number): LocalTime {
 export const localDate = (zone: string, atMs: number): string => localTime(zone, atMs).date;
 
 /** Whole days from one `YYYY-MM-DD` to another. */
-export const daysBetween = (from: string, to: string): number => (Date.parse(to) - Date.parse(from)) / 86_400_000;
+export const daysBetween = (from: string, to: string): number =>
+  (Date.parse(to) - Date.parse(from)) / 86_400_000;
 
 /** The day after a `YYYY-MM-DD`. */
 export const dayAfter = (date: string): string =>

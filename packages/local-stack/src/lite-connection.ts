@@ -2,7 +2,8 @@
  * A database connection for `@supabase/lite` that behaves as hosted Supabase where lite by itself does not.
  *
  * Promises, each of which lite 0.10 breaks: no role is granted anything; every SQLSTATE reaches the client, with
- * detail and hint; jsonb arguments arrive as they were sent; timestamps are ISO.
+ * detail and hint; timestamps are ISO; on Postgres, jsonb arguments are not encoded twice, and a server that dies
+ * fails the calls in flight and nothing else.
  */
 
 import './env.ts';
@@ -11,13 +12,15 @@ import type { Connection } from '@supabase/lite';
 import { createPgliteConnection, PGlite } from '@supabase/lite/pglite';
 import { createPostgresConnection } from '@supabase/lite/postgres';
 
+import { isoTimestamp } from './iso-timestamp.ts';
+import { sessionsOf } from './lite-sessions.ts';
 import type { Migration } from './migrations.ts';
 import { migratePglite, snapshotOf } from './pglite.ts';
 import { migratePostgres } from './postgres-databases.ts';
 
 /** A PGlite of its own, in memory or in a folder, or any Postgres, as its superuser. */
 export type DatabaseTarget =
-  | { readonly driver: 'pglite'; readonly dataDir?: string }
+  | { readonly driver?: 'pglite'; readonly dataDir?: string }
   | {
       readonly postgresUrl: string;
       /** How many calls run at once; further ones wait. Default 10. */
@@ -25,9 +28,6 @@ export type DatabaseTarget =
     };
 
 const SESSIONS_MAX = 10;
-
-const TIMESTAMPTZ = 1184;
-const TIMESTAMP = 1114;
 
 /** Connects, and applies what the database lacks of the roles and migrations. The caller closes it. */
 export async function connectLite(
@@ -49,32 +49,16 @@ async function connectPostgres(
   migrations: readonly Migration[],
 ): Promise<Connection> {
   await migratePostgres(url, migrations);
-  const text = { serialize: (value: unknown) => value, parse: isoTimestamp };
-  return createPostgresConnection({
-    url,
-    postgresOptions: {
-      max: sessionsMax,
-      onnotice: () => {},
-      types: {
-        // lite gives the driver text that is JSON already, which must not be encoded a second time.
-        jsonb: {
-          to: 3802,
-          from: [3802],
-          serialize: (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value)),
-          parse: (json: string) => JSON.parse(json),
-        },
-        timestamptz: { to: TIMESTAMPTZ, from: [TIMESTAMPTZ], ...text },
-        timestamp: { to: TIMESTAMP, from: [TIMESTAMP], ...text },
-      },
-    },
-  });
+  const connection = createPostgresConnection({ url });
+  Object.assign(connection.driver, sessionsOf(url, sessionsMax));
+  return connection;
 }
 
 async function connectPglite(
   dataDir: string | undefined,
   migrations: readonly Migration[],
 ): Promise<Connection> {
-  const parsers = { [TIMESTAMPTZ]: isoTimestamp, [TIMESTAMP]: isoTimestamp };
+  const parsers = { 1114: isoTimestamp, 1184: isoTimestamp };
   if (dataDir === undefined) {
     const loadDataDir = await snapshotOf('lite', () => PGlite.create(), migrations);
     return createPgliteConnection({ pgliteOptions: { loadDataDir, parsers } });
@@ -89,11 +73,6 @@ async function connectPglite(
   }
 }
 
-/** `2026-11-24 10:00:00+00`, as Postgres prints it, in the form of its JSON: `2026-11-24T10:00:00+00:00`. */
-export function isoTimestamp(printed: string): string {
-  return printed.replace(/^(\d+-\d\d-\d\d) /, '$1T').replace(/(:\S*[+-]\d\d)$/, '$1:00');
-}
-
 /**
  * Stops lite from granting every table to every role, which it does with the first request if a table has
  * row-level security: `anon` could then read what no migration gave it.
@@ -105,7 +84,7 @@ function grantNothing(connection: Connection): void {
 }
 
 /** Where lite's own translation of a SQLSTATE is right. Any other becomes `SUP` without a word of what it was. */
-const KNOWN_TO_LITE = /^(21|22|42|53|55|PT|PGRST|23502$|23503$|23505$|25006$)/;
+const KNOWN_TO_LITE = /^(21|22|42|53|55|PT|PGRST$|23502$|23503$|23505$|25006$)/;
 
 /**
  * Turns an error of the database into one that lite hands on whole: the form in which a function may raise
@@ -114,7 +93,8 @@ const KNOWN_TO_LITE = /^(21|22|42|53|55|PT|PGRST|23502$|23503$|23505$|25006$)/;
 export function keepSqlState(error: unknown): unknown {
   if (!(error instanceof Error) || !('code' in error)) return error;
   const { code, message } = error;
-  if (typeof code !== 'string' || !/^[0-9A-Z]{5}$/.test(code) || KNOWN_TO_LITE.test(code)) return error;
+  if (typeof code !== 'string' || !/^([0-9A-Z]{5}|PGRST00\d)$/.test(code) || KNOWN_TO_LITE.test(code))
+    return error;
   const details = 'detail' in error ? (error.detail ?? null) : null;
   const hint = 'hint' in error ? (error.hint ?? null) : null;
   return Object.assign(new Error(JSON.stringify({ code, message, details, hint }), { cause: error }), {
@@ -126,7 +106,8 @@ export function keepSqlState(error: unknown): unknown {
 /** The HTTP status that PostgREST gives a SQLSTATE; of those that lite does not know itself. */
 function statusOf(code: string): number {
   if (code === 'P0001') return 400;
-  if (code === '57P01' || code.startsWith('08')) return 503;
+  if (code === 'PGRST003') return 504;
+  if (code === '57P01' || /^(08|PGRST)/.test(code)) return 503;
   if (/^(0L|0P|28)/.test(code)) return 403;
   return /^(09|25|2D|38|39|3B|40|54|57|58|F0|HV|P0|XX)/.test(code) ? 500 : 400;
 }

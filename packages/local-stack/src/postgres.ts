@@ -101,7 +101,8 @@ function settingsFor(options: StartPostgresOptions): string[] {
     'log_min_messages=log',
     'log_checkpoints=off',
   ];
-  const fast = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off', 'max_wal_size=4GB'];
+  // Not synchronous_commit=off: what was committed a moment before SIGKILL would be lost.
+  const fast = ['fsync=off', 'full_page_writes=off', 'max_wal_size=4GB'];
   return options.durable ? settings : [...settings, ...fast];
 }
 
@@ -181,18 +182,21 @@ async function launch(cluster: Cluster, port: number): Promise<ChildProcess> {
     detached: true,
   });
   const log = tailOf(child);
-  const timeout = AbortSignal.timeout(START_TIMEOUT_MS);
   await new Promise<void>((resolve, reject) => {
-    const isReady = () => {
-      if (log().includes('database system is ready to accept connections')) resolve();
-    };
-    child.stderr?.on('data', isReady);
-    child.once('error', reject);
-    child.once('close', () => reject(new Error(`Postgres did not start: ${log()}`)));
-    timeout.addEventListener('abort', () => {
+    const timer = setTimeout(() => {
       child.kill('SIGKILL');
       reject(new Error(`Postgres was not ready after ${START_TIMEOUT_MS} ms: ${log()}`));
+    }, START_TIMEOUT_MS);
+    const settle = (end: () => void): void => {
+      // A server that is up must not be ended by the limit on its start.
+      clearTimeout(timer);
+      end();
+    };
+    child.stderr?.on('data', () => {
+      if (log().includes('database system is ready to accept connections')) settle(resolve);
     });
+    child.once('error', (error) => settle(() => reject(error)));
+    child.once('close', () => settle(() => reject(new Error(`Postgres did not start: ${log()}`))));
   });
   release(child);
   return child;

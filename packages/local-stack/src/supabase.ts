@@ -67,6 +67,7 @@ export async function startSupabase(options: StartSupabaseOptions): Promise<Loca
       options: { server: { disableStudio: true, disableFallback: true } },
     } as ConstructorParameters<typeof App>[0]);
     await app.ensureSystemSchema();
+    await connection.introspect({ useCache: true });
 
     const handle = async (request: Request, peerAddress: string | null) => {
       if (!SERVED.test(new URL(request.url).pathname)) return new Response(null, { status: 404 });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
-import { isoTimestamp, keepSqlState } from '../src/lite-connection.ts';
+import { isoTimestamp } from '../src/iso-timestamp.ts';
+import { keepSqlState } from '../src/lite-connection.ts';
 import { encodeJsonTexts } from '../src/rpc-body.ts';
 
 describe('isoTimestamp', () => {
@@ -25,6 +26,8 @@ describe('keepSqlState', () => {
     ['57014', 500],
     ['57P01', 503],
     ['28000', 403],
+    ['PGRST001', 503],
+    ['PGRST003', 504],
   ])('%s keeps code, detail and hint, with status %i', (code, status) => {
     const kept = keepSqlState(failure(code)) as Error & { code: string; detail: string };
     expect(kept.code).toBe('PGRST');

@@ -98,7 +98,7 @@ describe('a running server', () => {
     const url = await postgres.createDatabase('taken');
     await expect(postgres.createDatabase('taken')).rejects.toMatchObject({ code: '42P04' });
     await withClient(url, async (client) => {
-      const cutOff = once(client, 'end');
+      const cutOff = new Promise((resolve) => client.once('end', resolve));
       await dropDatabase(postgres.connectionString, 'taken');
       await cutOff;
     });

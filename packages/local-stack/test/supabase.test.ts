@@ -7,7 +7,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vites
 
 import { type Migration, readMigrations } from '../src/migrations.ts';
 import { type LocalPostgres, startPostgres } from '../src/postgres.ts';
-import { migratePostgres } from '../src/postgres-databases.ts';
+import { migratePostgres, withClient } from '../src/postgres-databases.ts';
 import { type LocalSupabase, type StartSupabaseOptions, startSupabase } from '../src/supabase.ts';
 import { fixtures } from './fixtures.ts';
 
@@ -188,6 +188,60 @@ describe.each<{ name: string; connection: () => Promise<StartSupabaseOptions['co
     expect(ids).not.toContain(null);
     const sessions = new Set(taken.map(({ data }) => data.session));
     expect(sessions.size).toBe(name === 'PGlite' ? 1 : 4);
+  });
+});
+
+describe('startSupabase on a Postgres that dies', () => {
+  it('fails the calls in flight with 503, answers 503 while it is down, and works when it is back', async () => {
+    const victim = await startPostgres();
+    const postgresUrl = await victim.createDatabase('api');
+    const api = await startSupabase({ connection: { postgresUrl, sessionsMax: 4 }, migrations });
+    try {
+      const server = clientOf(api, api.secretKey);
+      await server.from('tasks').insert([{ id: 1 }, { id: 2 }]);
+      // Six calls: four hold a session, two wait for one.
+      const calls = Array.from({ length: 6 }, () =>
+        server.rpc('task_take', { p_hold_s: 30 }).then((it) => it),
+      );
+      await withClient(postgresUrl, async (client) => {
+        const sleeping = `select count(*)::int as n from pg_stat_activity where wait_event = 'PgSleep'`;
+        await expect
+          .poll(async () => (await client.query(sleeping)).rows[0].n, { timeout: 10_000, interval: 10 })
+          .toBe(4);
+      });
+      await victim.kill();
+
+      for (const { status, error } of await Promise.all(calls)) {
+        expect({ status, code: error?.code }).toEqual({ status: 503, code: 'PGRST001' });
+      }
+      const down = await server.rpc('double', { n: 1 });
+      expect({ status: down.status, code: down.error?.code }).toEqual({ status: 503, code: 'PGRST001' });
+
+      await victim.restart();
+      const back = await Promise.all(Array.from({ length: 8 }, () => server.rpc('double', { n: 2 })));
+      expect(back.map(({ data }) => data)).toEqual(Array(8).fill(4));
+      expect((await server.rpc('task_take')).data).toMatchObject({ id: 1 });
+    } finally {
+      await api.close();
+      await victim.stop();
+    }
+  });
+
+  it('closes at once under calls that still run', async () => {
+    const postgresUrl = await postgres.createDatabase('closing');
+    const api = await startSupabase({ connection: { postgresUrl }, migrations });
+    const call = clientOf(api, api.secretKey)
+      .rpc('task_take', { p_hold_s: 30 })
+      .then((it) => it.status);
+    await withClient(postgresUrl, async (client) => {
+      const sleeping = `select count(*)::int as n from pg_stat_activity where wait_event = 'PgSleep'
+        and datname = current_database()`;
+      await expect
+        .poll(async () => (await client.query(sleeping)).rows[0].n, { timeout: 10_000, interval: 10 })
+        .toBe(1);
+    });
+    await api.close();
+    expect(await call).toBe(0);
   });
 });
 

@@ -91,10 +91,13 @@ describe('a file that is right', () => {
     expect(await queued()).toMatchObject([{ account: 'Ada', recipient_id: ADA, message: 'Hi' }]);
   });
 
-  it.each(['\n', '\r\n', '\r'])('keeps the lines of a message, as %j or any other, as one kind', async (end) => {
-    await importCsv(db.rpc, `${HEADER}${end}Ada,${ADA},"Hi,${end}${end}bye"${end}`);
-    expect(await queued()).toMatchObject([{ message: 'Hi,\n\nbye' }]);
-  });
+  it.each(['\n', '\r\n', '\r'])(
+    'keeps the lines of a message, as %j or any other, as one kind',
+    async (end) => {
+      await importCsv(db.rpc, `${HEADER}${end}Ada,${ADA},"Hi,${end}${end}bye"${end}`);
+      expect(await queued()).toMatchObject([{ message: 'Hi,\n\nbye' }]);
+    },
+  );
 
   it('given twice is queued once, where rows have keys', async () => {
     const text = file(`${HEADER},dedupe_key`, `Ada,${ADA},Hi,k1`, `Ada,ACoAAGrace,Hi,k2`);
@@ -180,7 +183,10 @@ describe('a file with anything wrong in it is refused whole', () => {
   it('two accounts of one name: nobody guesses which, and nothing is queued', async () => {
     await makeAccount(db, 'twin-1');
     await makeAccount(db, 'twin-2');
-    await db.query(`update public.linkedin_accounts set account_name = 'Twin' where account_name like 'twin-%'`, []);
+    await db.query(
+      `update public.linkedin_accounts set account_name = 'Twin' where account_name like 'twin-%'`,
+      [],
+    );
     expect(await problemsOf(file(HEADER, `Ada,${ADA},Hi`, `Twin,${ADA},Hi`))).toEqual([
       '3 account: 2 accounts have this name: "Twin"',
     ]);

@@ -146,7 +146,11 @@ describe('decideOutcome', () => {
         fc.nat(10),
         fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
         (kind, attempts, draw) => {
-          const { reason = '', pause_reason = reason } = decideOutcome({ ...message, attempts }, failure(kind), draw);
+          const { reason = '', pause_reason = reason } = decideOutcome(
+            { ...message, attempts },
+            failure(kind),
+            draw,
+          );
           expect(Object.hasOwn(REASONS, reason)).toBe(true);
           expect(Object.hasOwn(REASONS, pause_reason)).toBe(true);
         },

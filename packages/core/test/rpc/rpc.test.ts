@@ -80,7 +80,8 @@ async function overSupabase(): Promise<Implementation> {
 async function overPglite(): Promise<Implementation> {
   const db = await openPglite({ migrations });
   await db.exec('set role service_role');
-  const query: SqlQuery = async (text, values) => (await db.query<Record<string, unknown>>(text, [...values])).rows;
+  const query: SqlQuery = async (text, values) =>
+    (await db.query<Record<string, unknown>>(text, [...values])).rows;
   const rpc = createSqlRpc(query, () => db.close());
   return { rpc, lose: () => db.close(), close: async () => {} };
 }
@@ -141,7 +142,11 @@ describe.each([
     { name: 'an array of objects', json: [{ a: 1 }, { b: '2' }], type: 'array' },
     { name: 'an empty array', json: [], type: 'array' },
     { name: 'an empty object', json: {}, type: 'object' },
-    { name: 'text with quotes, backslash, emoji and lines', json: { t: `'"\\\n👋🏽 {} $1 :x ?` }, type: 'object' },
+    {
+      name: 'text with quotes, backslash, emoji and lines',
+      json: { t: `'"\\\n👋🏽 {} $1 :x ?` },
+      type: 'object',
+    },
     { name: 'text that looks like JSON', json: { t: '{"a":1}' }, type: 'object' },
   ])('jsonb: $name', async ({ json, type }) => {
     expect(await echo({ json })).toMatchObject({ json, json_type: type });
@@ -156,10 +161,26 @@ describe.each([
     { name: 'no uuids', args: { uuids: [] }, answer: { uuids: [] } },
     { name: 'an integer', args: { count: 42 }, answer: { count: 42 } },
     { name: 'a boolean', args: { flag: false }, answer: { flag: false } },
-    { name: 'an instant in UTC', args: { at: '2026-03-02T09:30:00.123Z' }, answer: { at: '2026-03-02T09:30:00.123+00:00' } },
-    { name: 'an instant in another zone', args: { at: '2026-03-02T10:30:00+01:00' }, answer: { at: '2026-03-02T09:30:00+00:00' } },
-    { name: 'null, which is no default', args: { text: null, count: null }, answer: { text: null, count: null } },
-    { name: 'undefined, which is the default', args: { text: undefined, count: undefined }, answer: { text: 'unset', count: 7 } },
+    {
+      name: 'an instant in UTC',
+      args: { at: '2026-03-02T09:30:00.123Z' },
+      answer: { at: '2026-03-02T09:30:00.123+00:00' },
+    },
+    {
+      name: 'an instant in another zone',
+      args: { at: '2026-03-02T10:30:00+01:00' },
+      answer: { at: '2026-03-02T09:30:00+00:00' },
+    },
+    {
+      name: 'null, which is no default',
+      args: { text: null, count: null },
+      answer: { text: null, count: null },
+    },
+    {
+      name: 'undefined, which is the default',
+      args: { text: undefined, count: undefined },
+      answer: { text: 'unset', count: 7 },
+    },
     { name: 'nothing', args: {}, answer: { json: null, text: 'unset', uuids: null, at: null, count: 7 } },
   ])('$name', async ({ args, answer }) => {
     expect(await echo(args)).toMatchObject(answer);
@@ -183,23 +204,28 @@ describe.each([
     expect(await rpc.call('probe_rows')).toHaveLength(2_500);
   });
 
-  it.each(['DM021', 'RN001', 'AC004', 'PL001'])('a rule of ours keeps its code %s and its detail', async (code) => {
-    const detail = '[{"row":0,"field":"message"}]';
-    const error = await failureOf(rpc.call('probe_refuse', { code, detail }));
-    expect({ ...error, name: error.name }).toEqual({
-      name: 'RpcError',
-      kind: 'rule',
-      code,
-      functionName: 'probe_refuse',
-      detail,
-    });
-    expect(error.message).toBe('probe_refuse: refused');
-  });
+  it.each(['DM021', 'RN001', 'AC004', 'PL001'])(
+    'a rule of ours keeps its code %s and its detail',
+    async (code) => {
+      const detail = '[{"row":0,"field":"message"}]';
+      const error = await failureOf(rpc.call('probe_refuse', { code, detail }));
+      expect({ ...error, name: error.name }).toEqual({
+        name: 'RpcError',
+        kind: 'rule',
+        code,
+        functionName: 'probe_refuse',
+        detail,
+      });
+      expect(error.message).toBe('probe_refuse: refused');
+    },
+  );
 
   it('a real rule, as the queue raises it', async () => {
     const error = await failureOf(rpc.call('dm_enqueue', { rows: [{}] }));
     expect(error).toMatchObject({ kind: 'rule', code: 'DM021' });
-    expect(JSON.parse(error.detail ?? '')).toContainEqual(expect.objectContaining({ row: 0, field: 'message' }));
+    expect(JSON.parse(error.detail ?? '')).toContainEqual(
+      expect.objectContaining({ row: 0, field: 'message' }),
+    );
   });
 
   it.each<{ code: string; kind: RpcErrorKind }>([
@@ -266,14 +292,16 @@ describe.each([
 
 describe('Postgres that stops and comes back', () => {
   it('is unavailable meanwhile, and answers again', async () => {
-    const server = await startPostgres();
+    const server = await startPostgres({ durable: true });
     onTestFinished(() => server.stop());
     const { pool, query } = poolOf(server.connectionString);
     onTestFinished(() => pool.end());
     const rpc = createSqlRpc(query);
     const admin = new pg.Client({ connectionString: server.connectionString });
     await admin.connect();
-    await admin.query('create function public.alive() returns jsonb language sql as $$ select to_jsonb(true) $$');
+    await admin.query(
+      'create function public.alive() returns jsonb language sql as $$ select to_jsonb(true) $$',
+    );
     await admin.end();
     expect(await rpc.call('alive')).toBe(true);
     await server.kill();
@@ -306,18 +334,23 @@ describe('Postgres that stops and comes back', () => {
     expect(await failureOf(rpc.call('probe_later', { n: 1 }))).toMatchObject({ kind: 'bug' });
     const admin = new pg.Client({ connectionString: url });
     await admin.connect();
-    await admin.query('create function public.probe_later(p_n integer) returns integer language sql as $$ select p_n $$');
+    await admin.query(
+      'create function public.probe_later(p_n integer) returns integer language sql as $$ select p_n $$',
+    );
     await admin.end();
     expect(await rpc.call('probe_later', { n: 1 })).toBe(1);
   });
 });
 
 describe('createSqlRpc', () => {
-  it.each(['', 'Drop', 'a b', 'a();drop', 'a"b', '1a', 'públic'])('"%s" is no name of a function', async (name) => {
-    const query = vi.fn<SqlQuery>();
-    await expect(createSqlRpc(query).call(name)).rejects.toThrow(RangeError);
-    expect(query).not.toHaveBeenCalled();
-  });
+  it.each(['', 'Drop', 'a b', 'a();drop', 'a"b', '1a', 'públic'])(
+    '"%s" is no name of a function',
+    async (name) => {
+      const query = vi.fn<SqlQuery>();
+      await expect(createSqlRpc(query).call(name)).rejects.toThrow(RangeError);
+      expect(query).not.toHaveBeenCalled();
+    },
+  );
 
   // A code of the socket is none of Postgres, though some look like one.
   it.each(['EPIPE', 'ECONNRESET', 'ECONNREFUSED', 'EPERM', '', undefined, 42])(
@@ -351,9 +384,19 @@ describe('createSupabaseRpc, and what stands between', () => {
     { status: 504, body: 'upstream timeout', kind: 'unavailable' },
     { status: 429, body: '{"message":"slow down"}', headers: json, kind: 'unavailable' },
     { status: 200, body: '<html>Maintenance</html>', kind: 'unavailable' },
-    { status: 500, body: '{"code":"57014","message":"canceling statement"}', headers: json, kind: 'unavailable' },
+    {
+      status: 500,
+      body: '{"code":"57014","message":"canceling statement"}',
+      headers: json,
+      kind: 'unavailable',
+    },
     { status: 504, body: '{"code":"PGRST003","message":"pool timeout"}', headers: json, kind: 'unavailable' },
-    { status: 503, body: '{"code":"PGRST001","message":"no connection"}', headers: json, kind: 'unavailable' },
+    {
+      status: 503,
+      body: '{"code":"PGRST001","message":"no connection"}',
+      headers: json,
+      kind: 'unavailable',
+    },
     { status: 401, body: '{"code":"PGRST301","message":"JWT"}', headers: json, kind: 'bug' },
     { status: 404, body: '{"code":"PGRST202","message":"no function"}', headers: json, kind: 'bug' },
     { status: 403, body: '{"code":"42501","message":"permission denied"}', headers: json, kind: 'bug' },
@@ -368,6 +411,7 @@ describe('createSupabaseRpc, and what stands between', () => {
     onTestFinished(() => api.close());
     const rpc = createSupabaseRpc({ url: api.url, secretKey: 'sb_secret_canary' });
     const error = await failureOf(rpc.call('dm_backlog'));
+    expect(error.kind).toBe('bug');
     expect(`${error.message} ${error.stack} ${JSON.stringify(error)}`).not.toContain('canary');
   });
 
@@ -416,7 +460,13 @@ describe('classifyRpcFailure', () => {
     { code: 'PGRST000', status: 503, kind: 'unavailable' },
     { code: '', status: 0, kind: 'unavailable' },
     { code: '', status: 500, kind: 'unavailable' },
-    { code: 'NEW01', status: 0, kind: 'unavailable' },
+    { code: '', status: 408, kind: 'unavailable' },
+    { code: '', status: 429, kind: 'unavailable' },
+    // A gateway that refuses the key, or knows no such path: no retry helps.
+    { code: '', status: 400, kind: 'bug' },
+    { code: '', status: 401, kind: 'bug' },
+    { code: '', status: 404, kind: 'bug' },
+    { code: 'NEW01', status: 0, kind: 'bug' },
     { code: 'NEW01', status: 429, kind: 'unavailable' },
     { code: 'NEW01', status: 500, kind: 'bug' },
     { code: 'NEW01', status: 501, kind: 'bug' },

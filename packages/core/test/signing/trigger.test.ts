@@ -229,9 +229,9 @@ describe('verifyTrigger', () => {
     const { headers } = signed();
     const turned = JSON.stringify({ ...TRIGGER, job: 'post-scheduler' });
     expect(verdictOf(turned, headers)).toBe('mismatch');
-    expect(verdictOf(turned, { ...headers, 'webhook-id': triggerId('post-scheduler', TRIGGER.scheduled_for) })).toBe(
-      'mismatch',
-    );
+    expect(
+      verdictOf(turned, { ...headers, 'webhook-id': triggerId('post-scheduler', TRIGGER.scheduled_for) }),
+    ).toBe('mismatch');
   });
 
   it('refuses any change of any one byte', () => {
@@ -291,12 +291,15 @@ describe('isSigningSecret', () => {
 
   it('a secret that it accepts is one that signs', () => {
     fc.assert(
-      fc.property(fc.string({ unit: fc.constantFrom(...'AZaz09+/='), minLength: 30, maxLength: 92 }), (rest) => {
-        const secret = `whsec_${rest}`;
-        if (!isSigningSecret(secret)) return;
-        const { body, headers } = signTrigger(TRIGGER, [secret], NOW);
-        expect(verdictOf(body, headers, [secret])).toBe('accepted');
-      }),
+      fc.property(
+        fc.string({ unit: fc.constantFrom(...'AZaz09+/='), minLength: 30, maxLength: 92 }),
+        (rest) => {
+          const secret = `whsec_${rest}`;
+          if (!isSigningSecret(secret)) return;
+          const { body, headers } = signTrigger(TRIGGER, [secret], NOW);
+          expect(verdictOf(body, headers, [secret])).toBe('accepted');
+        },
+      ),
     );
   });
 });

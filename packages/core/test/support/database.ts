@@ -27,7 +27,8 @@ export async function emptyDatabase(query: SqlQuery): Promise<void> {
 /** One PGlite for a file, empty before each test. */
 export function databaseForFile(): TestDatabase {
   let db: Awaited<ReturnType<typeof openPglite>>;
-  const query: SqlQuery = async (text, values) => (await db.query<Record<string, unknown>>(text, [...values])).rows;
+  const query: SqlQuery = async (text, values) =>
+    (await db.query<Record<string, unknown>>(text, [...values])).rows;
   beforeAll(async () => {
     db = await openPglite();
   });

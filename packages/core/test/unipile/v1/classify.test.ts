@@ -90,7 +90,9 @@ const TYPES: Readonly<Record<number, Readonly<Partial<Record<FailureKind, readon
   500: { ambiguous: ['unexpected_error', 'provider_error', 'authentication_intent_error'] },
   501: { rejected: ['feature_not_implemented'] },
   502: { ambiguous: ['proxy_error'] },
-  503: { ambiguous: ['no_client_session', 'no_channel', 'no_handler', 'network_down', 'service_unavailable'] },
+  503: {
+    ambiguous: ['no_client_session', 'no_channel', 'no_handler', 'network_down', 'service_unavailable'],
+  },
   504: { ambiguous: ['request_timeout'] },
 };
 

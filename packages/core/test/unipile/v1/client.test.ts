@@ -58,7 +58,13 @@ describe('a message that goes out', () => {
     const second = await client.sendMessage(firstMessage({ chatId, text: 'And another' }));
     expect(second).toMatchObject({ ok: true, httpStatus: 201, chatId });
     expect(sandbox.world.effects()).toMatchObject([
-      { account_id: ALICE, recipient_id: ADA, chat_id: chatId, text: 'Hi Ada', id: first.ok && first.messageId },
+      {
+        account_id: ALICE,
+        recipient_id: ADA,
+        chat_id: chatId,
+        text: 'Hi Ada',
+        id: first.ok && first.messageId,
+      },
       { account_id: ALICE, recipient_id: ADA, chat_id: chatId, text: 'And another' },
     ]);
     const { requests } = await requestsOf(sandbox);
@@ -71,7 +77,10 @@ describe('a message that goes out', () => {
   it.each([
     { name: 'of letters beyond ASCII', text: 'Grüß Gott, Łukasz — 你好 שלום' },
     { name: 'of emoji, joined and coloured', text: '👋🏽 👩‍👩‍👧 🏳️‍🌈 é' },
-    { name: 'that looks like a form', text: '--boundary\tContent-Disposition: form-data; name="text" & = % + "' },
+    {
+      name: 'that looks like a form',
+      text: '--boundary\tContent-Disposition: form-data; name="text" & = % + "',
+    },
     { name: 'of 8,000 characters', text: 'x'.repeat(8_000) },
     { name: 'with white space at both ends', text: '  Hi  ' },
   ])('arrives as it was given: text $name', async ({ text }) => {
@@ -80,15 +89,15 @@ describe('a message that goes out', () => {
     expect(sandbox.world.effects().map((effect) => effect.text)).toEqual([text]);
   });
 
-  it.each([
-    { text: 'Hi Ada,\n\nhow are you?\nBen' },
-    { text: 'Hi Ada,\r\n\r\nhow are you?\r\nBen' },
-  ])('keeps the lines of $text, with the line ends of a form', async ({ text }) => {
-    const sandbox = await sandboxForTest({ accounts });
-    await clientForTest(sandbox).sendMessage(firstMessage({ text }));
-    // A multipart form has CRLF between its lines, whatever the text had.
-    expect(sandbox.world.effects()[0]?.text).toBe('Hi Ada,\r\n\r\nhow are you?\r\nBen');
-  });
+  it.each([{ text: 'Hi Ada,\n\nhow are you?\nBen' }, { text: 'Hi Ada,\r\n\r\nhow are you?\r\nBen' }])(
+    'keeps the lines of $text, with the line ends of a form',
+    async ({ text }) => {
+      const sandbox = await sandboxForTest({ accounts });
+      await clientForTest(sandbox).sendMessage(firstMessage({ text }));
+      // A multipart form has CRLF between its lines, whatever the text had.
+      expect(sandbox.world.effects()[0]?.text).toBe('Hi Ada,\r\n\r\nhow are you?\r\nBen');
+    },
+  );
 
   it.each(['-begins-with-a-dash', '_underscore', 'a b/c?d#e%20&f=g', 'ü'])(
     'finds the chat "%s", whatever its id needs in a URL',
@@ -97,7 +106,9 @@ describe('a message that goes out', () => {
       const answer = await clientForTest(sandbox).sendMessage(firstMessage({ chatId }));
       expect(answer).toMatchObject({ ok: false, kind: 'chat_missing', type: 'resource_not_found' });
       const { requests } = await requestsOf(sandbox);
-      expect(requests.map(({ path }) => path)).toEqual([`/api/v1/chats/${encodeURIComponent(chatId)}/messages`]);
+      expect(requests.map(({ path }) => path)).toEqual([
+        `/api/v1/chats/${encodeURIComponent(chatId)}/messages`,
+      ]);
     },
   );
 
@@ -122,7 +133,12 @@ describe('a message that goes out', () => {
     );
     expect(answers.filter(({ ok }) => ok)).toHaveLength(50);
     expect(new Set(answers.map((answer) => answer.ok && answer.messageId)).size).toBe(50);
-    expect(sandbox.world.effects().map(({ text }) => text).sort()).toEqual(texts.sort());
+    expect(
+      sandbox.world
+        .effects()
+        .map(({ text }) => text)
+        .sort(),
+    ).toEqual(texts.sort());
     const { requests, writes_in_flight } = await requestsOf(sandbox);
     expect(requests).toHaveLength(50);
     expect(writes_in_flight[0]?.max).toBeGreaterThan(10);
@@ -344,7 +360,10 @@ describe('what becomes of a write', () => {
   });
 
   it('says what Unipile said, for people', async () => {
-    const sandbox = await sandboxForTest({ accounts, people: [{ provider_id: ADA, relation: 'not_connected' }] });
+    const sandbox = await sandboxForTest({
+      accounts,
+      people: [{ provider_id: ADA, relation: 'not_connected' }],
+    });
     expect(await clientForTest(sandbox).sendMessage(firstMessage())).toEqual({
       ok: false,
       kind: 'not_connected',
@@ -391,7 +410,13 @@ describe('what becomes of a write', () => {
     const sandbox = await sandboxForTest({
       accounts,
       faults: [
-        always({ kind: 'status', status: 429, type: 'errors/too_many_requests', effect: false, retry_after_s: 90 }),
+        always({
+          kind: 'status',
+          status: 429,
+          type: 'errors/too_many_requests',
+          effect: false,
+          retry_after_s: 90,
+        }),
       ],
     });
     expect(await clientForTest(sandbox).sendMessage(firstMessage())).toMatchObject({
@@ -451,7 +476,9 @@ describe('what becomes of a write', () => {
     const sandbox = await sandboxForTest({ accounts });
     const client = clientForTest(sandbox);
     await client.sendMessage(firstMessage({ accountId: BOB, recipientId: GRACE, text: 'Hi Grace' }));
-    expect(sandbox.world.effects()).toMatchObject([{ account_id: BOB, recipient_id: GRACE, text: 'Hi Grace' }]);
+    expect(sandbox.world.effects()).toMatchObject([
+      { account_id: BOB, recipient_id: GRACE, text: 'Hi Grace' },
+    ]);
   });
 });
 
@@ -474,7 +501,11 @@ describe('no connection, so nothing was written', () => {
 
   it('a name that does not exist', async () => {
     const answer = await clientOf('http://no-such-host.invalid:4010').sendMessage(firstMessage());
-    expect(answer).toMatchObject({ ok: false, kind: 'unreachable', type: expect.stringMatching(/^E(NOTFOUND|AI_AGAIN)$/) });
+    expect(answer).toMatchObject({
+      ok: false,
+      kind: 'unreachable',
+      type: expect.stringMatching(/^E(NOTFOUND|AI_AGAIN)$/),
+    });
   });
 
   it('a certificate that nobody trusts', async () => {
@@ -488,7 +519,9 @@ describe('no connection, so nothing was written', () => {
 
   it('a server that speaks no TLS, where the DSN names no scheme', async () => {
     const sandbox = await sandboxForTest({ accounts });
-    const answer = await clientForTest(sandbox, { dsn: `127.0.0.1:${sandbox.port}` }).sendMessage(firstMessage());
+    const answer = await clientForTest(sandbox, { dsn: `127.0.0.1:${sandbox.port}` }).sendMessage(
+      firstMessage(),
+    );
     expect(answer).toMatchObject({ ok: false, kind: 'unreachable', httpStatus: null });
     expect((await requestsOf(sandbox)).requests).toHaveLength(0);
   });

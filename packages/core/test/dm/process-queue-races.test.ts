@@ -1,0 +1,178 @@
+/** Several processes on one queue, in real time, over a real Postgres: what PGlite's one session cannot show. */
+import { createTemplate, type LocalPostgres, startPostgres } from '@revos/local-stack';
+import { type Sandbox, type SandboxOptions, startSandbox } from '@revos/unipile-sandbox';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { processQueue } from '../../src/dm/process-queue.ts';
+import { realEffects } from '../../src/effects/index.ts';
+import { createSqlRpc, type SqlQuery } from '../../src/rpc/index.ts';
+import { type Intercept, intercepted, makeAccount, messagesOf, unavailable } from '../support/database.ts';
+import { createGate } from '../support/gate.ts';
+import { jobOf, systemOf } from '../support/jobs.ts';
+import { clientForTest, requestsOf } from '../support/sandbox.ts';
+
+/** How far ahead a run looks: it ends when nothing more can go out by then. */
+const HORIZON_MS = 60_000;
+
+let postgres: LocalPostgres;
+let databases = 0;
+beforeAll(async () => {
+  postgres = await startPostgres();
+  await createTemplate(postgres.connectionString);
+});
+afterAll(() => postgres.stop());
+
+const poolFor = (connectionString: string) => {
+  const pool = new pg.Pool({ connectionString, options: '-c role=service_role', max: 8 });
+  pool.on('error', () => {});
+  onTestFinished(() => pool.end());
+  const query: SqlQuery = async (text, values) => (await pool.query(text, [...values])).rows;
+  return { query, rpc: createSqlRpc(query) };
+};
+
+interface World {
+  readonly sandbox: Sandbox;
+  readonly query: SqlQuery;
+  /** Runs the queue in `count` processes at once, each with a pool of its own, until all have ended. */
+  runIn(
+    count: number,
+    intercept?: (process: number) => Intercept,
+  ): Promise<readonly Record<string, number>[]>;
+}
+
+async function worldOf(
+  accounts: number,
+  messages: number,
+  options: SandboxOptions = {},
+  policy: Readonly<Record<string, unknown>> = {},
+): Promise<World> {
+  const url = await postgres.createDatabase(`races_${++databases}`, { template: 'template_migrated' });
+  const names = Array.from({ length: accounts }, (_, index) => `a${index}`);
+  const sandbox = await startSandbox({
+    accounts: names.map((id) => ({ id })),
+    latencyMs: { min: 1, max: 15 },
+    ...options,
+  });
+  onTestFinished(() => sandbox.close());
+  const own = poolFor(url);
+  for (const name of names) {
+    const id = await makeAccount(own, name, policy);
+    await own.rpc.call('dm_enqueue', { rows: messagesOf(id, messages, `${name} `) });
+  }
+  return {
+    sandbox,
+    query: own.query,
+    runIn(count, intercept = () => (_name, next) => next()) {
+      // All begin to claim at one moment, however long each took to start.
+      let missing = count;
+      const all = createGate();
+      const together = (own: Intercept): Intercept => {
+        let isFirst = true;
+        return async (name, next, args) => {
+          if (name === 'dm_claim' && isFirst) {
+            isFirst = false;
+            missing -= 1;
+            if (missing === 0) all.open();
+            await all.passed;
+          }
+          return own(name, next, args);
+        };
+      };
+      return Promise.all(
+        Array.from({ length: count }, async (_, index) => {
+          // Each its own job: one job would be one run.
+          const job = jobOf(processQueue, '*/15 * * * *', `queue-${index}`);
+          const { rpc } = poolFor(url);
+          const system = systemOf([job], intercepted(rpc, together(intercept(index))), realEffects, {
+            unipile: clientForTest(sandbox),
+            worker: `worker-${index}`,
+            sendConcurrency: 4,
+          });
+          const started = await system.store.start({
+            job: job.name,
+            trigger: 'worker',
+            scheduledFor: null,
+            requestedBy: 'test',
+            horizonAt: new Date(realEffects.now().getTime() + HORIZON_MS),
+          });
+          await system.engine.submit(started.run);
+          const run = await system.ended(started.run.id);
+          expect(run).toMatchObject({ status: 'succeeded', error: null });
+          return run.stats as Record<string, number>;
+        }),
+      );
+    },
+  };
+}
+
+const sumOf = (stats: readonly Record<string, number>[], name: string): number =>
+  stats.reduce((sum, { [name]: count = 0 }) => sum + count, 0);
+
+async function expectExactlyOnce(world: World, count: number): Promise<void> {
+  const texts = world.sandbox.world.effects().map(({ text }) => text);
+  expect(texts).toHaveLength(count);
+  expect(new Set(texts).size).toBe(count);
+  const { writes_in_flight } = await requestsOf(world.sandbox);
+  expect(writes_in_flight.map(({ max }) => max)).toEqual(writes_in_flight.map(() => 1));
+}
+
+describe('processes that work on one queue at once', () => {
+  it('send each message exactly once, and one at a time for an account', async () => {
+    const world = await worldOf(8, 12);
+    const stats = await world.runIn(2);
+    await expectExactlyOnce(world, 96);
+    expect(sumOf(stats, 'sent')).toBe(96);
+    expect(sumOf(stats, 'eligible')).toBe(96);
+    // Both took part: neither waited for the other.
+    for (const { sent } of stats) expect(sent).toBeGreaterThan(0);
+    const [left] = await world.query(
+      `select count(*)::int as count from public.dm_queue where status <> 'sent'`,
+      [],
+    );
+    expect(left?.count).toBe(0);
+  });
+
+  it('keep every limit between them', async () => {
+    const world = await worldOf(4, 20, {}, { dms_per_24h: 7 });
+    const stats = await world.runIn(4);
+    await expectExactlyOnce(world, 28);
+    expect(sumOf(stats, 'sent')).toBe(28);
+    for (const account of ['a0', 'a1', 'a2', 'a3']) {
+      expect(world.sandbox.world.effects({ account_id: account })).toHaveLength(7);
+    }
+  });
+
+  it('lose no message and double none, though answers of the database are lost on the way', async () => {
+    const world = await worldOf(6, 10);
+    const stats = await world.runIn(3, (process) => {
+      let calls = 0;
+      return async (name, next) => {
+        const answer = await next();
+        calls += 1;
+        const isLost = (name === 'dm_claim' || name === 'dm_record') && (calls + process) % 7 === 0;
+        if (isLost) throw unavailable(name);
+        return answer;
+      };
+    });
+    await expectExactlyOnce(world, 60);
+    expect(sumOf(stats, 'unknown')).toBe(0);
+    expect(sumOf(stats, 'sent')).toBe(60);
+  });
+
+  it('send nothing again whose answer was lost on the way back', async () => {
+    const world = await worldOf(6, 8, {
+      faults: [{ match: { operation: 'send' }, action: { kind: 'drop_answer' }, times: 5 }],
+    });
+    await world.runIn(2);
+    await world.runIn(2);
+    const texts = world.sandbox.world.effects().map(({ text }) => text);
+    expect(new Set(texts).size).toBe(texts.length);
+    const [unknown] = await world.query(
+      `select count(*)::int as count from public.dm_queue where status = 'unknown'`,
+      [],
+    );
+    expect(unknown?.count).toBe(5);
+    const { requests } = await requestsOf(world.sandbox);
+    expect(requests).toHaveLength(texts.length);
+  });
+});

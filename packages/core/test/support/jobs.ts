@@ -1,0 +1,92 @@
+import type { Effects } from '../../src/effects/index.ts';
+import {
+  createInProcessEngine,
+  createRunStore,
+  createRuns,
+  type Engine,
+  type JobDefinition,
+  type JobHandler,
+  type JobServices,
+  type Run,
+  type RunStats,
+  type RunStore,
+  type Runs,
+} from '../../src/jobs/index.ts';
+import type { Rpc } from '../../src/rpc/index.ts';
+import type { Unipile } from '../../src/unipile/index.ts';
+import { type CapturedLog, captureLog } from './log.ts';
+
+/** A job of a test's own. */
+export function jobOf(handler: JobHandler, schedule = '*/15 * * * *', name = 'test-job'): JobDefinition {
+  return { name, summary: 'A job of a test.', schedule, loadHandler: async () => handler };
+}
+
+/** A client that nothing may be sent with. */
+export const noUnipile: Unipile = {
+  sendMessage: async () => {
+    throw new Error('this test sends nothing');
+  },
+  close: async () => {},
+};
+
+export interface System {
+  readonly runs: Runs;
+  readonly engine: Engine;
+  readonly store: RunStore;
+  readonly services: JobServices;
+  readonly log: CapturedLog;
+  /** Starts a run by hand. */
+  start(job: JobDefinition): Promise<Run>;
+  /** Starts the run of a slot. */
+  startSlot(job: JobDefinition, slot: string): ReturnType<Runs['start']>;
+  /** The run as the database has it, once it has come to its end. */
+  ended(id: string): Promise<Run>;
+}
+
+/** One process: an in-process engine and what triggers it. */
+export function systemOf(
+  jobs: readonly JobDefinition[],
+  rpc: Rpc,
+  effects: Effects,
+  more: Partial<JobServices> = {},
+): System {
+  const log = captureLog();
+  const services: JobServices = {
+    effects,
+    rpc,
+    unipile: noUnipile,
+    logger: log.logger,
+    worker: 'test@host:1',
+    sendConcurrency: 10,
+    ...more,
+  };
+  const store = createRunStore(rpc);
+  const engine = createInProcessEngine(jobs, store, services);
+  const runs = createRuns(store, engine, effects);
+  return {
+    runs,
+    engine,
+    store,
+    services,
+    log,
+    start: async (job) =>
+      (await runs.start({ job, trigger: 'ops', scheduledFor: null, requestedBy: 'ada' })).run,
+    startSlot: (job, slot) =>
+      runs.start({ job, trigger: 'vercel-cron', scheduledFor: new Date(slot), requestedBy: 'cron' }),
+    ended: async (id) => {
+      while (engine.snapshot(id) !== null) {
+        const { promise, resolve } = Promise.withResolvers<void>();
+        const stop = engine.onChange(() => resolve());
+        if (engine.snapshot(id) === null) resolve();
+        await promise;
+        stop();
+      }
+      const run = await store.get(id);
+      if (run === null) throw new Error(`no such run: ${id}`);
+      return run;
+    },
+  };
+}
+
+/** The counts of a run, without what a test does not look at. */
+export const statsOf = ({ stats }: Pick<Run, 'stats'>): RunStats => stats;

@@ -1,0 +1,75 @@
+import { describe, expect, it } from 'vitest';
+import { RpcError } from '../../src/rpc/index.ts';
+import { captureLog } from '../support/log.ts';
+
+const CANARY = 'canary-7f3a';
+
+describe('createLogger', () => {
+  it('writes a line of JSON with its name, its time in ISO and what it was given', () => {
+    const { logger, lines } = captureLog();
+    logger.info({ run_id: 'r1', count: 3 }, 'done');
+    expect(lines).toHaveLength(1);
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({
+      name: 'test',
+      run_id: 'r1',
+      count: 3,
+      msg: 'done',
+      level: 30,
+    });
+    expect(JSON.parse(lines[0] ?? '').time).toMatch(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/);
+  });
+
+  it.each([
+    { level: 'warn', count: 2 },
+    { level: 'silent', count: 0 },
+  ])('at the level $level writes $count of four lines', ({ level, count }) => {
+    const { logger, lines } = captureLog(level);
+    logger.debug('a');
+    logger.info('b');
+    logger.warn('c');
+    logger.error('d');
+    expect(lines).toHaveLength(count);
+  });
+
+  it.each([
+    'authorization',
+    'apikey',
+    'api_key',
+    'token',
+    'secret',
+    'password',
+    'message_text',
+    'text',
+    'content',
+  ])('redacts %s, at the top, one and two levels down', (key) => {
+    const { logger, lines } = captureLog();
+    logger.info({ [key]: CANARY, one: { [key]: CANARY, two: { [key]: CANARY } } }, 'said');
+    logger.child({ scope: 1 }).info({ request: { [key]: CANARY } }, 'said');
+    expect(lines.join('')).not.toContain(CANARY);
+    expect(lines.join('')).toContain('[redacted]');
+  });
+
+  it.each([
+    { name: 'headers of a request', line: { req: { headers: { authorization: CANARY, cookie: CANARY } } } },
+    { name: 'a signature', line: { headers: { 'webhook-signature': CANARY } } },
+    { name: 'an API key', line: { headers: { 'x-api-key': CANARY } } },
+  ])('redacts $name', ({ line }) => {
+    const { logger, lines } = captureLog();
+    logger.info(line, 'said');
+    expect(lines.join('')).not.toContain(CANARY);
+  });
+
+  it('tells of an error of the database what went wrong, and not the row that it quotes', () => {
+    const { logger, lines } = captureLog();
+    const cause = Object.assign(new Error('new row violates check constraint'), {
+      code: '23514',
+      detail: `Failing row contains (${CANARY}).`,
+    });
+    logger.error(
+      { err: new RpcError('bug', 'dm_record', '23514', cause.message, cause.detail, { cause }) },
+      'refused',
+    );
+    expect(lines.join('')).toContain('23514');
+    expect(lines.join('')).not.toContain(CANARY);
+  });
+});

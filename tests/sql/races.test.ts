@@ -1,0 +1,288 @@
+/** Several sessions at once, on a real Postgres. Races are steps in named sessions: nothing waits for a clock. */
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import {
+  accountId,
+  after,
+  at,
+  claim,
+  claimOne,
+  LEASE_MS,
+  MINUTE_MS,
+  message,
+  openAccount,
+  policyOf,
+  queue,
+  recipientId,
+  rowOf,
+} from '../support/builders.ts';
+import { type Clock, openSharedDatabase, type Session, type SharedDatabase } from '../support/database.ts';
+
+const NOW = at('2026-03-02T10:00:00Z');
+const SESSIONS = 20;
+const clock: Clock = { now: NOW };
+let database: SharedDatabase;
+let sessions: Session[];
+let ann: Session;
+let bob: Session;
+
+beforeAll(async () => {
+  database = await openSharedDatabase();
+  sessions = [];
+  for (let count = 0; count < SESSIONS; count += 1) sessions.push(await database.openSession(clock));
+  [ann, bob] = sessions as [Session, Session];
+});
+afterAll(() => database?.close());
+beforeEach(async () => {
+  clock.now = NOW;
+  // What a test that failed left open.
+  for (const session of [ann, bob]) await session.query('rollback', []);
+  await ann.query('reset statement_timeout', []);
+  await ann.reset();
+});
+
+const pidOf = async (session: Session): Promise<unknown> =>
+  (await session.query('select pg_backend_pid() as pid', []))[0]?.pid;
+
+/** Resolves once that session waits for a lock. */
+async function untilBlocked(pid: unknown): Promise<void> {
+  const watcher = sessions[SESSIONS - 1] as Session;
+  for (let look = 0; look < 20_000; look += 1) {
+    const [row] = await watcher.asOwner(`select cardinality(pg_blocking_pids($1)) > 0 as blocked`, [pid]);
+    if (row?.blocked) return;
+  }
+  throw new Error('it never waited');
+}
+
+describe('claims', () => {
+  it('20 sessions that claim at once give every message to one of them', async () => {
+    for (let n = 1; n <= 30; n += 1) await queue(ann, await openAccount(ann, n), 3);
+    const claimed = (await Promise.all(sessions.map((session) => claim(session, { limit: 5 })))).flat();
+    const rest = await claim(ann, { limit: 100 });
+    const all = [...claimed, ...rest];
+    expect(new Set(all.map((one) => one.message_id)).size).toBe(all.length);
+    expect(all.map((one) => one.account_id).sort()).toEqual(
+      Array.from({ length: 30 }, (_, n) => accountId(n + 1)),
+    );
+  });
+
+  it('one account, 20 sessions, a limit of one: one message', async () => {
+    await queue(ann, await openAccount(ann, 1, { dms_per_day: 1 }), 30);
+    const claimed = (await Promise.all(sessions.map((session) => claim(session)))).flat();
+    expect(claimed).toHaveLength(1);
+  });
+
+  it('passes over an account that another session is at, and does not wait', async () => {
+    for (const n of [1, 2]) await queue(ann, await openAccount(ann, n));
+    await bob.query('begin', []);
+    await bob.query('select from account_policies where account_id = $1 for update', [accountId(1)]);
+    expect((await claim(ann)).map((one) => one.account_id)).toEqual([accountId(2)]);
+    await bob.query('rollback', []);
+    expect((await claim(ann)).map((one) => one.account_id)).toEqual([accountId(1)]);
+  });
+
+  it('passes over a paused account that another session is at, which was just seen out of order', async () => {
+    for (const n of [1, 2]) await queue(ann, await openAccount(ann, n));
+    await ann.rpc.call('account_pause', { account_id: accountId(1), reason: 'account_disconnected' });
+    await ann.query(`update linkedin_accounts set status = 'expired' where id = $1`, [accountId(1)]);
+    await ann.query(`set statement_timeout = '5s'`, []);
+    await bob.query('begin', []);
+    await bob.query('select from account_policies where account_id = $1 for update', [accountId(1)]);
+    expect((await claim(ann)).map((one) => one.account_id)).toEqual([accountId(2)]);
+    await bob.query('rollback', []);
+    await ann.query('reset statement_timeout', []);
+    await ann.rpc.call('dm_recover');
+    expect(await policyOf(ann, accountId(1))).toMatchObject({ seen_inactive: true });
+  });
+
+  it('passes over a lost message that another session is at; it is recovered afterwards', async () => {
+    const [lost = ''] = await queue(ann, await openAccount(ann, 1));
+    await claimOne(ann);
+    await queue(ann, await openAccount(ann, 2));
+    clock.now = after(NOW, LEASE_MS);
+    await ann.query(`set statement_timeout = '5s'`, []);
+    await bob.query('begin', []);
+    await bob.query('update dm_queue set lead_id = null where id = $1', [lost]);
+    expect((await claim(ann)).map((one) => one.account_id)).toEqual([accountId(2)]);
+    expect(await rowOf(ann, lost)).toMatchObject({ status: 'sending' });
+    await bob.query('commit', []);
+    await ann.query('reset statement_timeout', []);
+    expect(await ann.rpc.call('dm_recover')).toMatchObject({ lost: 1 });
+    expect(await rowOf(ann, lost)).toMatchObject({ status: 'unknown' });
+  });
+
+  it('a message that somebody is writing is passed over, and looked at again soon', async () => {
+    const [first = '', second = ''] = await queue(ann, await openAccount(ann, 1), 2);
+    await bob.query('begin', []);
+    await bob.query(`update dm_queue set lead_id = null where id = $1`, [first]);
+    expect((await claimOne(ann)).message_id).toBe(second);
+    await bob.query('rollback', []);
+  });
+
+  it('an insert that is not committed yet is claimed as soon as it is', async () => {
+    await openAccount(ann, 1);
+    await bob.query('begin', []);
+    await queue(bob, accountId(1));
+    expect(await claim(ann)).toEqual([]);
+    await bob.query('commit', []);
+    expect(await claim(ann)).toHaveLength(1);
+  });
+
+  it('a claim that finds nothing while an insert waits for it does not put the account to sleep', async () => {
+    const account = await openAccount(ann, 1);
+    const pid = await pidOf(bob);
+    await ann.query('begin', []);
+    expect(await claim(ann)).toEqual([]);
+    const queued = queue(bob, account);
+    await untilBlocked(pid);
+    await ann.query('commit', []);
+    await queued;
+    expect(await claim(ann)).toHaveLength(1);
+  });
+});
+
+describe('enqueues', () => {
+  it('a key that another session is just queueing is answered with its id', async () => {
+    const account = await openAccount(ann, 1);
+    const pid = await pidOf(bob);
+    const keyed = [message(account, { dedupe_key: 'a' })];
+    await ann.query('begin', []);
+    const { messages } = await ann.dm.enqueue(keyed);
+    const second = bob.dm.enqueue(keyed);
+    await untilBlocked(pid);
+    await ann.query('commit', []);
+    expect(await second).toEqual({
+      enqueued: 0,
+      existing: 1,
+      messages: [{ row: 0, id: messages[0]?.id, is_new: false }],
+    });
+  });
+
+  it('the same keys from 20 sessions at once are queued once, and all are told the same ids', async () => {
+    const account = await openAccount(ann, 1);
+    const rows = Array.from({ length: 20 }, (_, n) =>
+      message(account, { recipient_id: recipientId(n), dedupe_key: `k${n}` }),
+    );
+    const answers = await Promise.all(sessions.map((session) => session.dm.enqueue(rows)));
+    const ids = answers.map((answer) => answer.messages.map(({ id }) => id));
+    for (const told of ids) expect(told).toEqual(ids[0]);
+    expect(ids[0]?.every((id) => /^[0-9a-f-]{36}$/.test(id))).toBe(true);
+    expect(answers.reduce((sum, answer) => sum + answer.enqueued, 0)).toBe(20);
+    expect(await ann.query('select count(*)::int as count from dm_queue', [])).toEqual([{ count: 20 }]);
+  });
+
+  it('to the same new accounts in every order do not deadlock', async () => {
+    for (let n = 1; n <= 20; n += 1) {
+      await ann.query(
+        `insert into linkedin_accounts (id, account_name, unipile_account_id) values ($1::uuid, $1::text, $1::text)`,
+        [accountId(n)],
+      );
+    }
+    const accounts = Array.from({ length: 20 }, (_, n) => accountId(n + 1));
+    await Promise.all(
+      sessions.flatMap((session, index) =>
+        [0, 1, 2].map(() => {
+          const order = [...accounts.slice(index), ...accounts.slice(0, index)];
+          return session.dm.enqueue((index % 2 === 0 ? order : order.reverse()).map((id) => message(id)));
+        }),
+      ),
+    );
+    expect(await ann.query('select count(*)::int as count from dm_queue', [])).toEqual([
+      { count: 20 * 20 * 3 },
+    ]);
+    expect(await ann.query('select count(*)::int as count from account_policies', [])).toEqual([
+      { count: 20 },
+    ]);
+  });
+});
+
+describe('records', () => {
+  it('one attempt reported by 20 sessions at once is recorded once', async () => {
+    const [id = ''] = await queue(ann, await openAccount(ann, 1));
+    const claimed = await claimOne(ann);
+    const answers = await Promise.all(
+      sessions.map((session) =>
+        session.dm.record([
+          { attempt_id: claimed.attempt_id, outcome: 'not_sent', next_step: 'retry', reason: 'unreachable' },
+        ]),
+      ),
+    );
+    expect(
+      answers
+        .flat()
+        .map((answer) => answer.applied)
+        .sort(),
+    ).toEqual([...Array(19).fill('ignored'), 'recorded']);
+    expect(await rowOf(ann, id)).toMatchObject({ attempts: 1, status: 'pending' });
+  });
+
+  it('an answer and the end of its lease at once: whoever is first, the message was sent', async () => {
+    for (let round = 0; round < 20; round += 1) {
+      await ann.reset();
+      clock.now = NOW;
+      const [id = ''] = await queue(ann, await openAccount(ann, 1));
+      const claimed = await claimOne(ann);
+      clock.now = after(NOW, LEASE_MS);
+      const [answers] = await Promise.all([
+        ann.dm.record([{ attempt_id: claimed.attempt_id, outcome: 'sent', unipile_message_id: 'm' }]),
+        bob.rpc.call('dm_recover'),
+      ]);
+      expect(['recorded', 'late']).toContain(answers[0]?.applied);
+      expect(await rowOf(ann, id)).toMatchObject({ status: 'sent', unipile_message_id: 'm' });
+    }
+  });
+});
+
+describe('runs', () => {
+  const slot = (session: Session, scheduledFor: Date) =>
+    session.runs.start({
+      job: 'dm-queue',
+      trigger: 'vercel-cron',
+      scheduledFor,
+      requestedBy: 'cron',
+      horizonAt: after(scheduledFor, 15 * MINUTE_MS),
+    });
+
+  it('1,000 requests for one slot make one run, and all are told its id', { timeout: 60_000 }, async () => {
+    const started = await Promise.all(
+      Array.from({ length: 1000 }, (_, n) => slot(sessions[n % SESSIONS] as Session, NOW)),
+    );
+    expect(new Set(started.map(({ run }) => run.id)).size).toBe(1);
+    expect(started.filter(({ outcome }) => outcome === 'created')).toHaveLength(1);
+    expect(started.filter(({ outcome }) => outcome === 'exists')).toHaveLength(999);
+    expect(await ann.query('select count(*)::int as runs from job_runs', [])).toEqual([{ runs: 1 }]);
+  });
+
+  it('many slots at once: one run is active, and each slot knows its run', async () => {
+    const slots = Array.from({ length: 100 }, (_, n) => after(NOW, n * 15 * MINUTE_MS));
+    const started = await Promise.all(slots.map((at, n) => slot(sessions[n % SESSIONS] as Session, at)));
+    expect(new Set(started.map(({ run }) => run.id)).size).toBe(1);
+    expect(await ann.query('select count(*)::int as slots from job_slots', [])).toEqual([{ slots: 100 }]);
+  });
+
+  it('one run is begun by one of 20 workers', async () => {
+    const { run } = await slot(ann, NOW);
+    const begun = await Promise.all(sessions.map((session, n) => session.runs.begin(run.id, `w${n}`)));
+    expect(begun.filter(({ owned }) => owned)).toHaveLength(1);
+  });
+
+  it('a slot and the end of the run before it at once: the slot is never lost', async () => {
+    for (let round = 0; round < 20; round += 1) {
+      await ann.reset();
+      const { run } = await slot(ann, NOW);
+      await ann.runs.begin(run.id, 'w1');
+      const next = after(NOW, 15 * MINUTE_MS);
+      const [ended, started] = await Promise.all([
+        ann.runs.finish(run.id, 'w1', {
+          status: 'succeeded',
+          stats: {},
+          error: null,
+          horizonSeen: new Date(run.horizon_at),
+        }),
+        slot(bob, next),
+      ]);
+      const isNew = started.outcome === 'created';
+      expect(ended.run.status).toBe(isNew ? 'succeeded' : 'running');
+      expect((await ann.runs.slot('dm-queue', next))?.status).toBe(isNew ? 'queued' : 'running');
+    }
+  });
+});

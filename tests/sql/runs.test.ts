@@ -1,0 +1,268 @@
+/** A run's life: slots, horizons, heartbeats, and ends. */
+import type { Run } from '@revos/core/jobs';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { accountId, after, at, MINUTE_MS, refusal } from '../support/builders.ts';
+import { openSession, type Session } from '../support/database.ts';
+
+const NOW = at('2026-03-02T10:00:00Z');
+const SLOT = at('2026-03-02T10:00:00Z');
+const NEXT_SLOT = after(SLOT, 15 * MINUTE_MS);
+const LATER_SLOT = after(SLOT, 30 * MINUTE_MS);
+let session: Session;
+
+beforeAll(async () => {
+  session = await openSession(NOW);
+});
+afterAll(() => session?.close());
+beforeEach(async () => {
+  session.clock.now = NOW;
+  await session.reset();
+});
+
+const start = (scheduledFor: Date | null, over: { job?: string; horizonAt?: Date } = {}) =>
+  session.runs.start({
+    job: 'dm-queue',
+    trigger: scheduledFor ? 'vercel-cron' : 'ops',
+    scheduledFor,
+    requestedBy: 'cron',
+    horizonAt: after(scheduledFor ?? session.clock.now, 15 * MINUTE_MS),
+    ...over,
+  });
+
+async function running(worker = 'w1'): Promise<Run> {
+  const { run } = await start(SLOT);
+  const begun = await session.runs.begin(run.id, worker);
+  expect(begun).toMatchObject({ owned: true, run: { status: 'running', worker } });
+  return begun.run;
+}
+
+const finish = (
+  run: Run,
+  over: { worker?: string; status?: 'succeeded' | 'failed' | 'cancelled'; seen?: Date; sent?: number } = {},
+) =>
+  session.runs.finish(run.id, over.worker ?? 'w1', {
+    status: over.status ?? 'succeeded',
+    stats: { sent: over.sent ?? 3 },
+    error: null,
+    horizonSeen: over.seen ?? new Date(run.horizon_at),
+  });
+
+describe('a slot', () => {
+  it('makes one run, however often it is asked for, also long after', async () => {
+    const first = await start(SLOT);
+    expect(first).toMatchObject({
+      outcome: 'created',
+      run: { job: 'dm-queue', status: 'queued', trigger: 'vercel-cron', stats: {}, worker: null },
+    });
+    expect(await start(SLOT)).toMatchObject({ outcome: 'exists', run: { id: first.run.id } });
+    const begun = await session.runs.begin(first.run.id, 'w1');
+    await finish(begun.run);
+    session.clock.now = after(NOW, 3 * 24 * 60 * MINUTE_MS);
+    expect(await start(SLOT)).toMatchObject({
+      outcome: 'exists',
+      run: { id: first.run.id, status: 'succeeded' },
+    });
+    expect(await session.runs.slot('dm-queue', SLOT)).toMatchObject({ id: first.run.id });
+    expect(await session.runs.slot('dm-queue', NEXT_SLOT)).toBeNull();
+  });
+
+  it('is each job’s own', async () => {
+    const [a, b] = [await start(SLOT), await start(SLOT, { job: 'analytics' })];
+    expect(b.outcome).toBe('created');
+    expect(b.run.id).not.toBe(a.run.id);
+  });
+
+  it('that meets an active run is answered with it, for ever', async () => {
+    const run = await running();
+    expect(await start(NEXT_SLOT)).toMatchObject({
+      outcome: 'coalesced',
+      run: { id: run.id, status: 'running' },
+    });
+    await finish(run, { seen: after(NEXT_SLOT, 15 * MINUTE_MS) });
+    expect(await start(NEXT_SLOT)).toMatchObject({ outcome: 'exists', run: { id: run.id } });
+    expect(await session.runs.slot('dm-queue', NEXT_SLOT)).toMatchObject({ id: run.id });
+    expect(await session.query('select job, scheduled_for, run_id from job_slots order by 2', [])).toEqual([
+      { job: 'dm-queue', scheduled_for: SLOT, run_id: run.id },
+      { job: 'dm-queue', scheduled_for: NEXT_SLOT, run_id: run.id },
+    ]);
+  });
+
+  it('is not consumed by a run asked for by hand', async () => {
+    const byHand = await start(null);
+    expect(byHand.run.scheduled_for).toBeNull();
+    expect(await session.query('select from job_slots', [])).toEqual([]);
+    expect(await start(null)).toMatchObject({ outcome: 'coalesced', run: { id: byHand.run.id } });
+    const begun = await session.runs.begin(byHand.run.id, 'w1');
+    await finish(begun.run);
+    expect(await start(SLOT)).toMatchObject({ outcome: 'created' });
+  });
+});
+
+describe('the horizon', () => {
+  it('moves with each coalesced slot, never back; the end is refused until it was seen', async () => {
+    const run = await running();
+    const seen = new Date(run.horizon_at);
+    await start(LATER_SLOT);
+    expect((await start(NEXT_SLOT)).run.horizon_at).toBe((await session.runs.get(run.id))?.horizon_at);
+    const refused = await finish(run, { seen });
+    expect(refused).toMatchObject({ owned: true, run: { status: 'running' } });
+    const horizon = new Date(refused.run.horizon_at);
+    expect(horizon).toEqual(after(LATER_SLOT, 15 * MINUTE_MS));
+    expect(await finish(run, { seen: after(horizon, -1) })).toMatchObject({ run: { status: 'running' } });
+    expect(await finish(run, { seen: horizon })).toMatchObject({
+      owned: true,
+      run: { status: 'succeeded', stats: { sent: 3 } },
+    });
+  });
+
+  it.each(['failed', 'cancelled'] as const)('does not keep a run that %s', async (status) => {
+    const run = await running();
+    await start(NEXT_SLOT);
+    expect(await finish(run, { status })).toMatchObject({ run: { status } });
+  });
+});
+
+describe('begin', () => {
+  it('once; the same worker may ask again, another is told no', async () => {
+    const run = await running('w1');
+    expect(await session.runs.begin(run.id, 'w1')).toMatchObject({ owned: true });
+    expect(await session.runs.begin(run.id, 'w2')).toMatchObject({ owned: false, run: { worker: 'w1' } });
+    expect(await session.runs.begin(accountId(1), 'w1')).toBeNull();
+  });
+
+  it('never a run that was cancelled before', async () => {
+    const { run } = await start(SLOT);
+    await session.runs.cancel(run.id, 'ann');
+    expect(await session.runs.begin(run.id, 'w1')).toMatchObject({
+      owned: false,
+      run: { status: 'cancelled' },
+    });
+  });
+});
+
+describe('cancel', () => {
+  it('ends a queued run', async () => {
+    const { run } = await start(SLOT);
+    expect(await session.runs.cancel(run.id, 'ann')).toMatchObject({
+      status: 'cancelled',
+      error: 'cancelled by ann',
+    });
+    expect(await session.runs.cancel(run.id, 'bob')).toMatchObject({
+      status: 'cancelled',
+      error: 'cancelled by ann',
+    });
+    expect(await session.runs.cancel(accountId(1), 'ann')).toBeNull();
+  });
+
+  it('asks a running one to stop, and the next slot gets a run of its own', async () => {
+    const run = await running();
+    const asked = await session.runs.cancel(run.id, 'ann');
+    expect(asked).toMatchObject({ status: 'running', finished_at: null });
+    expect(asked?.cancel_requested_at).not.toBeNull();
+    expect((await session.runs.heartbeat(run.id, 'w1', {})).run.cancel_requested_at).not.toBeNull();
+    const next = await start(NEXT_SLOT);
+    expect(next).toMatchObject({ outcome: 'created' });
+    expect(next.run.id).not.toBe(run.id);
+    // Its worker learns it, and what it did still counts.
+    expect(await session.runs.heartbeat(run.id, 'w1', {})).toMatchObject({
+      owned: false,
+      run: { status: 'cancelled' },
+    });
+    expect(await finish(run, { status: 'cancelled', sent: 7 })).toMatchObject({
+      run: { status: 'cancelled', stats: { sent: 7 } },
+    });
+  });
+});
+
+describe('a worker that went away', () => {
+  it.each([
+    [60_000, 0],
+    [60_001, 1],
+  ])('is given up on after 60 s without a heartbeat: %i ms → %i', async (silentMs, interrupted) => {
+    await running();
+    session.clock.now = after(NOW, silentMs);
+    expect(await session.runs.recover()).toBe(interrupted);
+    expect(await session.runs.recover()).toBe(0);
+  });
+
+  it('a heartbeat keeps it', async () => {
+    const run = await running();
+    session.clock.now = after(NOW, 50_000);
+    expect(await session.runs.heartbeat(run.id, 'w1', { sent: 1 })).toMatchObject({
+      owned: true,
+      run: { stats: { sent: 1 } },
+    });
+    session.clock.now = after(NOW, 110_000);
+    expect(await session.runs.recover()).toBe(0);
+  });
+
+  it.each([
+    [600_000, 0],
+    [600_001, 1],
+  ])(
+    'a run that nobody takes up is given up on after 10 minutes: %i ms → %i',
+    async (waitedMs, interrupted) => {
+      await start(SLOT);
+      session.clock.now = after(NOW, waitedMs);
+      expect(await session.runs.recover()).toBe(interrupted);
+    },
+  );
+
+  it('comes back, and is told that it lost the run', async () => {
+    const run = await running();
+    session.clock.now = after(NOW, 60_001);
+    const next = await start(NEXT_SLOT);
+    expect(next).toMatchObject({ outcome: 'created' });
+    expect(await session.runs.get(run.id)).toMatchObject({
+      status: 'interrupted',
+      error: 'its worker went away: no heartbeat',
+    });
+    expect(await session.runs.heartbeat(run.id, 'w1', { sent: 5 })).toMatchObject({
+      owned: false,
+      run: { status: 'interrupted' },
+    });
+    expect(await session.runs.heartbeat(next.run.id, 'w1', {})).toMatchObject({ owned: false });
+    expect(await finish(run, { sent: 9 })).toMatchObject({
+      run: { status: 'interrupted', stats: { sent: 9 } },
+    });
+    expect(await finish(next.run)).toMatchObject({ owned: false, run: { status: 'queued' } });
+    expect(await session.runs.get(next.run.id)).toMatchObject({ status: 'queued', stats: {} });
+  });
+
+  it('another worker’s word on a run changes nothing', async () => {
+    const run = await running('w1');
+    expect(await session.runs.heartbeat(run.id, 'w2', { sent: 99 })).toMatchObject({ owned: false });
+    expect(await finish(run, { worker: 'w2' })).toMatchObject({ owned: false });
+    expect(await session.runs.get(run.id)).toMatchObject({ status: 'running', stats: {} });
+  });
+});
+
+describe('the rules', () => {
+  it('RN001: an end is an end', async () => {
+    const run = await running();
+    for (const status of ['running', 'queued', 'done']) {
+      expect(await refusal(finish(run, { status: status as 'failed' }))).toMatchObject({ code: 'RN001' });
+    }
+  });
+
+  it('RN002: a list has 1 to 200 runs', async () => {
+    for (const limit of [0, 201, null as unknown as number]) {
+      await expect(session.runs.list({ limit })).rejects.toMatchObject({ kind: 'rule', code: 'RN002' });
+    }
+    expect(await session.runs.list({ limit: 200 })).toEqual([]);
+  });
+
+  it('lists the newest first, by job and by status', async () => {
+    const first = await running();
+    await finish(first);
+    session.clock.now = after(NOW, MINUTE_MS);
+    const second = (await start(NEXT_SLOT)).run;
+    const other = (await start(SLOT, { job: 'analytics' })).run;
+    const ids = async (filter: object) =>
+      (await session.runs.list({ limit: 10, ...filter })).map((run) => run.id);
+    expect(await ids({ job: 'dm-queue' })).toEqual([second.id, first.id]);
+    expect(await ids({ status: 'succeeded' })).toEqual([first.id]);
+    expect((await ids({})).sort()).toEqual([first.id, second.id, other.id].sort());
+    expect(await session.runs.list({ limit: 1 })).toHaveLength(1);
+  });
+});
