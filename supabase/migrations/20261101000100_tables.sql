@@ -65,6 +65,8 @@ create table if not exists public.dm_attempts (
   effect_by timestamptz not null,
   -- A failure that speaks of the account rather than of the message; three open the breaker.
   strike boolean not null default false,
+  -- The order of the attempts, also of those that began at the same instant.
+  position bigint generated always as identity,
   http_status integer,
   error_type text check (length(error_type) <= 100),
   detail text check (length(detail) <= 500),
@@ -82,7 +84,7 @@ create index if not exists dm_attempts_lease
 create index if not exists dm_attempts_counted
   on public.dm_attempts (account_id, effect_by desc) where outcome is distinct from 'not_sent';
 create index if not exists dm_attempts_account
-  on public.dm_attempts (account_id, started_at desc);
+  on public.dm_attempts (account_id, started_at desc, position desc);
 create index if not exists dm_attempts_message
   on public.dm_attempts (message_id, started_at desc);
 
@@ -190,6 +192,6 @@ begin
     execute format('revoke all on public.%I from public, anon, authenticated', v_table);
     execute format('grant select, insert, update, delete on public.%I to service_role', v_table);
   end loop;
-  revoke all on sequence public.dm_queue_position_seq from public, anon, authenticated;
+  revoke all on sequence public.dm_queue_position_seq, public.dm_attempts_position_seq from public, anon, authenticated;
 end;
 $$;

@@ -732,10 +732,10 @@ begin
     from (
       select attempt.recipient_id, attempt.strike,
         -- Attempts younger than this one that were sent; a strike before a success no longer counts.
-        count(*) filter (where attempt.outcome = 'sent') over (order by attempt.started_at desc, attempt.id) as successes
+        count(*) filter (where attempt.outcome = 'sent') over (order by attempt.started_at desc, attempt.position desc) as successes
       from public.dm_attempts as attempt
       where attempt.account_id = p_account_id and attempt.started_at >= v_policy.strikes_from
-      order by attempt.started_at desc, attempt.id
+      order by attempt.started_at desc, attempt.position desc
       limit 50
     ) as recent
     where recent.strike and recent.successes = 0;

@@ -171,10 +171,13 @@ begin
     raise exception '% is not the end of a run', p_status using errcode = 'RN001';
   end if;
   update public.job_runs as run
-  set status = p_status, finished_at = p_now, heartbeat_at = p_now, stats = p_stats,
+  set
+    -- A cancel that came as the work was ending still stands: its caller was told so.
+    status = case when p_status = 'succeeded' and run.cancel_requested_at is not null then 'cancelled' else p_status end,
+    finished_at = p_now, heartbeat_at = p_now, stats = p_stats,
     error = left(coalesce(p_error, run.error), 2000)
   where run.id = p_id and run.status = 'running' and run.worker = p_worker
-    and not (p_status = 'succeeded' and run.horizon_at > p_horizon_seen)
+    and not (p_status = 'succeeded' and run.cancel_requested_at is null and run.horizon_at > p_horizon_seen)
   returning run.* into v_run;
   if not found then
     -- Ended by somebody else meanwhile (cancelled, given up): what was done still counts.

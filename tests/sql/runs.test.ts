@@ -266,3 +266,13 @@ describe('the rules', () => {
     expect(await session.runs.list({ limit: 1 })).toHaveLength(1);
   });
 });
+
+describe('a cancel that comes as the work is ending', () => {
+  it('stands, whatever the worker says, and also over a later slot', async () => {
+    const run = await running();
+    await session.runs.cancel(run.id, 'ada');
+    const ended = await finish(run, { status: 'succeeded', sent: 3, seen: after(SLOT, MINUTE_MS) });
+    expect(ended).toMatchObject({ owned: true, run: { status: 'cancelled', error: 'cancelled by ada' } });
+    expect(ended.run.stats).toMatchObject({ sent: 3 });
+  });
+});

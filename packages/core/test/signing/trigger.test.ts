@@ -144,7 +144,7 @@ describe('verifyTrigger', () => {
     { name: 'a negative timestamp', change: { 'webhook-timestamp': '-1772445603' }, verdict: 'malformed' },
     { name: 'a fraction', change: { 'webhook-timestamp': '1772445603.5' }, verdict: 'malformed' },
     { name: 'a timestamp in hex', change: { 'webhook-timestamp': '0x69a5' }, verdict: 'malformed' },
-    { name: 'the epoch', change: { 'webhook-timestamp': '0' }, verdict: 'stale' },
+    { name: 'the epoch', change: { 'webhook-timestamp': '0' }, verdict: 'mismatch' },
     { name: 'a second more', change: { 'webhook-timestamp': '1772445604' }, verdict: 'mismatch' },
     {
       name: 'the id of another slot',

@@ -62,6 +62,9 @@ export function classifyAnswer(status: number, type: string | null, inChat: bool
   if (status === 501) return 'rejected';
   if (status >= 500) return 'ambiguous';
   switch (status) {
+    // The account's own proxy: nothing went further.
+    case 407:
+      return 'account_disconnected';
     case 401:
       return type === 'missing_credentials' ? 'platform_key' : 'account_disconnected';
     case 403:

@@ -48,7 +48,7 @@ const TYPES: Readonly<Record<number, Readonly<Partial<Record<FailureKind, readon
     ],
   },
   404: { account_missing: ['resource_not_found', 'invalid_resource_identifier'] },
-  407: { rejected: ['proxy_auth_error'] },
+  407: { account_disconnected: ['proxy_auth_error'] },
   408: { ambiguous: ['request_timeout'] },
   409: { ambiguous: ['already_exists', 'operation_canceled'] },
   415: { rejected: ['unsupported_media_type'] },
