@@ -107,10 +107,11 @@ create or replace trigger dm_queue_before_write
   before insert or update on public.dm_queue
   for each row execute function public.dm_queue_before_write();
 
--- account_wake: lets the claim look at accounts no later than given instants.
+-- account_wake: lets the claim look at accounts no later than given instants; an account without a
+-- policy gets one with the defaults.
 --
--- p_wakes: [{account_id, at}]. Rows are locked in the order of their ids, as everywhere, so that
--- bulk enqueues cannot deadlock.
+-- p_account_ids: in the order of the ids, each once; null for none. p_ats: the instant of each.
+-- Rows are locked in that order, as everywhere, so that bulk enqueues cannot deadlock.
 create or replace function public.account_wake(p_account_ids uuid[], p_ats timestamptz[])
 returns void
 language plpgsql
@@ -119,6 +120,13 @@ set search_path = ''
 set enable_seqscan = off
 as $$
 begin
+  if p_account_ids is null then
+    return;
+  end if;
+  insert into public.account_policies (account_id)
+  select unnest(p_account_ids)
+  on conflict do nothing;
+
   perform from public.account_policies as policy
   where policy.account_id = any (p_account_ids)
   order by policy.account_id
@@ -147,13 +155,6 @@ begin
   from (
     select inserted.linkedin_account_id, min(inserted.due_at) from inserted group by inserted.linkedin_account_id
   ) as due (account_id, at);
-  if v_account_ids is null then
-    return null;
-  end if;
-
-  insert into public.account_policies (account_id)
-  select unnest(v_account_ids)
-  on conflict do nothing;
   perform public.account_wake(v_account_ids, v_ats);
   return null;
 end;
@@ -186,13 +187,6 @@ begin
         is distinct from (updated.status, updated.due_at, updated.linkedin_account_id)
     group by updated.linkedin_account_id
   ) as due (account_id, at);
-  if v_account_ids is null then
-    return null;
-  end if;
-
-  insert into public.account_policies (account_id)
-  select unnest(v_account_ids)
-  on conflict do nothing;
   perform public.account_wake(v_account_ids, v_ats);
   return null;
 end;

@@ -1,0 +1,11 @@
+import { defineConfig } from 'vitest/config';
+
+/** The pages in a real browser: needs Chromium on the machine, so it is not part of `npm test`. */
+export default defineConfig({
+  test: {
+    include: ['tests/browser/**/*.test.ts'],
+    reporters: ['default', './tests/support/closing-line.ts'],
+    testTimeout: 60_000,
+    hookTimeout: 180_000,
+  },
+});
