@@ -178,7 +178,7 @@ create index if not exists job_runs_recent_by_job on public.job_runs (job, reque
 create table if not exists public.job_slots (
   job text not null,
   scheduled_for timestamptz not null,
-  run_id uuid not null,
+  run_id uuid not null references public.job_runs (id) on delete cascade,
   created_at timestamptz not null,
   primary key (job, scheduled_for)
 );
@@ -193,5 +193,7 @@ begin
     execute format('grant select, insert, update, delete on public.%I to service_role', v_table);
   end loop;
   revoke all on sequence public.dm_queue_position_seq, public.dm_attempts_position_seq from public, anon, authenticated;
+  -- dm_enqueue draws positions by itself.
+  grant usage on sequence public.dm_queue_position_seq to service_role;
 end;
 $$;

@@ -50,12 +50,14 @@ $$;
 -- Guards every write to dm_queue, whoever makes it.
 --
 -- Errors: DM001 to DM007 as dm_problems; DM008 a new row that is not pending; DM009 a message that
--- would be sent again although it was, or may have been, sent; DM010 a change to what was sent.
+-- would be sent again although it was, or may have been, sent; DM010 a change to what was sent; DM011 a
+-- message taken out of `sending` while its call is out; and, after the statement, DM012 one put into it.
 create or replace function public.dm_queue_before_write()
 returns trigger
 language plpgsql
 security invoker
 set search_path = ''
+set enable_seqscan = off
 as $$
 declare
   v_problem record;
@@ -79,6 +81,13 @@ begin
     ) then
       raise exception 'message % was sent, or may have been: it is not sent again', new.id
         using errcode = 'DM009', detail = '{"field":"status"}';
+    end if;
+    if old.status = 'sending' and new.status <> 'sending' and exists (
+      select from public.dm_attempts as attempt
+      where attempt.message_id = new.id and attempt.finished_at is null
+    ) then
+      raise exception 'message % is on its way: what became of it decides', new.id
+        using errcode = 'DM011', detail = '{"field":"status"}';
     end if;
     if old.status in ('sending', 'sent', 'unknown')
       and (new.message, new.recipient_id, new.linkedin_account_id)
@@ -171,6 +180,7 @@ returns trigger
 language plpgsql
 security invoker
 set search_path = ''
+set enable_seqscan = off
 as $$
 declare
   v_account_ids uuid[];
@@ -188,6 +198,19 @@ begin
     group by updated.linkedin_account_id
   ) as due (account_id, at);
   perform public.account_wake(v_account_ids, v_ats);
+
+  -- Looked at here, where the attempt that the same claim wrote can be seen.
+  if exists (
+    select from updated
+    join previous on previous.id = updated.id
+    where updated.status = 'sending' and previous.status <> 'sending' and not exists (
+      select from public.dm_attempts as attempt
+      where attempt.message_id = updated.id and attempt.finished_at is null
+    )
+  ) then
+    raise exception 'a message becomes sending by dm_claim alone'
+      using errcode = 'DM012', detail = '{"field":"status"}';
+  end if;
   return null;
 end;
 $$;
@@ -213,6 +236,7 @@ as $$
 declare
   v_problems jsonb;
   v_ids uuid[];
+  v_positions bigint[];
   v_new_ids uuid[];
 begin
   if jsonb_typeof(p_rows) is distinct from 'array' or jsonb_array_length(p_rows) > 10000 then
@@ -276,20 +300,25 @@ begin
       using errcode = 'DM021', detail = v_problems::text;
   end if;
 
-  select array_agg(gen_random_uuid()) into v_ids from jsonb_array_elements(p_rows);
+  -- Rows are inserted in the order of their keys, so that two calls with the same keys cannot deadlock;
+  -- their positions keep the order in which they were given.
+  select array_agg(gen_random_uuid()), array_agg(nextval('public.dm_queue_position_seq'))
+  into v_ids, v_positions
+  from jsonb_array_elements(p_rows);
   with given as materialized (
     select row.ordinality as row, v_ids[row.ordinality] as id, row.value
     from jsonb_array_elements(p_rows) with ordinality as row (value, ordinality)
   ), inserted as (
     insert into public.dm_queue (id, linkedin_account_id, recipient_id, message, chat_id, send_at, priority,
-      dedupe_key, campaign_id, lead_id, created_at, updated_at)
+      dedupe_key, campaign_id, lead_id, created_at, updated_at, position)
+    overriding system value
     select given.id, (given.value ->> 'linkedin_account_id')::uuid, given.value ->> 'recipient_id',
       given.value ->> 'message', given.value ->> 'chat_id',
       coalesce((given.value ->> 'send_at')::timestamptz, p_now),
       coalesce((given.value ->> 'priority')::smallint, 0), given.value ->> 'dedupe_key',
-      (given.value ->> 'campaign_id')::uuid, (given.value ->> 'lead_id')::uuid, p_now, p_now
+      (given.value ->> 'campaign_id')::uuid, (given.value ->> 'lead_id')::uuid, p_now, p_now, v_positions[given.row]
     from given
-    order by given.row
+    order by given.value ->> 'dedupe_key', given.row
     on conflict (dedupe_key) do nothing
     returning id
   )
@@ -956,7 +985,12 @@ begin
       limit 1000
     ) as first;
     if v_reason is null then
-      v_reason := case when v_ahead > 0 then 'queued_behind' else 'ready' end;
+      v_reason := case
+        -- Nothing of the account's stands in its way; the key does, until somebody changes it.
+        when v_message.reason = 'platform_key_refused' then v_message.reason
+        when v_ahead > 0 then 'queued_behind'
+        else 'ready'
+      end;
       v_at := p_now;
     end if;
   end if;
@@ -968,14 +1002,18 @@ begin
     'can_go_at', nullif(v_at, 'infinity'),
     'ahead', v_ahead,
     'error', v_message.error,
-    'account', jsonb_build_object('paused_until', v_policy.paused_until, 'pause_reason', v_policy.pause_reason)
+    'account', case when v_policy.paused_until > p_now
+      then jsonb_build_object('paused_until', v_policy.paused_until, 'pause_reason', v_policy.pause_reason)
+      else '{"paused_until": null, "pause_reason": null}'
+    end
   );
 end;
 $$;
 
 -- dm_backlog: what waits, and why: {due, scheduled, by_reason: {reason: count}, next_at}.
 --
--- Reasons of due messages are their account's; a due message of an open account is `ready`.
+-- Reasons of due messages are their account's; a due message of an open account is `ready`, unless the
+-- platform key was refused when it was tried.
 create or replace function public.dm_backlog(p_now timestamptz default now())
 returns jsonb
 language sql
@@ -987,6 +1025,7 @@ as $$
   with waiting as materialized (
     select message.linkedin_account_id as account_id,
       count(*) filter (where message.due_at <= p_now) as due,
+      count(*) filter (where message.due_at <= p_now and message.reason = 'platform_key_refused') as refused,
       count(*) filter (where message.due_at > p_now) as scheduled,
       min(message.due_at) as first_due_at
     from public.dm_queue as message
@@ -998,8 +1037,12 @@ as $$
     join public.account_policies as policy on policy.account_id = waiting.account_id
     cross join lateral public.account_gate(policy, p_now) as gate
   ), reasons as (
-    select coalesce(gated.reason, 'ready') as reason, sum(gated.due) as count
-    from gated where gated.due > 0 group by 1
+    select coalesce(gated.reason, 'ready') as reason,
+      sum(case when gated.reason is null then gated.due - gated.refused else gated.due end) as count
+    from gated group by 1 having sum(case when gated.reason is null then gated.due - gated.refused else gated.due end) > 0
+    union all
+    select 'platform_key_refused', sum(gated.refused)
+    from gated where gated.reason is null having sum(gated.refused) > 0
     union all
     select 'scheduled', sum(gated.scheduled) from gated having sum(gated.scheduled) > 0
   )

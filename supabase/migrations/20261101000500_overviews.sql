@@ -16,7 +16,11 @@ as $$
     'account_name', account.account_name,
     'status', account.status,
     'unipile_account_id', account.unipile_account_id,
-    'policy', case when policy.account_id is null then null else public.account_policy_json(policy) end,
+    'policy', case when policy.account_id is null then null else public.account_policy_json(policy)
+      -- A pause that is over is none.
+      || case when policy.paused_until <= p_now
+        then '{"paused_until": null, "pause_reason": null, "paused_at": null}' else '{}' end::jsonb
+    end,
     'messages', coalesce(queue.counts, '{}'::jsonb)
   ) order by account.account_name, account.id), '[]'::jsonb)
   from public.linkedin_accounts as account
@@ -33,7 +37,7 @@ as $$
 $$;
 
 -- dm_unsent: messages that have not gone out, with why: [{id, account_name, recipient_id, status,
--- reason, can_go_at, error}], what needs a person first, then the earliest first.
+-- reason, can_go_at, error, pause_reason}], what needs a person first, then the earliest first.
 --
 -- p_limit: 1 to 1,000. Errors: DM050 a limit out of range.
 create or replace function public.dm_unsent(p_limit integer default 100, p_now timestamptz default now())
@@ -56,7 +60,8 @@ begin
       'status', unsent.status,
       'reason', explanation.value ->> 'reason',
       'can_go_at', explanation.value ->> 'can_go_at',
-      'error', unsent.error
+      'error', unsent.error,
+      'pause_reason', explanation.value #>> '{account,pause_reason}'
     ) order by unsent.rank, unsent.due_at, unsent.position)
     from (
       select message.*, array_position('{unknown,failed,sending,pending}', message.status) as rank

@@ -6,6 +6,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { isEnded, type Run } from '@revos/core/jobs';
+import { checkExample } from '@revos/local-stack/demo/check';
 import { type Stack, startStack } from '@revos/local-stack/demo/stack';
 import { followRun, type Triggered, triggerCron } from '@revos/local-stack/demo/trigger';
 import { loadWorld } from '@revos/local-stack/demo/world';
@@ -52,6 +53,7 @@ describe('the main job', () => {
     expect(messages()).toHaveLength(55);
     expect(new Set(messages().map(({ recipient_id }) => recipient_id)).size).toBe(55);
     expect(run.stats).toMatchObject({ skipped: { day_limit: 3 } });
+    await expect(checkExample(stack)).resolves.toBeUndefined();
   });
 
   it('one account sends one message at a time, apart by its gap', () => {
@@ -91,6 +93,29 @@ describe('the main job', () => {
       requested_by: 'local',
     });
     expect(messages().filter(({ recipient_id }) => recipient_id === 'ACoAABbyHandByHand')).toHaveLength(1);
+  });
+
+  it('an account that LinkedIn signed out is paused, and the example says so', async () => {
+    const { data: account } = await stack.client
+      .from('linkedin_accounts')
+      .insert({
+        account_name: 'Zoe Stopped',
+        unipile_account_id: stack.sandbox.world.declareAccount({ status: 'CREDENTIALS' }).id,
+      })
+      .select('id')
+      .single();
+    const policy = { window_start: '00:00', window_end: '24:00', work_days: [1, 2, 3, 4, 5, 6, 7] };
+    await stack.rpc.call('account_policy_set', { account_id: account?.id, patch: policy });
+    await stack.client
+      .from('dm_queue')
+      .insert({ linkedin_account_id: account?.id, recipient_id: 'ACoAABstopped', message: 'Hello' });
+    await fetch(`${stack.jobsApi.url}/api/jobs/dm-queue`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${stack.opsToken}`, prefer: 'wait=60' },
+    });
+    await expect(checkExample(stack)).rejects.toThrow(
+      'A message of Zoe Stopped is pending: the account is paused (account_disconnected)',
+    );
   });
 
   it('a bad row is refused with its field, and nothing is queued', async () => {

@@ -170,6 +170,26 @@ describe('enqueues', () => {
     expect(await ann.query('select count(*)::int as count from dm_queue', [])).toEqual([{ count: 20 }]);
   });
 
+  it('the same keys in opposite orders do not deadlock, and keep the order they were given in', async () => {
+    const account = await openAccount(ann, 1);
+    for (let round = 0; round < 10; round += 1) {
+      const rows = Array.from({ length: 300 }, (_, n) =>
+        message(account, { recipient_id: recipientId(n), dedupe_key: `r${round}-${(n * 7919) % 300}` }),
+      );
+      const [first, second] = await Promise.all([ann.dm.enqueue(rows), bob.dm.enqueue(rows.toReversed())]);
+      expect((first?.enqueued ?? 0) + (second?.enqueued ?? 0)).toBe(300);
+    }
+    const ordered = Array.from({ length: 50 }, (_, n) =>
+      message(account, { dedupe_key: `o${(n * 37) % 50}` }),
+    );
+    const { messages } = await ann.dm.enqueue(ordered);
+    const positions = await ann.query(
+      'select id from dm_queue where id = any ($1::uuid[]) order by position',
+      [messages.map(({ id }) => id)],
+    );
+    expect(positions.map(({ id }) => id)).toEqual(messages.map(({ id }) => id));
+  });
+
   it('to the same new accounts in every order do not deadlock', async () => {
     for (let n = 1; n <= 20; n += 1) {
       await ann.query(

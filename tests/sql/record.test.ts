@@ -334,19 +334,28 @@ describe('the fence', () => {
     expect(await rowOf(session, id)).toMatchObject({ status: 'sent' });
   });
 
-  it.each(['cancelled', 'failed'])(
-    'a message %s by hand meanwhile stays so, and the ledger knows',
+  it.each(['pending', 'sent', 'failed', 'unknown', 'cancelled'])(
+    'DM011: a message is not taken out of sending by hand (%s) while its call is out',
     async (status) => {
       const [id = ''] = await queue(session, account);
       const claimed = await claimOne(session);
-      await session.query(`update dm_queue set status = $2 where id = $1`, [id, status]);
-      expect(await record(claimed, SENT)).toMatchObject({ applied: 'recorded', status });
-      expect(await attemptOf(claimed.attempt_id)).toMatchObject({ outcome: 'sent' });
+      const code = status === 'pending' ? 'DM009' : 'DM011';
       expect(
-        await refusal(session.query(`update dm_queue set status = 'pending' where id = $1`, [id])),
-      ).toMatchObject({ code: 'DM009' });
+        await refusal(session.query(`update dm_queue set status = $2 where id = $1`, [id, status])),
+      ).toMatchObject({ code });
+      expect(await record(claimed, SENT)).toMatchObject({ applied: 'recorded', status: 'sent' });
+      expect(await attemptOf(claimed.attempt_id)).toMatchObject({ outcome: 'sent' });
     },
   );
+
+  it('DM012: a message does not become sending by hand, where nothing would ever end it', async () => {
+    const [id = ''] = await queue(session, account);
+    expect(
+      await refusal(session.query(`update dm_queue set status = 'sending' where id = $1`, [id])),
+    ).toMatchObject({ code: 'DM012' });
+    expect(await rowOf(session, id)).toMatchObject({ status: 'pending' });
+    expect(await claimOne(session)).toMatchObject({ message_id: id });
+  });
 
   it('a message deleted meanwhile leaves its attempt in the ledger', async () => {
     for (const isLost of [false, true]) {
@@ -623,5 +632,17 @@ describe('dm_cancel', () => {
       reason: 'cancelled',
       error: 'wrong list',
     });
+  });
+});
+
+describe('a platform key that is refused', () => {
+  it('is the reason of the messages that met it, until the key is changed', async () => {
+    const [id = ''] = await queue(session, account);
+    const claimed = await claimOne(session);
+    await record(claimed, { outcome: 'not_sent', next_step: 'wait', reason: 'platform_key_refused' });
+    advance(3_600_000);
+    expect(await session.dm.explain(id)).toMatchObject({ status: 'pending', reason: 'platform_key_refused' });
+    expect(await session.dm.backlog()).toMatchObject({ due: 1, by_reason: { platform_key_refused: 1 } });
+    expect(await claimOne(session)).toMatchObject({ message_id: id });
   });
 });

@@ -73,7 +73,7 @@ const Env = Type.Object({
     ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'].map((level) => Type.Literal(level)),
     { default: 'info' },
   ),
-  SHUTDOWN_GRACE_SECONDS: Type.Integer({ minimum: 1, maximum: 280, default: 20 }),
+  SHUTDOWN_GRACE_SECONDS: Type.Integer({ minimum: 1, maximum: 280, default: 18 }),
   /** Set by Render: the commit that runs. */
   RENDER_GIT_COMMIT: Type.Optional(Type.String({ maxLength: 64 })),
 });

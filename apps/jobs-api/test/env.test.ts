@@ -46,7 +46,7 @@ describe('loadConfig', () => {
       port: 10_000,
       host: '0.0.0.0',
       logLevel: 'info',
-      shutdownGraceMs: 20_000,
+      shutdownGraceMs: 18_000,
       commit: undefined,
     });
   });

@@ -31,6 +31,9 @@ const DISPATCH_MS_MAX = 60_000;
 /** The longest wait between two claims, in milliseconds: what others change is seen by then. */
 const POLL_MS = 5_000;
 
+/** The shortest wait after a claim that gave nothing, in milliseconds. */
+const HELD_MS_MIN = 250;
+
 /** Claims in a row that may fail before the run does: about two minutes. */
 const CLAIM_FAILURES_MAX = 12;
 
@@ -127,7 +130,9 @@ class QueueRun {
     const isQuiet = this.#inFlight.size === 0 && this.#recorder.isIdle() && !this.#wake.signal.aborted;
     if (!isInTime && isQuiet) return null;
     if (nextAt === null) return POLL_MS;
-    return Math.min(Math.max(nextAt.getTime() - new Date(claim.now).getTime(), 0), POLL_MS);
+    // Nothing came although something is due: somebody else holds its row. It is not asked without a pause.
+    const waitMsMin = claim.messages.length === 0 ? HELD_MS_MIN : 0;
+    return Math.min(Math.max(nextAt.getTime() - new Date(claim.now).getTime(), waitMsMin), POLL_MS);
   }
 
   /** Claims for the free slots and dispatches at once. Null if the database gave nothing this time. */

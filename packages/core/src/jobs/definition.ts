@@ -1,5 +1,5 @@
 /**
- * A job is data: a name, a schedule, a grace, and a handler that is loaded when it first runs, so
+ * A job is data: a name, a schedule and a handler that is loaded when it first runs, so
  * that whoever only needs the schedule (a cron route, a test of `vercel.json`) loads nothing else.
  */
 import type { Effects } from '../effects/index.ts';

@@ -7,7 +7,10 @@ export interface SupabaseRpcOptions {
   readonly url: string;
   /** `sb_secret_…`, or the older service-role key. */
   readonly secretKey: string;
-  /** How long one call may take, in milliseconds. Above the API's own 8 s, so that its answer wins. */
+  /**
+   * How long one call may take, in milliseconds; 30 s. Above the API's own 8 s, so that its answer wins,
+   * and well below a run's 60 s without a heartbeat, so that one hung call does not cost the run.
+   */
   readonly timeoutMs?: number;
   /** For tests: answers the requests in this process. */
   readonly fetch?: typeof fetch;
@@ -16,7 +19,7 @@ export interface SupabaseRpcOptions {
 export function createSupabaseRpc(options: SupabaseRpcOptions): Rpc {
   const client = createClient(options.url, options.secretKey, {
     auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false },
-    db: { timeout: options.timeoutMs ?? 60_000 },
+    db: { timeout: options.timeoutMs ?? 30_000 },
     ...(options.fetch ? { global: { fetch: options.fetch } } : {}),
   });
 

@@ -16,12 +16,16 @@ interface AccountRow {
   readonly messages: Readonly<Record<string, number>>;
 }
 
-interface UnsentRow {
+/** A message that has not gone out, as `dm_unsent` answers it. */
+export interface UnsentRow {
   readonly account_name: string;
   readonly recipient_id: string;
   readonly status: string;
   readonly reason: string;
   readonly can_go_at: string | null;
+  readonly error: string | null;
+  /** Why its account is paused, if it is. */
+  readonly pause_reason: string | null;
 }
 
 /** Plain lines, no colour codes, and none between two rows. */

@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import { isEnded, nextSlot, type Run } from '@revos/core/jobs';
 import { jobsWithSchedules } from '@revos/core/registry';
 import { repositoryRoot } from '../repository.ts';
+import { checkExample } from './check.ts';
 import { dim, heading, reportText, summarize } from './report.ts';
 import { type Stack, startStack } from './stack.ts';
 import { followRun, triggerCron } from './trigger.ts';
@@ -65,7 +66,7 @@ async function main(): Promise<number> {
     say(dim(`  Example campaign: ${count} messages of four accounts\n`));
     await untilStopped(stack, stopped.signal, runExample(stack));
     say(`\n${await reportText(stack.rpc)}`);
-    await checkEffects(stack);
+    await checkExample(stack);
     if (values.once) {
       say(JSON.stringify(await summarize(stack.rpc)));
       return 0;
@@ -122,17 +123,6 @@ function showProgress(): (run: Run) => void {
     if (process.stdout.isTTY) process.stdout.write(`\r${line}\u001B[K`);
     else if (isEnded(run) || (sent + failed + unknown) % 10 === 0) process.stdout.write(`${line}\n`);
   };
-}
-
-/** The sandbox counts what LinkedIn saw: it must be what the database says, no more and no less. */
-async function checkEffects(stack: Stack): Promise<void> {
-  const effects = stack.sandbox.world.effects().filter((effect) => effect.kind === 'message');
-  const { sent, unknown } = await summarize(stack.rpc);
-  const recipients = new Set(effects.map((effect) => effect.recipient_id));
-  if (recipients.size !== effects.length) throw new Error('A message reached LinkedIn twice');
-  if (effects.length < sent || effects.length > sent + unknown) {
-    throw new Error(`LinkedIn saw ${effects.length} messages, but ${sent} are sent and ${unknown} unknown`);
-  }
 }
 
 async function triggerBySchedule(stack: Stack, stopped: AbortSignal, isFast: boolean): Promise<void> {
