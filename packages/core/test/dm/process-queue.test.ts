@@ -648,6 +648,19 @@ describe('the database goes away', () => {
     expect(await statusesOf(campaign)).toEqual({ sent: 9 });
   });
 
+  it('a row that somebody else holds is asked for again after a pause, not without end', async () => {
+    const askedAtMs: number[] = [];
+    const held = strike('dm_claim', 4, async () => {
+      const now = campaign.effects.now();
+      askedAtMs.push(now.getTime());
+      return { now: now.toISOString(), next_claim_at: now.toISOString(), messages: [] };
+    });
+    const campaign: Campaign = await campaignOf(db, { messages: { ada: 1 }, intercept: held });
+    expect((await campaign.run()).stats).toMatchObject({ sent: 1 });
+    const waitsMs = askedAtMs.slice(1).map((at, index) => at - (askedAtMs[index] ?? 0));
+    expect(waitsMs).toEqual([250, 250, 250]);
+  });
+
   it('and stays away when it is given back: it is tried again, until it is', async () => {
     const lost = strike('dm_claim', 1, loseAnswer('dm_claim'));
     const away = strike('dm_release', 2, async () => {
