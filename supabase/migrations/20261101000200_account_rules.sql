@@ -64,7 +64,9 @@ begin
           v_start, v_start - interval '30 minutes', v_start - interval '1 hour', v_start - interval '2 hours'
         ])
       ) as candidate (at)
-      where candidate.at >= p_from and public.account_is_open(p_policy, candidate.at);
+      where candidate.at >= p_from and public.account_is_open(p_policy, candidate.at)
+        -- The next day has a start of its own, which may lie between two quarters.
+        and (candidate.at at time zone v_zone)::date <= v_day;
       if v_opens is not null then
         return v_opens;
       end if;

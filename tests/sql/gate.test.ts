@@ -588,6 +588,18 @@ const WINDOWS: ReadonlyArray<{
     opens: '2026-10-24T23:37:00Z',
   },
   {
+    name: 'the day after a clock change, between two quarters of an hour',
+    policy: {
+      time_zone: 'Atlantic/Azores',
+      window_start: '00:08',
+      window_end: '01:38',
+      work_days: [1, 2, 3, 4, 5, 6, 7],
+    },
+    now: '2025-03-30T11:03:00Z',
+    reason: 'outside_hours',
+    opens: '2025-03-31T00:08:00Z',
+  },
+  {
     name: 'a day without midnight',
     policy: { time_zone: 'America/Santiago', window_start: '00:00', work_days: [7] },
     now: '2025-09-07T03:59:00Z',

@@ -64,6 +64,7 @@ export async function startApp(options: AppOptions): Promise<AppProcess> {
     if (isStopping) return new Promise(() => {});
     throw new Error(`${options.name} ended with code ${code}.\n${await tailOf(options.logFile)}`);
   });
+  // Whoever waits for it hears of it; until somebody does, it must not end this process unheard.
   failed.catch(() => {});
 
   const stop = async (): Promise<number | null> => {

@@ -80,6 +80,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   try {
     onStep('Database: Supabase REST and Auth on PGlite, from supabase/migrations');
     const build = buildWeb();
+    // Awaited below; until then a failed build must not end this process unheard.
     build.catch(() => {});
     const supabase = keep(
       await startSupabase({ connection: { dataDir: path.join(dataDir, 'database') } }),
@@ -140,6 +141,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     );
 
     const failed = Promise.race([jobsApi.failed, web.failed]);
+    // Whoever races with it hears of it; until then it must not end this process unheard.
     failed.catch(() => {});
     return {
       supabase,
