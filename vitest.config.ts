@@ -15,7 +15,8 @@ export default defineConfig({
         test: {
           name: 'parts',
           include: ['packages/*/test/**/*.test.ts', 'apps/*/test/**/*.test.ts', 'tests/**/*.test.ts'],
-          exclude: [...HEAVY, '**/node_modules/**'],
+          // The browser's tests need Chromium and have a configuration of their own.
+          exclude: [...HEAVY, 'tests/browser/**', '**/node_modules/**'],
           sequence: { groupOrder: 0 },
         },
       },
