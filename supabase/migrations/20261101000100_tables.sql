@@ -168,9 +168,6 @@ create table if not exists public.job_runs (
   unique (job, scheduled_for)
 );
 
--- At most one active run a job.
-create unique index if not exists job_runs_active
-  on public.job_runs (job) where status in ('queued', 'running');
 create index if not exists job_runs_recent on public.job_runs (requested_at desc, id);
 create index if not exists job_runs_recent_by_job on public.job_runs (job, requested_at desc, id);
 

@@ -158,12 +158,26 @@ begin
     clear_at := p_policy.paused_until;
   end if;
 
-  select open.lease_until into v_at
-  from public.dm_attempts as open
-  where open.account_id = p_policy.account_id and open.finished_at is null;
-  if found and (v_at > clear_at or reason is null) then
+  select max(open.lease_until) into v_at
+  from (
+    select message.lease_until
+    from public.dm_attempts as message
+    where message.account_id = p_policy.account_id and message.finished_at is null
+    union all
+    -- A post whose lease has ended is recovered by its own claim; messages do not wait for that.
+    select post.lease_until
+    from public.post_attempts as post
+    where post.account_id = p_policy.account_id and post.finished_at is null and post.lease_until > p_now
+  ) as open;
+  if v_at is not null and (v_at > clear_at or reason is null) then
     reason := 'in_flight';
     clear_at := greatest(v_at, clear_at);
+  end if;
+
+  select pause.paused_until into v_at from public.sending_pause as pause where pause.paused_until > p_now;
+  if v_at >= clear_at then
+    reason := 'all_paused';
+    clear_at := v_at;
   end if;
 
   -- A limit of n blocks until the n-th latest counted attempt has left the period. An effect that
@@ -289,6 +303,7 @@ $$;
 create or replace function public.account_policy_set(
   p_account_id uuid,
   p_patch jsonb,
+  p_actor text default null,
   p_now timestamptz default now()
 )
 returns jsonb
@@ -339,6 +354,7 @@ begin
       get stacked diagnostics v_constraint = message_text;
       raise exception 'policy has a value of the wrong form: %', v_constraint using errcode = 'AC004';
   end;
+  perform public.audit_add(p_actor, 'account.policy', p_account_id::text, p_patch, p_now);
   return public.account_policy_json(v_policy);
 end;
 $$;
@@ -368,6 +384,7 @@ create or replace function public.account_pause(
   p_account_id uuid,
   p_reason text,
   p_until timestamptz default 'infinity',
+  p_actor text default null,
   p_now timestamptz default now()
 )
 returns jsonb
@@ -386,14 +403,48 @@ begin
   set paused_until = coalesce(p_until, 'infinity'), pause_reason = left(btrim(p_reason), 200), paused_at = p_now, seen_inactive = false
   where policy.account_id = p_account_id
   returning policy.* into v_policy;
+  perform public.audit_add(p_actor, 'account.pause', p_account_id::text,
+    jsonb_build_object('reason', v_policy.pause_reason, 'until', nullif(v_policy.paused_until, 'infinity')), p_now);
   return public.account_policy_json(v_policy);
 end;
+$$;
+
+-- account_hold: holds an account back for a reason of its own making, and lets the next claim look again.
+--
+-- A longer pause stands: a person's is never shortened by a machine. Without p_until it only wakes the account.
+create or replace function public.account_hold(
+  p_account_id uuid,
+  p_until timestamptz,
+  p_reason text,
+  p_now timestamptz default now()
+)
+returns void
+language sql
+security invoker
+set search_path = ''
+set enable_seqscan = off
+as $$
+  update public.account_policies as policy set
+    paused_until = case when longer.is_so then p_until else policy.paused_until end,
+    pause_reason = case when longer.is_so then p_reason else policy.pause_reason end,
+    paused_at = case when longer.is_so then p_now else policy.paused_at end,
+    seen_inactive = policy.seen_inactive and not longer.is_so,
+    next_claim_at = '-infinity'
+  from (
+    select (p_until > coalesce(held.paused_until, '-infinity')) is true
+    from public.account_policies as held where held.account_id = p_account_id
+  ) as longer (is_so)
+  where policy.account_id = p_account_id;
 $$;
 
 -- account_resume: ends a pause, forgives the strikes, and says how many due messages that releases.
 --
 -- Errors: AC002 no such account.
-create or replace function public.account_resume(p_account_id uuid, p_now timestamptz default now())
+create or replace function public.account_resume(
+  p_account_id uuid,
+  p_actor text default null,
+  p_now timestamptz default now()
+)
 returns jsonb
 language plpgsql
 security invoker
@@ -401,6 +452,7 @@ set search_path = ''
 as $$
 declare
   v_policy public.account_policies;
+  v_due bigint;
 begin
   perform public.account_policy_ensure(p_account_id);
   update public.account_policies as policy
@@ -408,20 +460,23 @@ begin
       next_claim_at = '-infinity'
   where policy.account_id = p_account_id
   returning policy.* into v_policy;
-  return public.account_policy_json(v_policy) || jsonb_build_object('due', (
-    select count(*) from public.dm_queue as message
-    where message.linkedin_account_id = p_account_id and message.status = 'pending' and message.due_at <= p_now
-  ));
+  select count(*) into v_due
+  from public.dm_queue as message
+  where message.linkedin_account_id = p_account_id and message.status = 'pending' and message.due_at <= p_now;
+  perform public.audit_add(p_actor, 'account.resume', p_account_id::text, jsonb_build_object('due', v_due), p_now);
+  return public.account_policy_json(v_policy) || jsonb_build_object('due', v_due);
 end;
 $$;
 
 revoke execute on function
   public.account_is_open, public.account_opens_at, public.account_day_starts_at, public.account_day_limit,
   public.account_gate, public.account_policies_before_write, public.account_policy_json,
-  public.account_policy_set, public.account_policy_ensure, public.account_pause, public.account_resume
+  public.account_policy_set, public.account_policy_ensure, public.account_pause, public.account_hold,
+  public.account_resume
 from public, anon, authenticated;
 grant execute on function
   public.account_is_open, public.account_opens_at, public.account_day_starts_at, public.account_day_limit,
   public.account_gate, public.account_policies_before_write, public.account_policy_json,
-  public.account_policy_set, public.account_policy_ensure, public.account_pause, public.account_resume
+  public.account_policy_set, public.account_policy_ensure, public.account_pause, public.account_hold,
+  public.account_resume
 to service_role;

@@ -227,7 +227,11 @@ create or replace trigger dm_queue_after_update
 -- is not queued again. Answers {enqueued, existing, messages: [{row, id, is_new}]}, rows counted from 0.
 -- Errors: DM020 not an array, or too many rows; DM021 bad rows, all of them listed in the detail
 -- as [{row, field, problem}]: then nothing is queued.
-create or replace function public.dm_enqueue(p_rows jsonb, p_now timestamptz default now())
+create or replace function public.dm_enqueue(
+  p_rows jsonb,
+  p_actor text default null,
+  p_now timestamptz default now()
+)
 returns jsonb
 language plpgsql
 security invoker
@@ -238,6 +242,7 @@ declare
   v_ids uuid[];
   v_positions bigint[];
   v_new_ids uuid[];
+  v_answer jsonb;
 begin
   if jsonb_typeof(p_rows) is distinct from 'array' or jsonb_array_length(p_rows) > 10000 then
     raise exception 'rows must be an array of at most 10000 messages' using errcode = 'DM020';
@@ -325,8 +330,7 @@ begin
   select array_agg(inserted.id) into v_new_ids from inserted;
 
   -- A statement of its own: it sees the row of another session that the insert waited for.
-  return (
-    select jsonb_build_object(
+  select jsonb_build_object(
       'enqueued', count(inserted.id),
       'existing', count(*) - count(inserted.id),
       'messages', coalesce(jsonb_agg(jsonb_build_object(
@@ -334,11 +338,12 @@ begin
         'id', coalesce(inserted.id, existing.id),
         'is_new', inserted.id is not null
       ) order by given.row), '[]'::jsonb)
-    )
+    ) into v_answer
     from jsonb_array_elements(p_rows) with ordinality as given (value, row)
     left join unnest(v_new_ids) as inserted (id) on inserted.id = v_ids[given.row]
-    left join public.dm_queue as existing on existing.dedupe_key = given.value ->> 'dedupe_key'
-  );
+    left join public.dm_queue as existing on existing.dedupe_key = given.value ->> 'dedupe_key';
+  perform public.audit_add(p_actor, 'message.enqueue', null, v_answer - 'messages', p_now);
+  return v_answer;
 end;
 $$;
 
@@ -428,9 +433,10 @@ $$;
 --
 -- p_lease_ms: the time after which an attempt without a result counts as lost; longer than a call.
 -- p_claim_id: names this call, so that dm_release can give back what a lost answer claimed.
--- p_draw: uniform in [0, 1); decides the gaps.
--- Answers {now, next_claim_at, messages: [{attempt_id, message_id, account_id, unipile_account_id,
--- recipient_id, chat_id, message, attempts, lease_until}]}; next_claim_at is null if nothing waits for a known instant.
+-- p_draw: uniform in [0, 1); decides the gaps. p_account_ids: only these accounts; null for all.
+-- Answers {now, next_claim_at, items: [{attempt_id, message_id, account_id, unipile_account_id, recipient_id,
+-- chat_id, message, attempts, was_unknown_since, known_message_ids, lease_until}]}; next_claim_at is null if
+-- nothing waits for a known instant. Nothing is given while all sending is paused.
 -- Errors: DM030 an argument out of range.
 create or replace function public.dm_claim(
   p_worker text,
@@ -438,6 +444,7 @@ create or replace function public.dm_claim(
   p_lease_ms integer,
   p_claim_id uuid default gen_random_uuid(),
   p_draw double precision default random(),
+  p_account_ids uuid[] default null,
   p_now timestamptz default now()
 )
 returns jsonb
@@ -459,6 +466,13 @@ begin
       using errcode = 'DM030';
   end if;
   perform public.dm_recover(p_now);
+  if public.sending_is_paused(p_now) then
+    return jsonb_build_object(
+      'now', p_now,
+      'next_claim_at', public.sending_status(p_now) -> 'paused_until',
+      'items', v_messages
+    );
+  end if;
 
   -- An account that turns out to be blocked is moved on and costs one look; then the next ones are
   -- tried. Bounded: the rest waits for the next call.
@@ -470,6 +484,7 @@ begin
       select policy.account_id
       from public.account_policies as policy
       where policy.next_claim_at <= p_now
+        and (p_account_ids is null or policy.account_id = any (p_account_ids))
       order by policy.next_claim_at, policy.account_id
       limit p_limit - jsonb_array_length(v_messages)
       for update skip locked
@@ -536,20 +551,30 @@ begin
       'chat_id', sending.chat_id,
       'message', sending.message,
       'attempts', sending.attempts,
+      'was_unknown_since', earlier.started_at,
+      'known_message_ids', case when earlier.started_at is null then '[]'::jsonb
+        else public.dm_known_ids(sending.linkedin_account_id, sending.recipient_id, sending.id, earlier.started_at) end,
       'lease_until', v_lease_until
     ) order by sending.priority desc, sending.due_at, sending.position), '[]'::jsonb) into v_batch
     from sending
-    join public.linkedin_accounts as account on account.id = sending.linkedin_account_id;
+    join public.linkedin_accounts as account on account.id = sending.linkedin_account_id
+    cross join lateral (
+      select min(attempt.started_at) as started_at
+      from public.dm_attempts as attempt
+      where attempt.message_id = sending.id and attempt.outcome = 'not_sent'
+        and attempt.error_type in ('absent', 'settled')
+    ) as earlier;
 
     v_messages := v_messages || v_batch;
   end loop;
 
   select min(policy.next_claim_at) into v_next
-  from public.account_policies as policy;
+  from public.account_policies as policy
+  where p_account_ids is null or policy.account_id = any (p_account_ids);
   return jsonb_build_object(
     'now', p_now,
     'next_claim_at', nullif(greatest(v_next, p_now), 'infinity'),
-    'messages', v_messages
+    'items', v_messages
   );
 end;
 $$;
@@ -629,6 +654,7 @@ begin
           -- The effect lies before the answer. Without an answer it can come until the lease ends.
           effect_by = case v_result.outcome when 'sent' then p_now else greatest(attempt.lease_until, p_now) end,
           strike = coalesce(v_result.is_strike, false) and not v_late,
+          next_read_at = case v_result.outcome when 'unknown' then public.read_back_at(p_now, null, p_now) end,
           http_status = v_result.http_status,
           error_type = left(v_result.error_type, 100),
           detail = left(v_result.detail, 500),
@@ -669,7 +695,7 @@ declare
 begin
   if v_outcome = 'sent' then
     update public.dm_queue as message set
-      status = 'sent', sent_at = p_now, reason = null, error = null,
+      status = 'sent', sent_at = least(coalesce((p_result ->> 'sent_at')::timestamptz, p_now), p_now), reason = null, error = null,
       unipile_message_id = left(p_result ->> 'unipile_message_id', 200),
       chat_id = coalesce(left(p_result ->> 'chat_id', 200), message.chat_id)
     where message.id = p_message_id
@@ -772,13 +798,11 @@ begin
     pace_until = case
       when p_result ->> 'next_step' = 'release' then policy.pace_until
       else greatest(policy.pace_until, p_now + make_interval(secs => policy.gap_min_s)) end,
-    -- A longer pause stands: a person's is never shortened by a machine.
-    paused_until = case when v_until > coalesce(policy.paused_until, '-infinity') then v_until else policy.paused_until end,
-    pause_reason = case when v_until > coalesce(policy.paused_until, '-infinity') then v_reason else policy.pause_reason end,
-    paused_at = case when v_until > coalesce(policy.paused_until, '-infinity') then p_now else policy.paused_at end,
-    seen_inactive = policy.seen_inactive and (v_until > coalesce(policy.paused_until, '-infinity')) is not true,
     next_claim_at = '-infinity'
   where policy.account_id = p_account_id;
+  if v_until is not null then
+    perform public.account_hold(p_account_id, v_until, v_reason, p_now);
+  end if;
 end;
 $$;
 
@@ -851,7 +875,7 @@ begin
     )
     update public.dm_attempts as attempt
     set finished_at = p_now, outcome = 'unknown', effect_by = greatest(attempt.lease_until, p_now),
-      error_type = 'lease_expired'
+      error_type = 'lease_expired', next_read_at = public.read_back_at(p_now, null, p_now)
     from lost
     where attempt.id = lost.id and (
       lost.message_id in (select free.id from free)
@@ -909,41 +933,9 @@ begin
 end;
 $$;
 
--- dm_cancel: takes pending messages out of the queue. Answers {cancelled, refused: [{id, status}]}.
-create or replace function public.dm_cancel(p_ids uuid[], p_reason text, p_now timestamptz default now())
-returns jsonb
-language plpgsql
-security invoker
-set search_path = ''
-as $$
-declare
-  v_cancelled uuid[];
-begin
-  with target as (
-    select message.id from public.dm_queue as message
-    where message.id = any (p_ids) and message.status = 'pending'
-    order by message.id
-    for update
-  ), cancelled as (
-    update public.dm_queue as message set status = 'cancelled', reason = 'cancelled', error = left(p_reason, 500)
-    from target where message.id = target.id and message.status = 'pending'
-    returning message.id
-  )
-  select array_agg(cancelled.id) into v_cancelled from cancelled;
-  return jsonb_build_object(
-    'cancelled', coalesce(cardinality(v_cancelled), 0),
-    'refused', coalesce((
-      select jsonb_agg(jsonb_build_object('id', message.id, 'status', message.status) order by message.id)
-      from public.dm_queue as message
-      where message.id = any (p_ids) and message.id <> all (coalesce(v_cancelled, '{}'))
-    ), '[]'::jsonb)
-  );
-end;
-$$;
-
 -- dm_explain: why a message has not gone out, and the earliest instant at which it can.
 --
--- Answers {id, status, reason, can_go_at, ahead, error, account: {paused_until, pause_reason}}; null if there is no such
+-- Answers {id, status, reason, can_go_at, ahead, error, next_read_at, account: {paused_until, pause_reason}}; null if there is no such
 -- message. The reasons are the closed list of docs/reasons.md. It asks the gate that the claim asks.
 -- can_go_at is null where no instant is known; `ahead` counts due messages that go first, up to 1,000.
 create or replace function public.dm_explain(p_id uuid, p_now timestamptz default now())
@@ -1002,6 +994,9 @@ begin
     'can_go_at', nullif(v_at, 'infinity'),
     'ahead', v_ahead,
     'error', v_message.error,
+    'next_read_at', (
+      select min(attempt.next_read_at) from public.dm_attempts as attempt where attempt.message_id = v_message.id
+    ),
     'account', case when v_policy.paused_until > p_now
       then jsonb_build_object('paused_until', v_policy.paused_until, 'pause_reason', v_policy.pause_reason)
       else '{"paused_until": null, "pause_reason": null}'
@@ -1012,9 +1007,9 @@ $$;
 
 -- dm_backlog: what waits, and why: {due, scheduled, by_reason: {reason: count}, next_at}.
 --
--- Reasons of due messages are their account's; a due message of an open account is `ready`, unless the
+-- p_account_ids: only these accounts; null for all. Reasons of due messages are their account's; a due message of an open account is `ready`, unless the
 -- platform key was refused when it was tried.
-create or replace function public.dm_backlog(p_now timestamptz default now())
+create or replace function public.dm_backlog(p_account_ids uuid[] default null, p_now timestamptz default now())
 returns jsonb
 language sql
 stable
@@ -1030,6 +1025,7 @@ as $$
       min(message.due_at) as first_due_at
     from public.dm_queue as message
     where message.status = 'pending'
+      and (p_account_ids is null or message.linkedin_account_id = any (p_account_ids))
     group by message.linkedin_account_id
   ), gated as materialized (
     select waiting.*, gate.reason, gate.clear_at
@@ -1056,6 +1052,37 @@ as $$
   );
 $$;
 
+-- dm_preview: what a run would do now, without doing it: dm_backlog, and the ids of what could be claimed at
+-- once, at most one an account, up to 50.
+create or replace function public.dm_preview(p_account_ids uuid[] default null, p_now timestamptz default now())
+returns jsonb
+language sql
+stable
+security invoker
+set search_path = ''
+set statement_timeout = '60s'
+as $$
+  select public.dm_backlog(p_account_ids, p_now) || jsonb_build_object('would_send', coalesce((
+    select jsonb_agg(open.message_id)
+    from (
+      select first.id as message_id
+      from public.account_policies as policy
+      cross join lateral public.account_gate(policy, p_now) as gate
+      cross join lateral (
+        select message.id
+        from public.dm_queue as message
+        where message.linkedin_account_id = policy.account_id and message.status = 'pending'
+          and message.due_at <= p_now
+        order by message.priority desc, message.due_at, message.position
+        limit 1
+      ) as first
+      where gate.reason is null and (p_account_ids is null or policy.account_id = any (p_account_ids))
+      order by policy.account_id
+      limit 50
+    ) as open
+  ), '[]'::jsonb));
+$$;
+
 -- dm_counts: how many messages are in each status.
 create or replace function public.dm_counts(p_now timestamptz default now())
 returns jsonb
@@ -1073,11 +1100,11 @@ revoke execute on function
   public.dm_problems, public.dm_queue_before_write, public.account_wake, public.dm_queue_after_insert,
   public.dm_queue_after_update, public.dm_enqueue, public.is_instant, public.dm_next_due, public.dm_next_due_at,
   public.dm_claim, public.dm_record, public.dm_message_settle, public.account_settle, public.dm_release,
-  public.dm_recover, public.dm_cancel, public.dm_explain, public.dm_backlog, public.dm_counts
+  public.dm_recover, public.dm_explain, public.dm_backlog, public.dm_preview, public.dm_counts
 from public, anon, authenticated;
 grant execute on function
   public.dm_problems, public.dm_queue_before_write, public.account_wake, public.dm_queue_after_insert,
   public.dm_queue_after_update, public.dm_enqueue, public.is_instant, public.dm_next_due, public.dm_next_due_at,
   public.dm_claim, public.dm_record, public.dm_message_settle, public.account_settle, public.dm_release,
-  public.dm_recover, public.dm_cancel, public.dm_explain, public.dm_backlog, public.dm_counts
+  public.dm_recover, public.dm_explain, public.dm_backlog, public.dm_preview, public.dm_counts
 to service_role;

@@ -38,13 +38,18 @@ $$;
 -- A slot makes one run, whoever asks and however often. If a run of the job is still active, it
 -- answers the request too (coalesced) and works on until the later horizon. A run asked for by hand
 -- has no slot and consumes none. Requests of one job are taken one after the other.
+-- p_params: what the run is told; with any, it is a run of its own beside the normal one, and is neither
+-- coalesced nor given a slot. p_priority: 0 to 9.
 -- Answers {outcome: created | exists | coalesced, run}.
+-- Errors: RN003 a slot and parameters together; RN004 too many runs with parameters at once.
 create or replace function public.run_start(
   p_job text,
   p_trigger text,
   p_scheduled_for timestamptz,
   p_requested_by text,
   p_horizon_at timestamptz,
+  p_params jsonb default '{}',
+  p_priority integer default 0,
   p_now timestamptz default now()
 )
 returns jsonb
@@ -55,7 +60,11 @@ as $$
 declare
   v_run public.job_runs;
   v_outcome text;
+  v_is_normal constant boolean := coalesce(p_params, '{}') = '{}';
 begin
+  if p_scheduled_for is not null and not v_is_normal then
+    raise exception 'a run with parameters has no slot' using errcode = 'RN003', detail = '{"field":"params"}';
+  end if;
   perform pg_advisory_xact_lock(hashtextextended('run_start:' || p_job, 0));
 
   select run.* into v_run
@@ -69,18 +78,32 @@ begin
   perform public.run_recover(p_now);
   update public.job_runs as run
   set horizon_at = greatest(run.horizon_at, p_horizon_at)
-  where run.job = p_job and run.status in ('queued', 'running') and run.cancel_requested_at is null
+  where v_is_normal and run.job = p_job and run.status in ('queued', 'running') and run.params = '{}'
+    and run.cancel_requested_at is null
   returning run.* into v_run;
   if found then
     v_outcome := 'coalesced';
   else
-    -- A run that is being cancelled makes room at once: it takes up nothing more.
-    update public.job_runs as run set status = 'cancelled', finished_at = p_now
-    where run.job = p_job and run.status in ('queued', 'running');
-    insert into public.job_runs (job, scheduled_for, trigger, requested_at, heartbeat_at, horizon_at, requested_by)
-    values (p_job, p_scheduled_for, p_trigger, p_now, p_now, p_horizon_at, p_requested_by)
+    if v_is_normal then
+      -- A run that is being cancelled makes room at once: it takes up nothing more.
+      update public.job_runs as run set status = 'cancelled', finished_at = p_now
+      where run.job = p_job and run.status in ('queued', 'running') and run.params = '{}';
+    elsif (
+      select count(*) from public.job_runs as run
+      where run.job = p_job and run.status in ('queued', 'running') and run.params <> '{}'
+    ) >= 10 then
+      raise exception 'ten runs of % with parameters are under way already', p_job using errcode = 'RN004';
+    end if;
+    insert into public.job_runs (job, scheduled_for, trigger, requested_at, heartbeat_at, horizon_at, requested_by,
+      params, priority)
+    values (p_job, p_scheduled_for, p_trigger, p_now, p_now, p_horizon_at, p_requested_by,
+      coalesce(p_params, '{}'), coalesce(p_priority, 0))
     returning * into v_run;
     v_outcome := 'created';
+  end if;
+  if p_trigger = 'ops' then
+    perform public.audit_add(p_requested_by, 'run.start', v_run.id::text,
+      jsonb_build_object('job', p_job, 'outcome', v_outcome, 'params', p_params, 'priority', p_priority), p_now);
   end if;
 
   if p_scheduled_for is not null then
@@ -209,7 +232,9 @@ begin
     finished_at = case run.status when 'queued' then p_now end
   where run.id = p_id and run.status in ('queued', 'running')
   returning run.* into v_run;
-  if not found then
+  if found then
+    perform public.audit_add(p_requested_by, 'run.cancel', p_id::text, jsonb_build_object('job', v_run.job), p_now);
+  else
     select run.* into v_run from public.job_runs as run where run.id = p_id;
   end if;
   return case when v_run.id is null then null else public.run_json(v_run) end;
@@ -241,13 +266,13 @@ as $$
   where slot.job = p_job and slot.scheduled_for = p_scheduled_for;
 $$;
 
--- run_list: the latest runs, newest first; p_limit from 1 to 200.
+-- run_list: runs, newest first: {items, next_cursor}.
 --
--- Errors: RN002 a limit out of range.
+-- p_filter: job, status, trigger, requested_by, from, to. Errors: SE001 to SE003.
 create or replace function public.run_list(
-  p_job text default null,
-  p_status text default null,
-  p_limit integer default 20,
+  p_filter jsonb default '{}',
+  p_limit integer default 50,
+  p_after text default null,
   p_now timestamptz default now()
 )
 returns jsonb
@@ -256,19 +281,26 @@ stable
 security invoker
 set search_path = ''
 as $$
+declare
+  v_after constant jsonb := public.cursor_read(p_after, 2);
+  v_rows jsonb;
 begin
-  if coalesce(p_limit, 0) not between 1 and 200 then
-    raise exception 'limit must be from 1 to 200' using errcode = 'RN002', detail = '{"field":"limit"}';
-  end if;
-  return coalesce((
-    select jsonb_agg(public.run_json(latest) order by latest.requested_at desc, latest.id)
+  execute format($sql$
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'item', public.run_json(page), 'place', jsonb_build_array(page.requested_at, page.id)
+    ) order by page.requested_at desc, page.id desc), '[]')
     from (
       select run.* from public.job_runs as run
-      where (p_job is null or run.job = p_job) and (p_status is null or run.status = p_status)
-      order by run.requested_at desc, run.id
-      limit p_limit
-    ) as latest
-  ), '[]'::jsonb);
+      where %s and ($1 is null or (run.requested_at, run.id) < ($1, $2))
+      order by run.requested_at desc, run.id desc limit $3
+    ) as page
+  $sql$, public.filter_where(p_filter, '{
+    "job": ["run.job", "text", "in"], "status": ["run.status", "text", "in"], "trigger": ["run.trigger", "text", "in"],
+    "requested_by": ["run.requested_by", "text", "in"],
+    "from": ["run.requested_at", "timestamptz", ">="], "to": ["run.requested_at", "timestamptz", "<"]}'))
+  into v_rows
+  using (v_after ->> 0)::timestamptz, (v_after ->> 1)::uuid, public.list_limit(p_limit) + 1;
+  return public.list_page(v_rows, p_limit);
 end;
 $$;
 
@@ -284,7 +316,7 @@ security invoker
 set search_path = ''
 as $$
   select jsonb_build_object(
-    'schema_version', 1,
+    'schema_version', 2,
     'now', p_now,
     'can_see', (
       select jsonb_object_agg(expected.name, case
@@ -293,6 +325,7 @@ as $$
           and not row_security_active('public.' || expected.name)
       end)
       from unnest(array['dm_queue', 'dm_attempts', 'account_policies', 'job_runs', 'job_slots',
+        'audit_log', 'sending_pause', 'post_publications', 'post_attempts', 'analytics_daily', 'analytics_cache',
         'linkedin_accounts', 'posts']) as expected (name)
     )
   );

@@ -1,39 +1,120 @@
 -- What people look at: the accounts, and the messages with why they have not gone out.
 
--- account_list: every account with its policy and how many of its messages are in each status:
--- [{id, account_name, status, unipile_account_id, policy, messages: {status: count}}], by name.
+-- account_json: an account with its policy and how many of its messages are in each status:
+-- {id, account_name, status, unipile_account_id, policy, messages: {status: count}}.
 -- The policy is null until the account's first message is queued.
-create or replace function public.account_list(p_now timestamptz default now())
+create or replace function public.account_json(p_account public.linkedin_accounts, p_now timestamptz)
 returns jsonb
 language sql
 stable
 security invoker
 set search_path = ''
+as $$
+  select jsonb_build_object(
+    'id', p_account.id,
+    'account_name', p_account.account_name,
+    'status', p_account.status,
+    'unipile_account_id', p_account.unipile_account_id,
+    'policy', (
+      select public.account_policy_json(policy)
+        -- A pause that is over is none.
+        || case when policy.paused_until <= p_now
+          then '{"paused_until": null, "pause_reason": null, "paused_at": null}' else '{}' end::jsonb
+      from public.account_policies as policy where policy.account_id = p_account.id
+    ),
+    'messages', coalesce((
+      select jsonb_object_agg(counted.status, counted.count)
+      from (
+        select message.status, count(*) from public.dm_queue as message
+        where message.linkedin_account_id = p_account.id group by message.status
+      ) as counted
+    ), '{}'::jsonb)
+  );
+$$;
+
+-- account_list: accounts by name: {items: [account_json], next_cursor}.
+--
+-- p_filter: status, paused (true or false), name (exactly), names (an array). Errors: SE001 to SE003.
+create or replace function public.account_list(
+  p_filter jsonb default '{}',
+  p_limit integer default 50,
+  p_after text default null,
+  p_now timestamptz default now()
+)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
 set statement_timeout = '60s'
 as $$
-  select coalesce(jsonb_agg(jsonb_build_object(
-    'id', account.id,
-    'account_name', account.account_name,
-    'status', account.status,
-    'unipile_account_id', account.unipile_account_id,
-    'policy', case when policy.account_id is null then null else public.account_policy_json(policy)
-      -- A pause that is over is none.
-      || case when policy.paused_until <= p_now
-        then '{"paused_until": null, "pause_reason": null, "paused_at": null}' else '{}' end::jsonb
-    end,
-    'messages', coalesce(queue.counts, '{}'::jsonb)
-  ) order by account.account_name, account.id), '[]'::jsonb)
-  from public.linkedin_accounts as account
-  left join public.account_policies as policy on policy.account_id = account.id
-  left join (
-    select counted.account_id, jsonb_object_agg(counted.status, counted.count) as counts
+declare
+  v_after constant jsonb := public.cursor_read(p_after, 2);
+  v_rows jsonb;
+begin
+  execute format($sql$
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'item', public.account_json(page, $4), 'place', jsonb_build_array(page.account_name, page.id)
+    ) order by page.account_name, page.id), '[]')
     from (
-      select message.linkedin_account_id as account_id, message.status, count(*)
-      from public.dm_queue as message
-      group by message.linkedin_account_id, message.status
-    ) as counted
-    group by counted.account_id
-  ) as queue on queue.account_id = account.id;
+      select account.* from public.linkedin_accounts as account
+      where %s and ($1 is null or (account.account_name, account.id) > ($1, $2))
+      order by account.account_name, account.id limit $3
+    ) as page
+  $sql$, public.filter_where(p_filter, jsonb_build_object(
+    'status', '["account.status", "text", "in"]'::jsonb,
+    'name', '["account.account_name", "text", "="]'::jsonb,
+    'names', '["account.account_name", "text", "in"]'::jsonb,
+    'paused', jsonb_build_array(format(
+      'exists (select from public.account_policies as policy where policy.account_id = account.id and policy.paused_until > %L)',
+      p_now), 'boolean', 'where'))))
+  into v_rows
+  using v_after ->> 0, (v_after ->> 1)::uuid, public.list_limit(p_limit) + 1, p_now;
+  return public.list_page(v_rows, p_limit);
+end;
+$$;
+
+-- account_get: account_json with what its limits allow: usage {day, day_limit, last_24h, limit_24h, last_7d,
+-- limit_7d}, counted as the gate counts, and the gate itself {reason, clear_at}, for messages. Null if there
+-- is no such account; usage and gate are null until it has a policy.
+create or replace function public.account_get(p_id uuid, p_now timestamptz default now())
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_account public.linkedin_accounts;
+  v_policy public.account_policies;
+  v_usage jsonb;
+  v_gate record;
+begin
+  select account.* into v_account from public.linkedin_accounts as account where account.id = p_id;
+  if not found then
+    return null;
+  end if;
+  select policy.* into v_policy from public.account_policies as policy where policy.account_id = p_id;
+  if not found then
+    return public.account_json(v_account, p_now) || '{"usage": null, "gate": null}';
+  end if;
+  select jsonb_build_object(
+    'day', count(*) filter (where (counted.effect_by at time zone v_policy.time_zone)::date
+      >= (p_now at time zone v_policy.time_zone)::date),
+    'day_limit', public.account_day_limit(v_policy, p_now),
+    'last_24h', count(*) filter (where counted.effect_by > p_now - interval '24 hours'),
+    'limit_24h', v_policy.dms_per_24h,
+    'last_7d', count(*) filter (where counted.effect_by > p_now - interval '7 days'),
+    'limit_7d', v_policy.dms_per_7d
+  ) into v_usage
+  from public.dm_attempts as counted
+  where counted.account_id = p_id and counted.outcome is distinct from 'not_sent'
+    and counted.effect_by > p_now - interval '7 days';
+  select * into v_gate from public.account_gate(v_policy, p_now);
+  return public.account_json(v_account, p_now) || jsonb_build_object(
+    'usage', v_usage,
+    'gate', jsonb_build_object('reason', v_gate.reason, 'clear_at', nullif(v_gate.clear_at, 'infinity')));
+end;
 $$;
 
 -- dm_unsent: messages that have not gone out, with why: [{id, account_name, recipient_id, status,
@@ -76,5 +157,9 @@ begin
 end;
 $$;
 
-revoke execute on function public.account_list, public.dm_unsent from public, anon, authenticated;
-grant execute on function public.account_list, public.dm_unsent to service_role;
+revoke execute on function
+  public.account_json, public.account_list, public.account_get, public.dm_unsent
+from public, anon, authenticated;
+grant execute on function
+  public.account_json, public.account_list, public.account_get, public.dm_unsent
+to service_role;

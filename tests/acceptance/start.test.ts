@@ -39,10 +39,11 @@ it('--once does one run, ends with a line of JSON, and exits 0', async () => {
   expect(stderr).toBe('');
   expect(code).toBe(0);
   expect(JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '')).toEqual({
-    sent: 54,
+    sent: 55,
     failed: 2,
-    unknown: 1,
+    unknown: 0,
     pending: 3,
+    published: 3,
   });
   expect(stdout).toContain('the account’s limit for the day is used up');
 });

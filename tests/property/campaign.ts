@@ -1,6 +1,7 @@
 /** One random campaign: sessions that really work in parallel, and the history that they leave. */
 import { setImmediate as turn } from 'node:timers/promises';
-import type { AttemptResult, Claim, Enqueued, RecordedResult } from '@revos/core/dm';
+import type { ClaimedMessage, DmResult, Enqueued } from '@revos/core/dm';
+import type { Claim as ClaimOf, RecordedResult } from '@revos/core/sending';
 import { DAY_MS, HOUR_MS, MINUTE_MS, message, recipientId } from '../support/builders.ts';
 import type { Session } from '../support/database.ts';
 import { createRandom, type Random } from '../support/random.ts';
@@ -8,6 +9,8 @@ import { AccountHistory, type Attempt, closingReport, latest, type Report } from
 import { type Block, blocksOf } from './oracle.ts';
 import { SharedClock } from './shared-clock.ts';
 import { randomPolicy, type WorldPlan } from './world.ts';
+
+type Claim = ClaimOf<ClaimedMessage>;
 
 /** How often each thing happened, so that a test can tell that it did. */
 export type Tally = Record<string, number>;
@@ -28,7 +31,7 @@ interface Stage {
   readonly hand: Attempt[];
   /** Reported by nobody: its process went away, or is slow beyond its lease. */
   readonly lost: Attempt[];
-  readonly reported: Array<{ attempt: Attempt; result: AttemptResult }>;
+  readonly reported: Array<{ attempt: Attempt; result: DmResult }>;
   /** Changes of one account's settings, one after the other, so that their order is known. */
   readonly settings: Map<string, Promise<void>>;
   hintMs: number | null;
@@ -161,8 +164,8 @@ async function claimAt(session: Session, stage: Stage, random: Random, nowMs: nu
   });
   const claimSeq = ++stage.seq;
   stage.hintMs = claim.next_claim_at === null ? null : Date.parse(claim.next_claim_at);
-  count(stage.tally, 'claims', claim.messages.length);
-  for (const claimed of claim.messages) {
+  count(stage.tally, 'claims', claim.items.length);
+  for (const claimed of claim.items) {
     const attempt: Attempt = {
       id: claimed.attempt_id,
       messageId: claimed.message_id,
@@ -180,7 +183,7 @@ async function claimAt(session: Session, stage: Stage, random: Random, nowMs: nu
   return claim;
 }
 
-type Ending = Omit<AttemptResult, 'attempt_id'>;
+type Ending = Omit<DmResult, 'attempt_id'>;
 const ENDINGS: ReadonlyArray<readonly [number, Ending]> = [
   [0.5, { outcome: 'sent', unipile_message_id: 'm', chat_id: 'c' }],
   [0.12, { outcome: 'unknown', error: 'no answer' }],
@@ -398,7 +401,7 @@ async function expectNothingLeft(sessions: readonly Session[], stage: Stage, ran
     if (calls > 200) throw new Error('claims without end');
     const claim = await claimAt(session, stage, random, nowMs);
     // The locked account stays first in line, so the answer says no more than that.
-    isDone = claim.messages.length === 0 && (locked !== null || !isDueAt(claim.next_claim_at, nowMs));
+    isDone = claim.items.length === 0 && (locked !== null || !isDueAt(claim.next_claim_at, nowMs));
   }
   await slow.query('rollback', []);
 

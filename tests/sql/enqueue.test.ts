@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
   accountId,
+  act,
   after,
   claim,
   MINUTE_MS,
@@ -248,7 +249,7 @@ describe('dm_enqueue', () => {
 
   it('a dedupe key counts after its message has gone out or was taken out', async () => {
     const { messages } = await session.dm.enqueue([message(account, { dedupe_key: 'a' })]);
-    await session.rpc.call('dm_cancel', { ids: [messages[0]?.id], reason: 'wrong list' });
+    await act(session, 'cancel', [messages[0]?.id ?? ''], { reason: 'wrong list' });
     expect(await session.dm.enqueue([message(account, { dedupe_key: 'a' })])).toMatchObject({
       enqueued: 0,
       existing: 1,

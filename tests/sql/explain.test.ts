@@ -144,8 +144,8 @@ describe('next_claim_at', () => {
         draw: 0,
       });
       const nowMs = state.now.getTime();
-      expect(answer.messages.length > 0, `SEED=${seed}`).toBe(isOpen(state, nowMs));
-      if (answer.messages.length > 0) return;
+      expect(answer.items.length > 0, `SEED=${seed}`).toBe(isOpen(state, nowMs));
+      if (answer.items.length > 0) return;
 
       const next = Date.parse(answer.next_claim_at ?? '');
       let minute = nowMs;
@@ -310,7 +310,7 @@ describe('what waits, and why', () => {
     const unsent = await call<Array<Record<string, unknown>>>('dm_unsent', { limit: 1000 });
     expect(unsent).toHaveLength(14);
     expect(unsent[0]).toMatchObject({ id: first?.message_id, status: 'sending', reason: 'sending' });
-    const accounts = await call<Array<Record<string, unknown>>>('account_list');
+    const { items: accounts } = await call<{ items: Array<Record<string, unknown>> }>('account_list');
     expect(accounts.map((account) => account.messages)).toEqual([
       { pending: 2, sending: 1 },
       { pending: 2 },

@@ -774,7 +774,7 @@ describe('dm_claim', () => {
     const { account, id } = await first();
     const claimId = crypto.randomUUID();
     const answer = await session.dm.claim({ claimId, worker: 'w', limit: 1, leaseMs: LEASE_MS, draw: 0 });
-    expect(answer.messages).toEqual([
+    expect(answer.items).toEqual([
       {
         attempt_id: expect.any(String),
         message_id: id,
@@ -784,6 +784,8 @@ describe('dm_claim', () => {
         chat_id: null,
         message: 'Hello',
         attempts: 0,
+        was_unknown_since: null,
+        known_message_ids: [],
         lease_until: expect.any(String),
       },
     ]);
@@ -791,7 +793,7 @@ describe('dm_claim', () => {
     const ledger = await session.query('select * from dm_attempts', []);
     expect(ledger).toEqual([
       expect.objectContaining({
-        id: answer.messages[0]?.attempt_id,
+        id: answer.items[0]?.attempt_id,
         message_id: id,
         account_id: account,
         claim_id: claimId,

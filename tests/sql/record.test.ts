@@ -1,5 +1,5 @@
 /** What became of an attempt: for its message, its account, and for whoever reports too late. */
-import type { AttemptResult, ClaimedMessage } from '@revos/core/dm';
+import type { ClaimedMessage, DmResult } from '@revos/core/dm';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
   accountId,
@@ -36,7 +36,7 @@ beforeEach(async () => {
   account = await openAccount(session, 1);
 });
 
-type Ending = Omit<AttemptResult, 'attempt_id'>;
+type Ending = Omit<DmResult, 'attempt_id'>;
 const SENT: Ending = { outcome: 'sent', unipile_message_id: 'm1', chat_id: 'c1', http_status: 201 };
 const UNKNOWN: Ending = { outcome: 'unknown', reason: 'answer_lost', error: 'no answer' };
 const RELEASE: Ending = { outcome: 'not_sent', next_step: 'release' };
@@ -614,35 +614,5 @@ describe('dm_release', () => {
     const claimId = crypto.randomUUID();
     await record(await claimOne(session, { claimId }), SENT);
     expect(await session.dm.release(claimId, 'worker-1')).toBe(0);
-  });
-});
-
-describe('dm_cancel', () => {
-  it('takes out what waits, and says what it could not', async () => {
-    const [first = '', second = ''] = await queue(session, account, 2);
-    await claimOne(session);
-    expect(
-      await session.rpc.call('dm_cancel', { ids: [first, second, accountId(7)], reason: 'wrong list' }),
-    ).toEqual({
-      cancelled: 1,
-      refused: [{ id: first, status: 'sending' }],
-    });
-    expect(await rowOf(session, second)).toMatchObject({
-      status: 'cancelled',
-      reason: 'cancelled',
-      error: 'wrong list',
-    });
-  });
-});
-
-describe('a platform key that is refused', () => {
-  it('is the reason of the messages that met it, until the key is changed', async () => {
-    const [id = ''] = await queue(session, account);
-    const claimed = await claimOne(session);
-    await record(claimed, { outcome: 'not_sent', next_step: 'wait', reason: 'platform_key_refused' });
-    advance(3_600_000);
-    expect(await session.dm.explain(id)).toMatchObject({ status: 'pending', reason: 'platform_key_refused' });
-    expect(await session.dm.backlog()).toMatchObject({ due: 1, by_reason: { platform_key_refused: 1 } });
-    expect(await claimOne(session)).toMatchObject({ message_id: id });
   });
 });

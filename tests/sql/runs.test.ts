@@ -1,5 +1,5 @@
 /** A run's life: slots, horizons, heartbeats, and ends. */
-import type { Run } from '@revos/core/jobs';
+import type { Run, RunRequest } from '@revos/core/jobs';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { accountId, after, at, MINUTE_MS, refusal } from '../support/builders.ts';
 import { openSession, type Session } from '../support/database.ts';
@@ -28,6 +28,16 @@ const start = (scheduledFor: Date | null, over: { job?: string; horizonAt?: Date
     horizonAt: after(scheduledFor ?? session.clock.now, 15 * MINUTE_MS),
     ...over,
   });
+
+/** A run asked for by hand. */
+const request = (over: Partial<RunRequest>): RunRequest => ({
+  job: 'dm-queue',
+  trigger: 'ops',
+  scheduledFor: null,
+  requestedBy: 'ada',
+  horizonAt: after(session.clock.now, 15 * MINUTE_MS),
+  ...over,
+});
 
 async function running(worker = 'w1'): Promise<Run> {
   const { run } = await start(SLOT);
@@ -245,11 +255,40 @@ describe('the rules', () => {
     }
   });
 
-  it('RN002: a list has 1 to 200 runs', async () => {
+  it('SE002: a list has 1 to 200 runs', async () => {
     for (const limit of [0, 201, null as unknown as number]) {
-      await expect(session.runs.list({ limit })).rejects.toMatchObject({ kind: 'rule', code: 'RN002' });
+      await expect(session.runs.list({ limit })).rejects.toMatchObject({ kind: 'rule', code: 'SE002' });
     }
-    expect(await session.runs.list({ limit: 200 })).toEqual([]);
+    expect(await session.runs.list({ limit: 200 })).toEqual({ items: [], next_cursor: null });
+  });
+
+  it('SE001 and SE003: a filter and a cursor that no list knows', async () => {
+    const list = (filter: object, after: string | null = null) =>
+      refusal(session.rpc.call('run_list', { filter, after }));
+    expect(await list({ colour: 'red' })).toEqual({ code: 'SE001', field: 'colour' });
+    expect(await list({ from: 'soon' })).toEqual({ code: 'SE001', field: 'from' });
+    expect(await list({}, 'bm90IGEgY3Vyc29y')).toEqual({ code: 'SE003', field: 'cursor' });
+    expect(await list({}, '%%%')).toEqual({ code: 'SE003', field: 'cursor' });
+    expect(await list({ job: "x'; drop table job_runs; --" }, 'WzFd')).toEqual({
+      code: 'SE003',
+      field: 'cursor',
+    });
+  });
+
+  it('pages through all runs once each, also those of one instant', async () => {
+    const made = new Set<string>();
+    for (let n = 0; n < 7; n += 1) {
+      made.add((await session.runs.start(request({ params: { limit: n + 1 } }))).run.id);
+    }
+    const seen: string[] = [];
+    for (let cursor: string | undefined, pages = 0; pages < 10; pages += 1) {
+      const page = await session.runs.list({ limit: 3, ...(cursor ? { cursor } : {}) });
+      seen.push(...page.items.map(({ id }) => id));
+      if (page.next_cursor === null) break;
+      cursor = page.next_cursor;
+    }
+    expect(seen).toHaveLength(7);
+    expect(new Set(seen)).toEqual(made);
   });
 
   it('lists the newest first, by job and by status', async () => {
@@ -259,11 +298,53 @@ describe('the rules', () => {
     const second = (await start(NEXT_SLOT)).run;
     const other = (await start(SLOT, { job: 'analytics' })).run;
     const ids = async (filter: object) =>
-      (await session.runs.list({ limit: 10, ...filter })).map((run) => run.id);
+      (await session.runs.list({ limit: 10, ...filter })).items.map((run) => run.id);
     expect(await ids({ job: 'dm-queue' })).toEqual([second.id, first.id]);
     expect(await ids({ status: 'succeeded' })).toEqual([first.id]);
     expect((await ids({})).sort()).toEqual([first.id, second.id, other.id].sort());
-    expect(await session.runs.list({ limit: 1 })).toHaveLength(1);
+    expect((await session.runs.list({ limit: 1 })).items).toHaveLength(1);
+  });
+});
+
+describe('a run with parameters', () => {
+  it('stands beside the normal run, and is coalesced with nothing', async () => {
+    const normal = (await start(SLOT)).run;
+    const scoped = await session.runs.start(request({ params: { dry_run: true }, priority: 7 }));
+    expect(scoped).toMatchObject({
+      outcome: 'created',
+      run: { params: { dry_run: true }, priority: 7, status: 'queued', scheduled_for: null },
+    });
+    const again = await session.runs.start(request({ params: { dry_run: true } }));
+    expect(again.outcome).toBe('created');
+    expect(new Set([normal.id, scoped.run.id, again.run.id]).size).toBe(3);
+    expect((await start(NEXT_SLOT)).run.id).toBe(normal.id);
+    expect((await session.runs.start(request({}))).outcome).toBe('coalesced');
+  });
+
+  it('RN003: has no slot', async () => {
+    expect(await refusal(session.runs.start(request({ scheduledFor: SLOT, params: { limit: 1 } })))).toEqual({
+      code: 'RN003',
+      field: 'params',
+    });
+  });
+
+  it('RN004: is one of ten at once', async () => {
+    for (let n = 0; n < 10; n += 1) await session.runs.start(request({ params: { limit: 1 } }));
+    expect(await refusal(session.runs.start(request({ params: { limit: 1 } })))).toMatchObject({
+      code: 'RN004',
+    });
+  });
+
+  it('is in the audit trail with the name of who asked', async () => {
+    const { run } = await session.runs.start(request({ params: { limit: 5 } }));
+    await session.runs.cancel(run.id, 'ada');
+    const { items } = await session.rpc.call<{ items: object[] }>('audit_list', {
+      filter: { subject: run.id },
+    });
+    expect(items).toMatchObject([
+      { actor: 'ada', action: 'run.cancel' },
+      { actor: 'ada', action: 'run.start', params: { job: 'dm-queue', params: { limit: 5 } } },
+    ]);
   });
 });
 

@@ -65,6 +65,7 @@ export interface ClaimOptions {
   readonly draw?: number;
   readonly claimId?: string;
   readonly worker?: string;
+  readonly accountIds?: readonly string[];
 }
 
 /** Claims at the session's clock. */
@@ -78,8 +79,9 @@ export async function claim(
     limit: options.limit ?? 10,
     leaseMs: options.leaseMs ?? LEASE_MS,
     draw: options.draw ?? 0,
+    ...(options.accountIds ? { accountIds: options.accountIds } : {}),
   });
-  return answer.messages;
+  return answer.items;
 }
 
 /** Claims the one message that can be claimed. */
@@ -114,6 +116,16 @@ export async function pastAttempt(
      values (gen_random_uuid(), $1, 'ACoAA0', gen_random_uuid(), 'worker-0', $2::timestamptz - interval '1 second', $2, $2, $3, $2)`,
     [account, effectBy.toISOString(), outcome],
   );
+}
+
+/** Does one thing to some messages, as an operator called Ada. */
+export async function act(
+  session: Session,
+  action: string,
+  ids: readonly string[],
+  args: Readonly<Record<string, unknown>> = {},
+): Promise<Readonly<Record<string, unknown>>> {
+  return session.rpc.call('dm_act', { action, selection: { ids }, args, dry_run: false, actor: 'ada' });
 }
 
 /** What the SQL function says when asked why the message has not gone out. */

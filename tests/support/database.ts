@@ -38,7 +38,9 @@ export interface Session {
   close(): Promise<void>;
 }
 
-const TABLES = 'dm_queue, dm_attempts, account_policies, job_runs, job_slots, linkedin_accounts, posts';
+const TABLES =
+  'dm_queue, dm_attempts, account_policies, job_runs, job_slots, audit_log, sending_pause, post_publications, ' +
+  'post_attempts, analytics_daily, analytics_cache, linkedin_accounts, posts';
 
 /** A session, from a way to run one statement in it. */
 export async function sessionOf(run: SqlQuery, close: () => Promise<void>, clock: Clock): Promise<Session> {

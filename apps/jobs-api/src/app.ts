@@ -7,18 +7,29 @@ import { randomUUID } from 'node:crypto';
 import helmet from '@fastify/helmet';
 import { fastifySSE as sse } from '@fastify/sse';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import type { Analytics } from '@revos/core/analytics';
 import type { Effects } from '@revos/core/effects';
 import type { Engine, JobDefinition, Runs } from '@revos/core/jobs';
+import { createOperations } from '@revos/core/operations';
 import type { Rpc } from '@revos/core/rpc';
 import type { Logger } from '@revos/core/telemetry';
 import { type FastifyBaseLogger, fastify } from 'fastify';
 import { type AuthOptions, auth } from './plugins/auth.ts';
 import { drain } from './plugins/drain.ts';
+import { openapi } from './plugins/openapi.ts';
 import { answerParserError, problems, sendProblem } from './plugins/problems.ts';
+import { referencePage } from './plugins/reference-page.ts';
 import { HttpProblem } from './problems.ts';
+import { accountRoutes } from './routes/accounts.ts';
+import { analyticsRoutes } from './routes/analytics.ts';
+import { auditRoutes } from './routes/audit.ts';
 import { healthRoutes } from './routes/health.ts';
+import { messageRoutes } from './routes/messages.ts';
+import { openapiRoutes } from './routes/openapi.ts';
+import { postRoutes } from './routes/posts.ts';
 import { runEventRoutes } from './routes/run-events.ts';
 import { runRoutes } from './routes/runs.ts';
+import { sendingRoutes } from './routes/sending.ts';
 import { triggerRoutes } from './routes/trigger.ts';
 import { createSystemProbe } from './system-probe.ts';
 import { validatorCompiler } from './validation.ts';
@@ -36,12 +47,15 @@ export interface AppOptions {
   readonly runs: Runs;
   readonly engine: Engine;
   readonly rpc: Rpc;
+  readonly analytics: Analytics;
   readonly effects: Effects;
   readonly logger: Logger;
   readonly credentials: AuthOptions & {
     /** `whsec_…`; any of them verifies. */
     readonly signingSecrets: readonly string[];
   };
+  /** A post later than this is missed. */
+  readonly postLateLimitMinutes: number;
   /** Shown by /health. */
   readonly version: string;
   /** How long what is in flight may take to finish when the service is closed, in milliseconds. */
@@ -54,6 +68,7 @@ export type App = Awaited<ReturnType<typeof buildApp>>;
 
 export async function buildApp(options: AppOptions) {
   const { jobs, runs, engine, rpc, effects, credentials } = options;
+  const operations = createOperations(rpc, options.postLateLimitMinutes);
 
   const app = fastify({
     loggerInstance: requestLogger(options.logger),
@@ -76,6 +91,7 @@ export async function buildApp(options: AppOptions) {
     .setValidatorCompiler(validatorCompiler);
 
   await app.register(problems);
+  await app.register(openapi);
   app.addHook('onRequest', async (request, reply) => {
     reply.headers({ 'cache-control': 'no-store', 'x-request-id': request.id });
   });
@@ -95,12 +111,20 @@ export async function buildApp(options: AppOptions) {
     }
   });
 
+  await app.register(referencePage, credentials);
   await app.register(healthRoutes, { probe: createSystemProbe(rpc, effects), version: options.version });
   await app.register(
     async (api) => {
       await api.register(auth, credentials);
       await api.register(runRoutes, { jobs, runs, effects });
       await api.register(runEventRoutes, { runs, streamsMax: options.streamsMax ?? STREAMS_MAX });
+      await api.register(messageRoutes, operations);
+      await api.register(postRoutes, operations);
+      await api.register(accountRoutes, operations);
+      await api.register(sendingRoutes, operations);
+      await api.register(auditRoutes, operations);
+      await api.register(analyticsRoutes, { analytics: options.analytics });
+      await api.register(openapiRoutes);
       await api.register(triggerRoutes, { jobs, runs, effects, signingSecrets: credentials.signingSecrets });
     },
     { prefix: '/api' },

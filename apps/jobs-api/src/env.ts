@@ -1,5 +1,6 @@
 /** The environment of the jobs API. The only file here that reads it. */
 import { commaSeparated, EnvironmentError, readEnv } from '@revos/core/config';
+import type { JobSettings } from '@revos/core/jobs';
 import { jobsWithSchedules } from '@revos/core/registry';
 import { isSigningSecret } from '@revos/core/signing';
 import Type from 'typebox';
@@ -63,6 +64,12 @@ const Env = Type.Object({
   JOB_SECRET: Type.Refine(Type.String(), areTokens),
   JOBS_SIGNING_SECRETS: Type.Refine(Type.String(), areSigningSecrets),
   OPS_TOKENS: Type.Refine(Type.String(), areOpsTokens),
+  UNKNOWN_POLICY: Type.Union([Type.Literal('resend-when-absent'), Type.Literal('hold')], {
+    default: 'resend-when-absent',
+  }),
+  POST_LATE_LIMIT_MINUTES: Type.Integer({ minimum: 1, maximum: 10_080, default: 360 }),
+  /** Where analytics keep their cache besides Postgres. */
+  REDIS_URL: Type.Optional(Type.Refine(Type.String({ pattern: '^rediss?://' }), (url) => URL.canParse(url))),
   SEND_CONCURRENCY: Type.Integer({ minimum: 1, maximum: 200, default: 20 }),
   JOB_SCHEDULES: Type.Optional(Type.Refine(Type.String(), areSchedules)),
   SCHEDULER: Type.Union([Type.Literal('off'), Type.Literal('internal')], { default: 'off' }),
@@ -86,6 +93,7 @@ export interface Config {
   readonly cronTokens: readonly string[];
   readonly signingSecrets: readonly string[];
   readonly opsTokens: ReadonlyArray<readonly [name: string, token: string]>;
+  readonly settings: JobSettings;
   readonly sendConcurrency: number;
   readonly jobSchedules: string | undefined;
   readonly scheduler: 'off' | 'internal';
@@ -122,6 +130,11 @@ export function loadConfig(source: NodeJS.ProcessEnv = process.env): Config {
     cronTokens,
     signingSecrets: commaSeparated(env.JOBS_SIGNING_SECRETS),
     opsTokens: ops,
+    settings: {
+      unknownPolicy: env.UNKNOWN_POLICY,
+      postLateLimitMinutes: env.POST_LATE_LIMIT_MINUTES,
+      ...(env.REDIS_URL === undefined ? {} : { redisUrl: env.REDIS_URL }),
+    },
     sendConcurrency: env.SEND_CONCURRENCY,
     jobSchedules: env.JOB_SCHEDULES,
     scheduler: env.SCHEDULER,

@@ -18,9 +18,13 @@ export const PROBLEMS = {
   'not-found': { status: 404, title: 'There is nothing here' },
   'job-not-found': { status: 404, title: 'There is no such job' },
   'run-not-found': { status: 404, title: 'There is no such run' },
+  'message-not-found': { status: 404, title: 'There is no such message' },
+  'post-not-found': { status: 404, title: 'There is no such post' },
+  'account-not-found': { status: 404, title: 'There is no such account' },
   'method-not-allowed': { status: 405, title: 'The method is not allowed here' },
   'not-acceptable': { status: 406, title: 'Only text/event-stream is served here' },
   'request-timeout': { status: 408, title: 'The request took too long to arrive' },
+  'selection-changed': { status: 409, title: 'Another number of rows matches now' },
   'body-too-large': { status: 413, title: 'The body is too large' },
   'uri-too-long': { status: 414, title: 'The path is too long' },
   'unsupported-media-type': { status: 415, title: 'The body must be application/json' },
@@ -39,7 +43,7 @@ export const PROBLEMS = {
 
 export type ProblemKind = keyof typeof PROBLEMS;
 
-/** One field that is wrong. `field` is where it stands (`query/limit`), never what it holds. */
+/** One field that is wrong. `field` is where it stands (`querystring/limit`), never what it holds. */
 export interface FieldProblem {
   readonly field: string;
   readonly message: string;

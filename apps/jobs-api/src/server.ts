@@ -32,7 +32,7 @@ function configOrRefuse(): Config {
 
 const config = configOrRefuse();
 const services = buildServices(config);
-const { jobs, runs, store, engine, rpc, unipile, effects, logger } = services;
+const { jobs, runs, store, engine, rpc, unipile, media, analytics, effects, logger } = services;
 
 const checks = await createSystemProbe(rpc, effects).check();
 const failures = failedChecks(checks).map(({ name, detail }) => `${name}: ${detail}`);
@@ -45,6 +45,7 @@ const app = await buildApp({
   runs,
   engine,
   rpc,
+  analytics,
   effects,
   logger,
   credentials: {
@@ -52,6 +53,7 @@ const app = await buildApp({
     opsTokens: config.opsTokens,
     signingSecrets: config.signingSecrets,
   },
+  postLateLimitMinutes: config.settings.postLateLimitMinutes,
   version: config.commit ? `${manifest.version}+${config.commit}` : manifest.version,
   shutdownGraceMs: config.shutdownGraceMs,
 });
@@ -61,7 +63,10 @@ closeWithGrace({ delay: config.shutdownGraceMs + SHUTDOWN_EXTRA_MS, logger }, as
   else logger.info({ signal }, 'shutting down');
   await app.close();
   // A call that is still out would hold this up, and it has its lease.
-  await Promise.race([Promise.all([unipile.close(), rpc.close()]), effects.sleep(CLIENTS_MS_MAX)]);
+  await Promise.race([
+    Promise.all([unipile.close(), media.close(), analytics.close(), rpc.close()]),
+    effects.sleep(CLIENTS_MS_MAX),
+  ]);
   logger.info('shut down');
 });
 

@@ -36,17 +36,67 @@ function rpcProblem(error: RpcError): HttpProblem {
     case 'unavailable':
       return new HttpProblem('database-unavailable', { headers: { 'retry-after': RETRY_AFTER_SECONDS } });
     case 'rule':
-      return new HttpProblem('refused', {
-        detail: error.message.replace(`${error.functionName}: `, ''),
-        extra: { code: error.code },
-      });
+      return ruleProblem(error);
     case 'bug':
       return new HttpProblem('internal');
   }
 }
 
+/** Rules that are more than a refusal. */
+const KIND_OF_CODE: Readonly<Record<string, ProblemKind>> = {
+  AC002: 'account-not-found',
+  DM062: 'selection-changed',
+  PO001: 'post-not-found',
+  PO062: 'selection-changed',
+};
+
+/** Rows that `dm_enqueue` refuses, listed in one answer. */
+const ROW_PROBLEMS_MAX = 1_000;
+
+function ruleProblem({ code, message, functionName, detail }: RpcError): HttpProblem {
+  const said = message.replace(`${functionName}: `, '');
+  const facts = readDetail(detail);
+  if (Array.isArray(facts)) {
+    return new HttpProblem('refused', { detail: said, errors: rowProblems(facts), extra: { code } });
+  }
+  const { field, matched } = facts;
+  return new HttpProblem(KIND_OF_CODE[code] ?? 'refused', {
+    detail: said,
+    ...(typeof field === 'string' ? { errors: [{ field: shownPath(field), message: said }] } : {}),
+    extra: { code, ...(typeof matched === 'number' ? { matched } : {}) },
+  });
+}
+
+interface RowProblem {
+  readonly row: number;
+  readonly field: string | null;
+  readonly problem: string;
+}
+
+/** What a rule of ours says of itself: the field, or the rows. */
+function readDetail(detail: string | null): Record<string, unknown> | RowProblem[] {
+  if (detail === null || detail === '') return {};
+  return JSON.parse(detail) as Record<string, unknown> | RowProblem[];
+}
+
+const rowProblems = (problems: readonly RowProblem[]): FieldProblem[] =>
+  problems.slice(0, ROW_PROBLEMS_MAX).map(({ row, field, problem }) => ({
+    field: ['messages', row, ...(field === null ? [] : [shownName(field)])].join('/'),
+    message: problem,
+  }));
+
 /** A name that is safe to show: what a caller sent as a name may be anything. */
 const NAME = /^[A-Za-z0-9_.-]{1,64}$/;
+
+/** `media[0]` as `media/0`. */
+const shownPath = (path: string): string =>
+  path
+    .split(/[[\].]+/)
+    .filter((name) => name !== '')
+    .map(shownName)
+    .join('/');
+
+const shownName = (name: string): string => (NAME.test(name) ? name : '?');
 
 /** Fields named in one answer. */
 const FIELDS_MAX = 20;
@@ -65,7 +115,7 @@ export function fieldProblems(
       const names = [params.additionalProperties, params.requiredProperties].find(Array.isArray) ?? [];
       const parent = [context, ...instancePath.split('/').slice(1)];
       return (names.length === 0 ? [parent] : names.map((name) => [...parent, String(name)])).map((path) => ({
-        field: path.map((name) => (NAME.test(name) ? name : '?')).join('/'),
+        field: path.map(shownName).join('/'),
         message,
       }));
     });

@@ -1,10 +1,10 @@
 /**
  * Validation with TypeBox: what a request says is taken as it is, or refused.
  *
- * Nothing is coerced, dropped or filled in, but for one case: a query has no numbers, so the decimal
- * digits of an integer are read as one. `1.5`, `1e2` and `0x10` are not.
+ * Nothing is coerced, dropped or filled in, but for one case: a query is text, so what can stand there for an
+ * integer, a boolean or a list of one is read as such. `1.5`, `1e2`, `0x10` and `True` cannot.
  */
-import type { FastifySchemaCompiler } from 'fastify';
+import type { FastifySchemaCompiler, FastifySchemaValidationError } from 'fastify';
 import type { TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 
@@ -13,18 +13,50 @@ const DIGITS = /^-?\d{1,15}$/;
 export const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
   const validator = Compile(schema);
   return (value: unknown) => {
-    const read = httpPart === 'querystring' ? readIntegers(schema, value) : value;
-    return validator.Check(read) ? { value: read } : { error: validator.Errors(read) };
+    const read = httpPart === 'querystring' ? readQuery(schema, value) : value;
+    if (!validator.Check(read)) return { error: validator.Errors(read) };
+    const unstorable = unstorableText(read);
+    return unstorable === null ? { value: read } : { error: [unstorable] };
   };
 };
 
-function readIntegers(schema: TSchema, value: unknown): unknown {
+/** A compiler for a body that is described in the document and judged elsewhere: it takes what `judged` takes. */
+export const bodyJudgedBy =
+  (judged: TSchema): FastifySchemaCompiler<TSchema> =>
+  (route) =>
+    validatorCompiler(route.httpPart === 'body' ? { ...route, schema: judged } : route);
+
+function readQuery(schema: TSchema, value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   const { properties = {} } = schema as { properties?: Record<string, { type?: string }> };
   return Object.fromEntries(
-    Object.entries(value).map(([name, text]) => [
-      name,
-      properties[name]?.type === 'integer' && DIGITS.test(String(text)) ? Number(text) : text,
-    ]),
+    Object.entries(value).map(([name, text]) => [name, readText(properties[name]?.type, text)]),
   );
+}
+
+function readText(type: string | undefined, text: unknown): unknown {
+  if (type === 'array') return Array.isArray(text) ? text : [text];
+  if (type === 'integer' && DIGITS.test(String(text))) return Number(text);
+  if (type === 'boolean' && (text === 'true' || text === 'false')) return text === 'true';
+  return text;
+}
+
+/** The first text or name in `value` that Postgres does not keep: with a NUL, or half of a character. */
+function unstorableText(value: unknown, path = ''): FastifySchemaValidationError | null {
+  if (typeof value === 'string') {
+    if (value.isWellFormed() && !value.includes('\0')) return null;
+    return {
+      keyword: 'text',
+      instancePath: path,
+      schemaPath: '',
+      params: {},
+      message: 'has characters that cannot be stored',
+    };
+  }
+  if (typeof value !== 'object' || value === null) return null;
+  for (const [name, member] of Object.entries(value)) {
+    const found = unstorableText(name, path) ?? unstorableText(member, `${path}/${name}`);
+    if (found !== null) return found;
+  }
+  return null;
 }

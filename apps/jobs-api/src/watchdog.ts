@@ -65,7 +65,7 @@ async function look(
   options: WatchdogOptions,
 ): Promise<void> {
   const { store, effects, catchUp } = options;
-  const newest = (await store.list({ job: job.name, limit: 1 }))[0];
+  const newest = (await store.list({ job: job.name, limit: 1 })).items[0];
   if (newest?.status === 'interrupted' && catchUp === 'latest') await resume(job, newest, memory, options);
 
   const slot = currentSlot(job.schedule, new Date(effects.now().getTime() - GRACE_MS));
@@ -76,7 +76,7 @@ async function look(
 }
 
 async function hasRunBefore(job: JobDefinition, slot: Date, { store }: WatchdogOptions): Promise<boolean> {
-  const runs = await store.list({ job: job.name, limit: RUNS_LOOKED_AT_MAX });
+  const { items: runs } = await store.list({ job: job.name, limit: RUNS_LOOKED_AT_MAX });
   return runs.some((run) => new Date(run.requested_at) < slot);
 }
 

@@ -137,7 +137,7 @@ describe('the signature of a cron trigger', () => {
     expect(response.statusCode).toBe(401);
     expect(kindOf(response)).toBe(kind);
     expect(response.headers['www-authenticate']).toMatch(/^Bearer/);
-    expect(await test.store.list({ limit: 1 })).toEqual([]);
+    expect((await test.store.list({ limit: 1 })).items).toEqual([]);
   });
 
   it('looks the same from outside, whatever is wrong with it', async () => {
@@ -160,7 +160,7 @@ describe('the signature of a cron trigger', () => {
     const response = await post({ path: '/api/jobs/other' });
     expect(response.statusCode).toBe(403);
     expect(kindOf(response)).toBe('job-mismatch');
-    expect(await test.store.list({ limit: 1 })).toEqual([]);
+    expect((await test.store.list({ limit: 1 })).items).toEqual([]);
   });
 
   it('of a job that does not exist is 404', async () => {
@@ -177,7 +177,7 @@ describe('the signature of a cron trigger', () => {
     expect([first.statusCode, second.statusCode]).toEqual([202, 200]);
     expect(runOf(second).id).toBe(runOf(first).id);
     expect(second.headers.location).toBe(`/api/runs/${runOf(first).id}`);
-    expect(await test.store.list({ limit: 10 })).toHaveLength(1);
+    expect((await test.store.list({ limit: 10 })).items).toHaveLength(1);
   });
 
   it.each(['webhook-id', 'webhook-timestamp', 'webhook-signature', 'authorization'] as const)(
@@ -189,7 +189,7 @@ describe('the signature of a cron trigger', () => {
       const head = lines.map(([key, value]) => `${key}: ${value}\r\n`).join('');
       const answer = await rawRequest(port, `POST /api/jobs/quick HTTP/1.1\r\n${head}\r\n${body}`);
       expect(answer).toMatch(/^HTTP\/1\.1 401 /);
-      expect(await test.store.list({ limit: 1 })).toEqual([]);
+      expect((await test.store.list({ limit: 1 })).items).toEqual([]);
     },
   );
 });
@@ -277,7 +277,7 @@ describe('bearer tokens', () => {
       expect(kindOf(response)).toBe('unauthenticated');
       expect(response.headers['www-authenticate']).toMatch(/^Bearer/);
     }
-    expect(await test.store.list({ limit: 1 })).toEqual([]);
+    expect((await test.store.list({ limit: 1 })).items).toEqual([]);
   });
 
   it('is looked at before the body is', async () => {

@@ -45,14 +45,32 @@ describe('GET /api/runs', () => {
     const active = runOf(await post('/api/jobs/gated'));
     await gated.nextStart();
     const ids = async (query: string): Promise<string[]> =>
-      ((await get(`/api/runs${query}`)).json() as { runs: { id: string }[] }).runs.map(({ id }) => id);
+      ((await get(`/api/runs${query}`)).json() as { items: { id: string }[] }).items.map(({ id }) => id);
 
     expect(await ids('')).toEqual([active.id, second.id, first.id]);
     expect(await ids('?limit=1')).toEqual([active.id]);
     expect(await ids('?job=quick')).toEqual([second.id, first.id]);
     expect(await ids('?status=running')).toEqual([active.id]);
     expect(await ids('?status=succeeded&job=gated&limit=200')).toEqual([]);
+    expect(await ids('?trigger=ops&job=quick')).toEqual([second.id, first.id]);
+    expect(await ids('?trigger=worker')).toEqual([]);
     gated.open();
+  });
+
+  it('goes through all of them by pages', async () => {
+    test = await createTestApp({ rpc: database.rpc, jobs: [quickJob('quick')] });
+    const started: string[] = [];
+    for (let count = 0; count < 3; count += 1) {
+      started.unshift(runOf(await post('/api/jobs/quick', { prefer: 'wait=10' })).id);
+    }
+    interface Page {
+      readonly items: { id: string }[];
+      readonly next_cursor: string | null;
+    }
+    const first = (await get('/api/runs?limit=2')).json() as Page;
+    const second = (await get(`/api/runs?limit=2&cursor=${first.next_cursor}`)).json() as Page;
+    expect([...first.items, ...second.items].map(({ id }) => id)).toEqual(started);
+    expect(second.next_cursor).toBeNull();
   });
 });
 

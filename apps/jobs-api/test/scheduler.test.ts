@@ -8,9 +8,9 @@ import {
 } from '@revos/core/jobs';
 import { withClock } from '@revos/core/rpc';
 import { createLogger } from '@revos/core/telemetry';
-import { createUnipileV1 } from '@revos/core/unipile';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { runScheduler } from '../src/scheduler.ts';
+import { UNUSED_SERVICES } from './support/app.ts';
 import { openTestDatabase, type TestDatabase } from './support/database.ts';
 import { quickJob } from './support/jobs.ts';
 
@@ -39,10 +39,8 @@ beforeEach(() => {
     // The engine's heartbeats stay out of the simulated time.
     effects: realEffects,
     rpc,
-    unipile: createUnipileV1({ dsn: 'http://127.0.0.1:9', apiKey: 'none' }),
     logger,
-    worker: 'jobs-api@test',
-    sendConcurrency: 1,
+    ...UNUSED_SERVICES,
   });
   runs = createRuns(store, engine, effects);
   stop = new AbortController();
@@ -64,7 +62,7 @@ async function pass(ms: number, sleepers: number): Promise<void> {
 }
 
 const slots = async (job: string): Promise<string[]> =>
-  (await store.list({ job, limit: 200 })).map(({ scheduled_for }) =>
+  (await store.list({ job, limit: 200 })).items.map(({ scheduled_for }) =>
     new Date(scheduled_for ?? 0).toISOString(),
   );
 
@@ -84,7 +82,7 @@ describe('runScheduler', () => {
       '2026-01-05T10:15:00.000Z',
     ]);
     await expect.poll(() => slots('hourly')).toEqual(['2026-01-05T11:00:00.000Z']);
-    const [run] = await store.list({ limit: 1, job: 'quick' });
+    const [run] = (await store.list({ limit: 1, job: 'quick' })).items;
     expect(run).toMatchObject({ trigger: 'worker', requested_by: 'scheduler' });
   });
 

@@ -1,8 +1,19 @@
 import { request as httpRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { simulatedEffects } from '@revos/core/effects';
+import { RunParams } from '@revos/core/jobs';
+import Type from 'typebox';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { asOps, createTestApp, cronRequest, runOf, slotNow, type TestApp } from './support/app.ts';
+import {
+  asOps,
+  createTestApp,
+  cronRequest,
+  operator,
+  type ProblemAnswer,
+  runOf,
+  slotNow,
+  type TestApp,
+} from './support/app.ts';
 import { openTestDatabase, type TestDatabase } from './support/database.ts';
 import { failingJob, gatedJob, quickJob } from './support/jobs.ts';
 
@@ -45,7 +56,7 @@ describe('POST /api/jobs/:job', () => {
     expect(new Set(responses.map((response) => runOf(response).id)).size).toBe(1);
     expect(responses.filter(({ statusCode }) => statusCode === 202)).toHaveLength(1);
     expect(responses.filter(({ statusCode }) => statusCode === 200)).toHaveLength(49);
-    expect(await test.store.list({ limit: 200 })).toHaveLength(1);
+    expect((await test.store.list({ limit: 200 })).items).toHaveLength(1);
     gated.open();
   });
 
@@ -90,6 +101,90 @@ describe('POST /api/jobs/:job', () => {
     const headers = { ...asOps, 'content-type': 'application/json' };
     const response = await test.app.inject({ method: 'POST', url: '/api/jobs/quick', headers, payload });
     expect(response.statusCode).toBe(202);
+  });
+});
+
+describe('a run that is told something', () => {
+  const ACCOUNT = '00000000-0000-4000-8000-00000000000a';
+  const told = {
+    ...quickJob('told'),
+    params: Type.Pick(RunParams, ['account_ids', 'dry_run', 'limit', 'days', 'from', 'to']),
+  };
+  const operate = operator(() => test);
+
+  it('has its parameters and its priority, and stands beside the normal one', async () => {
+    const gated = gatedJob('gated');
+    const job = { ...gated.definition, params: Type.Pick(RunParams, ['account_ids', 'dry_run', 'limit']) };
+    test = await createTestApp({ rpc: database.rpc, jobs: [job] });
+    const normal = await ops('gated');
+    await gated.nextStart();
+    const params = { account_ids: [ACCOUNT], dry_run: true, limit: 5 };
+    const scoped = await operate.post('/api/jobs/gated', { ...params, priority: 7 });
+    expect([scoped.status, scoped.body]).toMatchObject([
+      202,
+      { outcome: 'created', run: { params, priority: 7, trigger: 'ops' } },
+    ]);
+    const context = await gated.nextStart();
+    expect(context.run.params).toEqual(params);
+    expect(runOf({ json: () => scoped.body }).id).not.toBe(runOf(normal).id);
+    expect(await database.latestAudit()).toMatchObject({
+      actor: 'anna',
+      action: 'run.start',
+      params: { job: 'gated', params, priority: 7 },
+    });
+    // The slot is answered with the normal run.
+    expect(runOf(await cron('gated')).id).toBe(runOf(normal).id);
+    gated.open();
+  });
+
+  it.each([
+    { what: 'a limit of 0', body: { limit: 0 }, field: 'body/limit' },
+    { what: 'a limit that is text', body: { limit: '5' }, field: 'body/limit' },
+    { what: 'an account that is none', body: { account_ids: ['anna'] }, field: 'body/account_ids/0' },
+    { what: 'the same account twice', body: { account_ids: [ACCOUNT, ACCOUNT] }, field: 'body/account_ids' },
+    { what: 'a priority of 10', body: { priority: 10 }, field: 'body/priority' },
+    { what: 'an unknown field', body: { force: true }, field: 'body/force' },
+    {
+      what: 'days beside a range',
+      body: { days: 3, from: '2026-03-01', to: '2026-03-02' },
+      field: 'body/days',
+    },
+    { what: 'half a range', body: { to: '2026-03-02' }, field: 'body/from' },
+    { what: 'a range backwards', body: { from: '2026-03-02', to: '2026-03-01' }, field: 'body/to' },
+  ])('is refused for $what', async ({ body, field }) => {
+    test = await createTestApp({ rpc: database.rpc, jobs: [told] });
+    const answer = await operate.post('/api/jobs/told', body);
+    expect(answer.status).toBe(400);
+    expect((answer.body as ProblemAnswer).errors?.map((error) => error.field)).toContain(field);
+    expect((await test.store.list({ limit: 1 })).items).toEqual([]);
+  });
+
+  it('is refused for what its job does not take, by name', async () => {
+    test = await createTestApp({
+      rpc: database.rpc,
+      jobs: [{ ...quickJob('told'), params: Type.Pick(RunParams, ['dry_run']) }, quickJob('quick')],
+    });
+    const { jobs } = (await operate.get('/api/jobs')).body as { jobs: object[] };
+    expect(jobs).toMatchObject([
+      { name: 'told', params: ['dry_run'] },
+      { name: 'quick', params: [] },
+    ]);
+    for (const [job, body] of [
+      ['told', { dry_run: true, days: 3 }],
+      ['quick', { days: 3 }],
+    ] as const) {
+      const answer = await operate.post(`/api/jobs/${job}`, body);
+      expect([job, answer.status]).toEqual([job, 400]);
+      expect((answer.body as ProblemAnswer).errors?.map(({ field }) => field)).toEqual(['body/days']);
+    }
+  });
+
+  it('is refused to cron: its signed body has no room for parameters', async () => {
+    test = await createTestApp({ rpc: database.rpc, jobs: [told] });
+    const { body, headers } = cronRequest({ job: 'told', slot });
+    const payload = JSON.stringify({ ...JSON.parse(body), dry_run: true });
+    const response = await test.app.inject({ method: 'POST', url: '/api/jobs/told', headers, payload });
+    expect(response.statusCode).toBe(401);
   });
 });
 

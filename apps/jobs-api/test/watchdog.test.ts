@@ -10,9 +10,9 @@ import {
 } from '@revos/core/jobs';
 import { withClock } from '@revos/core/rpc';
 import { createLogger } from '@revos/core/telemetry';
-import { createUnipileV1 } from '@revos/core/unipile';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { LOOK_MS, runWatchdog } from '../src/watchdog.ts';
+import { UNUSED_SERVICES } from './support/app.ts';
 import { openTestDatabase, type TestDatabase } from './support/database.ts';
 import { quickJob } from './support/jobs.ts';
 
@@ -46,10 +46,8 @@ beforeEach(() => {
   const engine = createInProcessEngine(jobs, store, {
     effects: realEffects,
     rpc,
-    unipile: createUnipileV1({ dsn: 'http://127.0.0.1:9', apiKey: 'none' }),
     logger: createLogger('test', 'silent'),
-    worker: 'jobs-api@test',
-    sendConcurrency: 1,
+    ...UNUSED_SERVICES,
   });
   runs = createRuns(store, engine, effects);
   stop = new AbortController();
@@ -84,7 +82,7 @@ const alarms = (): unknown[] =>
     .map((line) => JSON.parse(line) as { msg: string; scheduled_for: string })
     .filter(({ msg }) => msg === 'slot missed');
 
-const all = (): Promise<Run[]> => store.list({ limit: 200 });
+const all = async (): Promise<readonly Run[]> => (await store.list({ limit: 200 })).items;
 
 /** A run of another process, as it stands. */
 async function past(

@@ -14,6 +14,8 @@ export function aRun(facts: Partial<Run> = {}): Run {
     finished_at: '2026-11-24T10:06:40.500Z',
     horizon_at: '2026-11-24T10:15:00.000Z',
     cancel_requested_at: null,
+    params: {},
+    priority: 0,
     stats: { seen: 12, eligible: 8, sent: 7, failed: 1, unknown: 0, retried: 0, skipped: {}, next_at: null },
     error: null,
     requested_by: 'cron',

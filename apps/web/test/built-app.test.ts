@@ -70,7 +70,7 @@ beforeAll(async () => {
     if (method === 'POST')
       return answerJson(response, 202, { run: aRun({ status: 'queued' }), outcome: 'created' });
     if (asked === '/api/jobs') return answerJson(response, 200, { jobs: jobs() });
-    if (asked === '/api/runs?limit=50') return answerJson(response, 200, { runs });
+    if (asked === '/api/runs?limit=50') return answerJson(response, 200, { items: runs, next_cursor: null });
     const one = runs.find((run) => asked === `/api/runs/${run.id}`);
     return one ? answerJson(response, 200, one) : answerJson(response, 404, { title: 'No such run' });
   });

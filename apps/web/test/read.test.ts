@@ -17,7 +17,7 @@ const job = {
 
 const answerAll: Script = ({ path }, response) => {
   if (path === '/api/jobs') answerJson(response, 200, { jobs: [job] });
-  else if (path === '/api/runs?limit=50') answerJson(response, 200, { runs: [aRun()] });
+  else if (path === '/api/runs?limit=50') answerJson(response, 200, { items: [aRun()], next_cursor: null });
   else if (path === `/api/runs/${aRun().id}`) answerJson(response, 200, aRun());
   else answerJson(response, 404, { title: 'Not found' });
 };

@@ -2,11 +2,19 @@
  * The registry: the one list of jobs. Every schedule stands here once; `vercel.json`, the cron
  * routes, the HTTP API and the workers are held against it.
  */
+import { analytics } from './analytics/job.ts';
 import { dmQueue } from './dm/job.ts';
 import type { JobDefinition } from './jobs/index.ts';
 import { isSchedule } from './jobs/schedule.ts';
+import { postScheduler } from './posts/job.ts';
+import { createReconcileJob } from './sending/index.ts';
 
-export const jobs: readonly JobDefinition[] = [dmQueue];
+const reconcile = createReconcileJob([
+  async () => (await import('./dm/dm-outbox.ts')).createDmOutbox,
+  async () => (await import('./posts/post-outbox.ts')).createPostOutbox,
+]);
+
+export const jobs: readonly JobDefinition[] = [dmQueue, postScheduler, reconcile, analytics];
 
 /** The job called `name`, or undefined. */
 export function findJob(name: string): JobDefinition | undefined {

@@ -13,6 +13,7 @@ const USAGE = `usage: node src/cli.ts [options]
   --api-key <key>             what X-API-KEY must be; default sandbox.key
   --account <id>              an account to begin with; may be repeated
   --visibility-delay-ms <n>   how late reads show a message; default 0
+  --short-links               posts show https://lnkd.in/… for long links
   --latency-min-ms <n>        how long every answer takes at least; default 0
   --latency-max-ms <n>        and at most; default the least
 `;
@@ -24,6 +25,7 @@ const { values } = parseArgs({
     'api-key': { type: 'string', default: 'sandbox.key' },
     account: { type: 'string', multiple: true, default: [] },
     'visibility-delay-ms': { type: 'string', default: '0' },
+    'short-links': { type: 'boolean', default: false },
     'latency-min-ms': { type: 'string', default: '0' },
     'latency-max-ms': { type: 'string' },
     help: { type: 'boolean', default: false },
@@ -49,6 +51,7 @@ if (values.help) {
     apiKey: values['api-key'],
     accounts: values.account.map((id) => ({ id })),
     visibilityDelayMs: integer('visibility-delay-ms', values['visibility-delay-ms'], DAY_MS),
+    shortLinks: values['short-links'],
     latencyMs: {
       min: minMs,
       max: integer('latency-max-ms', values['latency-max-ms'] ?? String(minMs), DAY_MS),

@@ -34,6 +34,7 @@ describe('log', () => {
       chat_id: body.chat_id,
       id: body.message_id,
       text: 'Hi Ada',
+      attachments: [],
       at: '2026-03-02T09:00:00.000Z',
     });
     const seqs = async (query: string) => (await log(query)).effects.map(({ seq }: { seq: number }) => seq);

@@ -39,6 +39,39 @@ describe('the text that is read back', () => {
   });
 });
 
+it('shows short links for long ones, if it is to', async () => {
+  const sandbox = await sandboxForTest({ shortLinks: true });
+  const text =
+    'See (https://example.com/a/long/one?x=1), https://a.example and www.example.com/another/long/one';
+  const { body } = await publish(sandbox, { text, external_link: 'https://example.com/the/external/link' });
+  const post = await call(sandbox, 'GET', `/api/v1/posts/${body.post_id}?account_id=${ALICE}`);
+  const short = 'https://lnkd\\.in/[\\w-]{8}';
+  expect(post.body.text).toMatch(
+    new RegExp(
+      `^See \\(${short}\\), https://a\\.example and www\\.example\\.com/another/long/one\\n${short}$`,
+    ),
+  );
+});
+
+it('says in the log which files a post has, and shows them with it', async () => {
+  const sandbox = await sandboxForTest();
+  const files = ['one.png', 'two.png'].map((name) => ({ field: 'attachments', name, bytes: 'png!' }));
+  const { body } = await call(sandbox, 'POST', '/api/v1/posts', {
+    form: { account_id: ALICE, text: 'Two' },
+    files,
+  });
+  const attachments = ['one.png', 'two.png'].map((file_name) => ({
+    file_name,
+    file_size: 4,
+    mimetype: 'application/octet-stream',
+  }));
+  expect(sandbox.world.effects()).toMatchObject([{ kind: 'post', id: body.post_id, attachments }]);
+  const { effects } = (await call(sandbox, 'GET', '/_control/log', { key: null })).body;
+  expect(effects).toMatchObject([{ attachments }]);
+  const post = await call(sandbox, 'GET', `/api/v1/posts/${body.post_id}?account_id=${ALICE}`);
+  expect(post.body.attachments).toMatchObject(attachments);
+});
+
 it('one post has several ids, and any of them finds it', async () => {
   const clock = createClock();
   const sandbox = await sandboxForTest({ now: clock.now });

@@ -67,6 +67,16 @@ export const auth = fp<AuthOptions>(
   { name: 'auth' },
 );
 
+/**
+ * The name that the audit trail shows. No ops credential can be called `cron`: see `loadConfig`.
+ *
+ * @throws on a request that was not authenticated, which never comes so far as a handler
+ */
+export function nameOf({ principal }: FastifyRequest): string {
+  if (principal === null) throw new Error('a request without a principal');
+  return principal.kind === 'cron' ? CRON : principal.name;
+}
+
 /** Every value of a header as it was received: Node joins some repeated headers, and drops others. */
 export function valuesOfHeader(request: FastifyRequest, name: string): string[] {
   const { rawHeaders } = request.raw;

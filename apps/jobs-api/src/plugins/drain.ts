@@ -17,6 +17,8 @@ const CONNECTIONS_MS_MAX = 2_000;
 /** Seconds after which the next instance will have taken over. */
 const RETRY_AFTER_SECONDS = '10';
 
+const WRITES = new Set(['POST', 'PATCH']);
+
 export interface Drain {
   /** Aborts when the shutdown begins. */
   readonly signal: AbortSignal;
@@ -55,7 +57,7 @@ export const drain = fp<DrainOptions>(
     });
 
     app.addHook('onRequest', async (request) => {
-      if (closing.signal.aborted && request.method === 'POST') {
+      if (closing.signal.aborted && WRITES.has(request.method)) {
         throw new HttpProblem('shutting-down', { headers: { 'retry-after': RETRY_AFTER_SECONDS } });
       }
     });

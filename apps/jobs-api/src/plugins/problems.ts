@@ -41,7 +41,12 @@ export const problems = fp(
 );
 
 const patternOf = (url: string): RegExp =>
-  new RegExp(`^${url.replaceAll('.', '\\.').replace(/:[^/]+/g, '[^/]+')}$`);
+  new RegExp(
+    `^${url
+      .replaceAll('.', '\\.')
+      .replaceAll('*', '.*')
+      .replace(/:[^/]+/g, '[^/]+')}$`,
+  );
 
 /** Answers with the problem that `error` is; also what Fastify calls before routing. */
 export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
@@ -54,9 +59,12 @@ export function sendProblem(error: unknown, request: FastifyRequest, reply: Fast
   }
   reply
     .code(problem.statusCode)
-    .headers({ 'cache-control': 'no-store', ...problem.options.headers })
+    .headers({
+      'cache-control': 'no-store',
+      ...(problem.statusCode === 401 ? { 'www-authenticate': 'Bearer realm="revos-jobs"' } : {}),
+      ...problem.options.headers,
+    })
     .type(PROBLEM_MEDIA_TYPE);
-  if (problem.statusCode === 401) reply.header('www-authenticate', 'Bearer realm="revos-jobs"');
   return reply.send(renderProblem(problem.kind, request.id, problem.options));
 }
 

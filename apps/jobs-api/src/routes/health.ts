@@ -20,6 +20,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HealthOptions> = async (app
         operationId: 'getHealth',
         description: 'Says at once that the process is alive. It looks at nothing else.',
         tags: ['health'],
+        security: [],
         response: { 200: Health },
       },
     },
@@ -39,6 +40,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HealthOptions> = async (app
         operationId: 'getReady',
         description: 'Says whether the database is there, has the right schema, and shows its tables.',
         tags: ['health'],
+        security: [],
         response: {
           200: Ready,
           503: { description: 'Not ready.', content: { [PROBLEM_MEDIA_TYPE]: { schema: NotReady } } },

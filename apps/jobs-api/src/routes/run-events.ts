@@ -7,8 +7,8 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { Runs } from '@revos/core/jobs';
 import Type from 'typebox';
 import { HttpProblem } from '../problems.ts';
-import { refusals } from '../schemas/problem.ts';
-import { RunParams } from '../schemas/runs.ts';
+import { IdPath } from '../schemas/paths.ts';
+import { absence, notAcceptable, refusals } from '../schemas/problem.ts';
 
 export interface RunEventsOptions {
   readonly runs: Runs;
@@ -40,13 +40,15 @@ export const runEventRoutes: FastifyPluginAsyncTypebox<RunEventsOptions> = async
         operationId: 'watchRun',
         description: 'The run now and after each change, as events named `run`, until its end.',
         tags: ['runs'],
-        params: RunParams,
+        params: IdPath,
         response: {
           200: {
             description: 'A stream of events.',
             content: { 'text/event-stream': { schema: Type.String() } },
           },
           ...refusals,
+          ...absence,
+          ...notAcceptable,
         },
       },
     },

@@ -2,10 +2,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { Effects } from '@revos/core/effects';
 import { type JobDefinition, nextSlot, Run, type Runs } from '@revos/core/jobs';
-import Type from 'typebox';
+import { nameOf } from '../plugins/auth.ts';
 import { HttpProblem } from '../problems.ts';
-import { refusals } from '../schemas/problem.ts';
-import { EmptyBody, JobList, RunList, RunParams, RunQuery } from '../schemas/runs.ts';
+import { IdPath } from '../schemas/paths.ts';
+import { absence, bodyRefusals, refusals } from '../schemas/problem.ts';
+import { JobList, NoBody, RunList, RunQuery } from '../schemas/runs.ts';
 
 const LIMIT_DEFAULT = 20;
 
@@ -21,19 +22,21 @@ export const runRoutes: FastifyPluginAsyncTypebox<RunsOptions> = async (app, { j
     {
       schema: {
         operationId: 'listJobs',
-        description: 'Every job with its schedule, its next slot and its latest run.',
+        description:
+          'Every job with its schedule, what a run of it may be told, its next slot and its latest run.',
         tags: ['jobs'],
         response: { 200: JobList, ...refusals },
       },
     },
     async () => ({
       jobs: await Promise.all(
-        jobs.map(async ({ name, summary, schedule }) => ({
+        jobs.map(async ({ name, summary, schedule, params }) => ({
           name,
           summary,
           schedule,
+          params: Object.keys(params?.properties ?? {}),
           next_slot: nextSlot(schedule, effects.now())?.toISOString() ?? null,
-          last_run: (await runs.list({ job: name, limit: 1 }))[0] ?? null,
+          last_run: (await runs.list({ job: name, limit: 1 })).items[0] ?? null,
         })),
       ),
     }),
@@ -44,19 +47,13 @@ export const runRoutes: FastifyPluginAsyncTypebox<RunsOptions> = async (app, { j
     {
       schema: {
         operationId: 'listRuns',
-        description: 'The latest runs, newest first.',
+        description: 'Runs, newest first.',
         tags: ['runs'],
         querystring: RunQuery,
         response: { 200: RunList, ...refusals },
       },
     },
-    async ({ query }) => ({
-      runs: await runs.list({
-        ...(query.job === undefined ? {} : { job: query.job }),
-        ...(query.status === undefined ? {} : { status: query.status }),
-        limit: query.limit ?? LIMIT_DEFAULT,
-      }),
-    }),
+    async ({ query: { limit = LIMIT_DEFAULT, ...query } }) => runs.list({ ...query, limit }),
   );
 
   app.get(
@@ -66,8 +63,8 @@ export const runRoutes: FastifyPluginAsyncTypebox<RunsOptions> = async (app, { j
         operationId: 'getRun',
         description: 'One run, as it stands now.',
         tags: ['runs'],
-        params: RunParams,
-        response: { 200: Run, ...refusals },
+        params: IdPath,
+        response: { 200: Run, ...refusals, ...absence },
       },
     },
     async ({ params }) => found(await runs.get(params.id)),
@@ -81,14 +78,12 @@ export const runRoutes: FastifyPluginAsyncTypebox<RunsOptions> = async (app, { j
         description:
           'Cancels a run that is queued, and asks one that is running to stop. A run that has ended is returned as it is.',
         tags: ['runs'],
-        params: RunParams,
-        // An absent body reaches the validation as null.
-        body: Type.Union([EmptyBody, Type.Null()]),
-        response: { 200: Run, ...refusals },
+        params: IdPath,
+        body: NoBody,
+        response: { 200: Run, ...refusals, ...bodyRefusals, ...absence },
       },
     },
-    async ({ params, principal }) =>
-      found(await runs.cancel(params.id, principal?.kind === 'ops' ? principal.name : 'cron')),
+    async (request) => found(await app.drain.track(runs.cancel(request.params.id, nameOf(request)))),
   );
 };
 

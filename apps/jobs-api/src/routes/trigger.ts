@@ -1,17 +1,19 @@
 /** The trigger: `POST /api/jobs/:job` starts a run, or answers with the one that exists. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { Effects } from '@revos/core/effects';
-import { isSlot, type JobDefinition, type Run, type Runs } from '@revos/core/jobs';
+import { isSlot, type JobDefinition, type Run, type RunParams, type Runs } from '@revos/core/jobs';
 import type { TriggerBody } from '@revos/core/signing';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import Type from 'typebox';
 import { Value } from 'typebox/value';
-import type { Principal } from '../plugins/auth.ts';
+import { nameOf } from '../plugins/auth.ts';
 import { rawBodyOf, signature } from '../plugins/signature.ts';
 import { preferredWaitSeconds } from '../prefer.ts';
 import { HttpProblem } from '../problems.ts';
-import { refusals } from '../schemas/problem.ts';
-import { EmptyBody, JobParams, StartedRun } from '../schemas/runs.ts';
+import { absence, bodyRefusals, refusals } from '../schemas/problem.ts';
+import { JobPath, StartedRun, StartRunBody, startRunBodyFor } from '../schemas/runs.ts';
 import { fieldProblems } from '../to-problem.ts';
+import { bodyJudgedBy } from '../validation.ts';
 
 /** How old a slot may be, and how far ahead, in milliseconds. */
 const SLOT_AGE_MS_MAX = 24 * 60 * 60_000;
@@ -53,13 +55,17 @@ export const triggerRoutes: FastifyPluginAsyncTypebox<TriggerOptions> = async (a
     '/jobs/:job',
     {
       config: { allowsCron: true },
+      // The bytes, which a signature is over; the handler reads them.
+      validatorCompiler: bodyJudgedBy(Type.Unknown()),
       schema: {
         operationId: 'startRun',
         description:
-          'Starts a run. A signed cron request names a slot, and gets the slot’s run however often it asks; an ops request has no body, and starts a run that consumes no slot.',
+          'Starts a run. A signed cron request names a slot, and gets the slot’s run however often it asks; an ops request starts a run that consumes no slot. `Prefer: wait=N` waits up to N seconds, 300 at most, for the end of the run.',
         tags: ['runs'],
-        params: JobParams,
-        response: { 200: StartedRun, 202: StartedRun, ...refusals },
+        security: [{ ops: [] }, { cron: [] }],
+        params: JobPath,
+        body: StartRunBody,
+        response: { 200: StartedRun, 202: StartedRun, ...refusals, ...bodyRefusals, ...absence },
       },
     },
     async (request, reply) => {
@@ -67,14 +73,15 @@ export const triggerRoutes: FastifyPluginAsyncTypebox<TriggerOptions> = async (a
       if (trigger !== null && trigger.job !== request.params.job) throw new HttpProblem('job-mismatch');
       const job = jobs.find(({ name }) => name === request.params.job);
       if (!job) throw new HttpProblem('job-not-found');
-      if (trigger === null) assertEmptyBody(request);
+      const told = trigger === null ? toldBy(request, job) : {};
 
       const started = await app.drain.track(
         runs.start({
           job,
           trigger: trigger?.trigger ?? 'ops',
           scheduledFor: trigger === null ? null : slotOf(trigger, job, effects.now()),
-          requestedBy: nameOf(request.principal),
+          requestedBy: nameOf(request),
+          ...told,
         }),
       );
       reply.header('location', `/api/runs/${started.run.id}`);
@@ -88,12 +95,6 @@ export const triggerRoutes: FastifyPluginAsyncTypebox<TriggerOptions> = async (a
   );
 };
 
-/** What the audit trail shows. A request without a principal never comes this far. */
-function nameOf(principal: Principal | null): string {
-  if (principal === null) throw new Error('a trigger without a principal');
-  return principal.kind === 'cron' ? 'cron' : principal.name;
-}
-
 function slotOf(trigger: TriggerBody, job: JobDefinition, now: Date): Date {
   const slot = new Date(trigger.scheduled_for);
   // A date that no calendar knows becomes another one, or none.
@@ -105,16 +106,33 @@ function slotOf(trigger: TriggerBody, job: JobDefinition, now: Date): Date {
   return slot;
 }
 
-/** An ops request says everything with its path: a body with anything in it is a misunderstanding. */
-function assertEmptyBody(request: FastifyRequest): void {
+/** What an ops request tells the run. An absent body tells it nothing. */
+function toldBy(request: FastifyRequest, job: JobDefinition): { params?: RunParams; priority?: number } {
   const raw = rawBodyOf(request);
-  if (raw.length === 0) return;
+  if (raw.length === 0) return {};
   let body: unknown;
   try {
     body = JSON.parse(raw.toString('utf8'));
   } catch {
     throw new HttpProblem('malformed-body');
   }
-  if (Value.Check(EmptyBody, body)) return;
-  throw new HttpProblem('invalid-request', { errors: fieldProblems(Value.Errors(EmptyBody, body), 'body') });
+  const schema = startRunBodyFor(job.params);
+  if (!Value.Check(schema, body)) {
+    throw new HttpProblem('invalid-request', { errors: fieldProblems(Value.Errors(schema, body), 'body') });
+  }
+  const { priority, ...params } = body as RunParams & { priority?: number };
+  assertDays(params);
+  return { params, ...(priority === undefined ? {} : { priority }) };
+}
+
+/** Days are either counted back from today, or named. */
+function assertDays({ days, from, to }: RunParams): void {
+  const refuse = (field: string, message: string): never => {
+    throw new HttpProblem('invalid-request', { errors: [{ field: `body/${field}`, message }] });
+  };
+  if (days !== undefined && (from !== undefined || to !== undefined)) {
+    refuse('days', 'must not stand beside from and to');
+  }
+  if ((from === undefined) !== (to === undefined)) refuse(from === undefined ? 'from' : 'to', 'is missing');
+  if (from !== undefined && to !== undefined && from > to) refuse('to', 'must not be before from');
 }

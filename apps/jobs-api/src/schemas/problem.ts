@@ -1,33 +1,59 @@
 /** The shape of every refusal: RFC 9457, `application/problem+json`. */
 import Type from 'typebox';
+import { PROBLEMS } from '../problems.ts';
 
 export const PROBLEM_MEDIA_TYPE = 'application/problem+json';
 
-export const Problem = Type.Object({
-  /** `/problems/<kind>`; stable. */
-  type: Type.String(),
-  title: Type.String(),
-  status: Type.Integer(),
-  detail: Type.Optional(Type.String()),
-  /** This occurrence, as a URN of the request's id. */
-  instance: Type.String(),
-  request_id: Type.String(),
-  /** The fields that are wrong. */
-  errors: Type.Optional(Type.Array(Type.Object({ field: Type.String(), message: Type.String() }))),
-  /** The code of the rule that refused. */
-  code: Type.Optional(Type.String()),
+export const Problem = Type.Object(
+  {
+    type: Type.String({ description: '`/problems/<kind>`; stable. Callers decide on it and nothing else.' }),
+    title: Type.String(),
+    status: Type.Integer(),
+    detail: Type.Optional(Type.String()),
+    instance: Type.String({ description: 'This occurrence, as a URN of the request’s id.' }),
+    request_id: Type.String(),
+    errors: Type.Optional(
+      Type.Array(Type.Object({ field: Type.String(), message: Type.String() }), {
+        description: 'The fields that are wrong.',
+      }),
+    ),
+    code: Type.Optional(
+      Type.String({ description: 'The code of the rule that refused, one of docs/errors.md.' }),
+    ),
+    matched: Type.Optional(Type.Integer({ description: 'Of selection-changed: how many rows match now.' })),
+  },
+  { $id: 'Problem' },
+);
+
+const answer = (status: number) => ({
+  description: `Refused: ${kindsOf(status)
+    .map((kind) => `\`${kind}\``)
+    .join(', ')}.`,
+  content: { [PROBLEM_MEDIA_TYPE]: { schema: Problem } },
 });
 
-const answer = (schema: typeof Problem) => ({
-  description: 'Refused.',
-  content: { [PROBLEM_MEDIA_TYPE]: { schema } },
-});
+const kindsOf = (status: number): string[] =>
+  Object.entries(PROBLEMS)
+    .filter(([, problem]) => problem.status === status)
+    .map(([kind]) => kind);
+
+const answers = <Status extends number>(statuses: readonly Status[]) =>
+  Object.fromEntries(statuses.map((status) => [status, answer(status)])) as Record<
+    Status,
+    ReturnType<typeof answer>
+  >;
 
 /** What any route under /api may refuse with. */
-const COMMON = [400, 401, 403, 404, 405, 406, 408, 413, 414, 415, 422, 429, 431, 500, 503] as const;
+export const refusals = answers([400, 401, 403, 414, 422, 429, 431, 500, 503]);
 
-/** Response schemas for every refusal of a route. */
-export const refusals = Object.fromEntries(COMMON.map((status) => [status, answer(Problem)])) as Record<
-  (typeof COMMON)[number],
-  ReturnType<typeof answer>
->;
+/** What a route whose path names one thing may refuse with besides. */
+export const absence = answers([404]);
+
+/** What a route that takes a body may refuse with besides. */
+export const bodyRefusals = answers([408, 413, 415]);
+
+/** What an action on many may refuse with besides. */
+export const conflicts = answers([409]);
+
+/** What an event stream may refuse with besides. */
+export const notAcceptable = answers([406]);

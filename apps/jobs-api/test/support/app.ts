@@ -1,4 +1,5 @@
 /** The application over real parts: the SQL functions on PGlite, the in-process engine, jobs of the test's own. */
+import { createAnalytics } from '@revos/core/analytics';
 import { type Effects, realEffects } from '@revos/core/effects';
 import {
   createInProcessEngine,
@@ -10,6 +11,7 @@ import {
   type RunStore,
   type Runs,
 } from '@revos/core/jobs';
+import { createMediaFetcher } from '@revos/core/media';
 import type { Rpc } from '@revos/core/rpc';
 import { type SignedTrigger, signTrigger } from '@revos/core/signing';
 import { createLogger, type Logger } from '@revos/core/telemetry';
@@ -23,6 +25,15 @@ export const OPS_TOKEN = 'ops-token-0123456789';
 export const SIGNING_SECRET = `whsec_${Buffer.alloc(32, 1).toString('base64')}`;
 export const SIGNING_SECRET_NEXT = `whsec_${Buffer.alloc(32, 2).toString('base64')}`;
 export const FOREIGN_SECRET = `whsec_${Buffer.alloc(32, 9).toString('base64')}`;
+
+/** What no job of these tests calls; the port is closed. */
+export const UNUSED_SERVICES = {
+  unipile: createUnipileV1({ dsn: 'http://127.0.0.1:9', apiKey: 'none' }),
+  media: createMediaFetcher({ allowedOrigins: [] }),
+  settings: { unknownPolicy: 'hold', postLateLimitMinutes: 360 },
+  worker: 'jobs-api@test',
+  sendConcurrency: 1,
+} as const;
 
 export interface TestApp {
   readonly app: App;
@@ -50,11 +61,8 @@ export async function createTestApp(options: TestAppOptions): Promise<TestApp> {
   const engine = createInProcessEngine(jobs, store, {
     effects,
     rpc,
-    // No job of these tests calls it; the port is closed.
-    unipile: createUnipileV1({ dsn: 'http://127.0.0.1:9', apiKey: 'none' }),
     logger,
-    worker: 'jobs-api@test',
-    sendConcurrency: 1,
+    ...UNUSED_SERVICES,
   });
   const runs = createRuns(store, engine, effects);
   const app = await buildApp({
@@ -62,6 +70,7 @@ export async function createTestApp(options: TestAppOptions): Promise<TestApp> {
     runs,
     engine,
     rpc,
+    analytics: createAnalytics(rpc, { effects, logger }),
     effects,
     logger,
     credentials: {
@@ -72,6 +81,7 @@ export async function createTestApp(options: TestAppOptions): Promise<TestApp> {
       ],
       signingSecrets: [SIGNING_SECRET, SIGNING_SECRET_NEXT],
     },
+    postLateLimitMinutes: UNUSED_SERVICES.settings.postLateLimitMinutes,
     version: '1.2.3',
     shutdownGraceMs: options.shutdownGraceMs ?? 5_000,
     ...(options.streamsMax === undefined ? {} : { streamsMax: options.streamsMax }),
@@ -107,6 +117,24 @@ export function cronRequest(options: SignOptions = {}): {
 
 export const asOps = { authorization: `Bearer ${OPS_TOKEN}` } as const;
 
+/** Requests of an operator to `test`, read as JSON. */
+export function operator(test: () => TestApp) {
+  const call = async (method: 'GET' | 'POST' | 'PATCH', url: string, payload?: object) => {
+    const response = await test().app.inject({
+      method,
+      url,
+      headers: asOps,
+      ...(payload === undefined ? {} : { payload }),
+    });
+    return { status: response.statusCode, body: response.json() as never };
+  };
+  return {
+    get: (url: string) => call('GET', url),
+    post: (url: string, payload?: object) => call('POST', url, payload),
+    patch: (url: string, payload: object) => call('PATCH', url, payload),
+  };
+}
+
 /** The run of an answer. */
 export const runOf = (response: { json: () => unknown }): Run => (response.json() as { run: Run }).run;
 
@@ -115,6 +143,8 @@ export interface ProblemAnswer {
   readonly status: number;
   readonly detail?: string;
   readonly errors?: { field: string; message: string }[];
+  readonly code?: string;
+  readonly matched?: number;
   readonly request_id: string;
   readonly instance: string;
 }

@@ -13,9 +13,22 @@ export interface TestDatabase {
   answered(functionName: string): Promise<void>;
   /** Makes the next call of a SQL function wait. */
   hold(functionName: string): HeldCall;
-  /** Forgets every run. */
+  /** Rows of a query. */
+  rows<Row>(sql: string): Promise<Row[]>;
+  /** Makes an account that can send at any hour, and gives its id. */
+  account(name: string): Promise<string>;
+  /** The latest entry of the audit trail. */
+  latestAudit(): Promise<AuditRow | undefined>;
+  /** Forgets every run, message, post, account and pause, and the audit trail. */
   clear(): Promise<void>;
   close(): Promise<void>;
+}
+
+export interface AuditRow {
+  readonly actor: string;
+  readonly action: string;
+  readonly subject: string | null;
+  readonly params: Readonly<Record<string, unknown>>;
 }
 
 export interface HeldCall {
@@ -24,6 +37,23 @@ export interface HeldCall {
   /** Lets the call go on. */
   release(): void;
 }
+
+/** What a test may have filled, the referring first. */
+const TABLES = [
+  'job_slots',
+  'job_runs',
+  'dm_attempts',
+  'dm_queue',
+  'post_attempts',
+  'post_publications',
+  'account_policies',
+  'sending_pause',
+  'audit_log',
+  'analytics_daily',
+  'analytics_cache',
+  'posts',
+  'linkedin_accounts',
+];
 
 export async function openTestDatabase(): Promise<TestDatabase> {
   const db = await openPglite();
@@ -57,8 +87,23 @@ export async function openTestDatabase(): Promise<TestDatabase> {
       held.set(functionName, { called: called.resolve, released: released.promise });
       return { called: called.promise, release: released.resolve };
     },
+    rows: async <Row>(sql: string) => (await db.query<Row>(sql)).rows,
+    async account(name) {
+      const [row] = await database.rows<{ id: string }>(
+        `insert into public.linkedin_accounts (account_name, unipile_account_id)
+         values ('${name}', 'u-${name}') returning id`,
+      );
+      if (row === undefined) throw new Error('no account was made');
+      return row.id;
+    },
+    async latestAudit() {
+      const [row] = await database.rows<AuditRow>(
+        'select actor, action, subject, params from public.audit_log order by id desc limit 1',
+      );
+      return row;
+    },
     clear: async () => {
-      await db.exec('delete from public.job_runs; delete from public.job_slots');
+      await db.exec(TABLES.map((table) => `delete from public.${table}`).join('; '));
     },
     close: () => db.close(),
   };

@@ -1,5 +1,5 @@
 /** Facts of a run, in words. Pure: the current instant is an argument. */
-import { reasonInWords } from '@revos/core/dm';
+import { reasonInWords } from '@revos/core/sending';
 import type { Run, RunStatus, RunTrigger } from '@revos/core/jobs';
 
 export const STATUS_WORDS: Readonly<Record<RunStatus, string>> = {

@@ -43,7 +43,7 @@ export async function readOverview(dependencies: ReadDependencies): Promise<Read
   ]);
   if (jobs.kind !== 'read') return jobs;
   if (runs.kind !== 'read') return runs;
-  return { kind: 'read', value: { jobs: jobs.value.jobs, runs: runs.value.runs } };
+  return { kind: 'read', value: { jobs: jobs.value.jobs, runs: runs.value.items } };
 }
 
 /** @param id a UUID */

@@ -15,4 +15,4 @@ export type Job = Static<typeof Job>;
 export const JobList = Type.Object({ jobs: Type.Array(Job) });
 
 /** Newest first. */
-export const RunList = Type.Object({ runs: Type.Array(Run) });
+export const RunList = Type.Object({ items: Type.Array(Run) });

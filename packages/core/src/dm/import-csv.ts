@@ -6,8 +6,7 @@
  * quoted as RFC 4180 says. Line breaks of any kind are taken as one kind, also within a message.
  */
 import { CsvError, parse } from 'csv-parse/sync';
-import { type Rpc, RpcError } from '../rpc/index.ts';
-import { createDmStore, type Enqueued, type NewMessage } from './store.ts';
+import type { Enqueued, NewMessage } from './store.ts';
 
 const REQUIRED = ['account', 'recipient_id', 'message'] as const;
 const OPTIONAL = ['send_at', 'priority', 'dedupe_key', 'chat_id', 'campaign_id', 'lead_id'] as const;
@@ -19,8 +18,21 @@ const ROWS_MAX = 10_000;
 /** What a byte that is no UTF-8 was read as, and NUL, which Postgres does not keep. */
 const UNREADABLE = /[\uFFFD\0]/;
 
-/** The SQLSTATE of `dm_enqueue` for bad rows. */
-const BAD_ROWS = 'DM021';
+/** A row that the queue refuses. */
+export interface RefusedRow {
+  /** Counted from 0. */
+  readonly row: number;
+  readonly field: string | null;
+  readonly problem: string;
+}
+
+/** Where a campaign is queued: the database itself, or the job API before it. */
+export interface CsvQueue {
+  /** The ids of the accounts with these names; a name may be of none, or of several. */
+  accountsNamed(names: readonly string[]): Promise<ReadonlyArray<{ id: string; account_name: string }>>;
+  /** Queues all or none; the refused rows if there are any. */
+  enqueue(rows: readonly NewMessage[]): Promise<Enqueued | readonly RefusedRow[]>;
+}
 
 export interface CsvProblem {
   /** The line of the file, counted from 1; null for what is about the file as a whole. */
@@ -63,9 +75,10 @@ interface CsvRow {
  * @param text the file's content
  * @throws {CsvImportError} if anything in it is wrong: then nothing is queued
  */
-export async function importCsv(rpc: Rpc, text: string): Promise<Enqueued> {
+export async function importCsv(queue: CsvQueue, text: string): Promise<Enqueued> {
   const rows = readRows(text);
-  const accounts = await rpc.call<ReadonlyArray<{ id: string; account_name: string }>>('account_list');
+  const names = new Set(rows.map(({ record }) => record.account ?? ''));
+  const accounts = await queue.accountsNamed([...names].filter((name) => name !== ''));
   const idsByName = new Map<string, string[]>();
   for (const { id, account_name } of accounts) {
     idsByName.set(account_name, [...(idsByName.get(account_name) ?? []), id]);
@@ -78,22 +91,14 @@ export async function importCsv(rpc: Rpc, text: string): Promise<Enqueued> {
     return { problems, message: toMessage(row.record, problems.length === 0 ? ids[0] : undefined) };
   });
 
-  try {
-    // Asked even where a row is wrong already, so that one answer lists all that is wrong.
-    return await createDmStore(rpc).enqueue(checked.map(({ message }) => message));
-  } catch (error) {
-    if (!(error instanceof RpcError) || error.code !== BAD_ROWS) throw error;
-    const refused = JSON.parse(error.detail ?? '[]') as ReadonlyArray<{
-      row: number;
-      field: string;
-      problem: string;
-    }>;
-    const problems = refused
-      .filter(({ field }) => field !== 'linkedin_account_id')
-      .map(({ row, field, problem }): CsvProblem => ({ line: rows[row]?.line ?? null, field, problem }));
-    const all = [...checked.flatMap((row) => row.problems), ...problems];
-    throw new CsvImportError(all.sort((a, b) => (a.line ?? 0) - (b.line ?? 0)));
-  }
+  // Asked even where a row is wrong already, so that one answer lists all that is wrong.
+  const answer = await queue.enqueue(checked.map(({ message }) => message));
+  if ('enqueued' in answer) return answer;
+  const problems = answer
+    .filter(({ field }) => field !== 'linkedin_account_id')
+    .map(({ row, field, problem }): CsvProblem => ({ line: rows[row]?.line ?? null, field, problem }));
+  const all = [...checked.flatMap((row) => row.problems), ...problems];
+  throw new CsvImportError(all.sort((a, b) => (a.line ?? 0) - (b.line ?? 0)));
 }
 
 function accountProblems({ line, record }: CsvRow, idCount: number): CsvProblem[] {

@@ -1,15 +1,14 @@
-export { CsvImportError, type CsvProblem, importCsv } from './import-csv.ts';
+export { createCsvQueue } from './csv-queue.ts';
+export { CsvImportError, type CsvProblem, type CsvQueue, importCsv, type RefusedRow } from './import-csv.ts';
 export { dmQueue } from './job.ts';
-export { REASONS, type Reason, reasonInWords } from './reasons.ts';
 export {
-  type AttemptResult,
-  type Backlog,
-  type Claim,
   type ClaimedMessage,
   createDmStore,
+  type DmReadBackResult,
+  type DmResult,
   type DmStore,
   type Enqueued,
   type Explanation,
   type NewMessage,
-  type RecordedResult,
+  type UnknownMessage,
 } from './store.ts';

@@ -1,62 +1,54 @@
 /** Messages in the database: the `dm_…` SQL functions, typed. Nothing here decides anything. */
+import type { JobSettings } from '../jobs/index.ts';
 import type { Rpc } from '../rpc/index.ts';
+import type {
+  AttemptResult,
+  Backlog,
+  Claim,
+  ClaimedAttempt,
+  ClaimRequest,
+  Preview,
+  ReadBackResolution,
+  ReadBackResult,
+  RecordedResult,
+} from '../sending/index.ts';
 
 /** A message that was claimed for sending: the attempt is in the ledger already. */
-export interface ClaimedMessage {
-  readonly attempt_id: string;
+export interface ClaimedMessage extends ClaimedAttempt {
   readonly message_id: string;
   readonly account_id: string;
   readonly unipile_account_id: string;
   readonly recipient_id: string;
   readonly chat_id: string | null;
   readonly message: string;
-  /** Attempts burned before this one. */
-  readonly attempts: number;
-  readonly lease_until: string;
-}
-
-export interface Claim {
-  /** The database's clock. */
-  readonly now: string;
-  /** The earliest instant at which another claim can succeed; null if none is known. */
-  readonly next_claim_at: string | null;
-  readonly messages: readonly ClaimedMessage[];
+  /** When an earlier attempt began whose answer was lost and that was not found; null if there was none. */
+  readonly was_unknown_since: string | null;
+  /** Ids on LinkedIn that belong to other messages to this recipient; empty unless it was unknown. */
+  readonly known_message_ids: readonly string[];
 }
 
 /** What became of an attempt, as `dm_record` takes it. */
-export interface AttemptResult {
-  readonly attempt_id: string;
-  readonly outcome: 'sent' | 'not_sent' | 'unknown';
-  /** Only for `not_sent`: what next. */
-  readonly next_step?: 'release' | 'wait' | 'retry' | 'restart' | 'fail';
-  /** From the closed list in docs/reasons.md. */
-  readonly reason?: string;
-  /** For people; at most 500 characters. */
-  readonly error?: string | null;
-  readonly retry_after_ms?: number;
-  readonly http_status?: number | null;
-  readonly error_type?: string | null;
-  readonly detail?: string | null;
+export interface DmResult extends AttemptResult {
   readonly unipile_message_id?: string;
   readonly chat_id?: string | null;
-  /** It speaks of the account: three in a row open the breaker. */
-  readonly is_strike?: boolean;
-  /** Pauses the account for so many milliseconds; -1 is without end. */
-  readonly pause_ms?: number;
-  readonly pause_reason?: string;
 }
 
-export interface RecordedResult {
+/** A message that may have been sent, and what to look for. */
+export interface UnknownMessage {
   readonly attempt_id: string;
-  readonly applied: 'recorded' | 'late' | 'ignored' | 'missing';
-  readonly status: string | null;
+  /** Null once the account is no longer connected. */
+  readonly unipile_account_id: string | null;
+  readonly recipient_id: string;
+  readonly chat_id: string | null;
+  readonly message: string;
+  readonly started_at: string;
+  readonly known_message_ids: readonly string[];
 }
 
-export interface Backlog {
-  readonly due: number;
-  readonly scheduled: number;
-  readonly by_reason: Readonly<Record<string, number>>;
-  readonly next_at: string | null;
+/** What a look at LinkedIn told, as `dm_resolve` takes it. */
+export interface DmReadBackResult extends ReadBackResult {
+  readonly unipile_message_id?: string;
+  readonly chat_id?: string | null;
 }
 
 export interface NewMessage {
@@ -85,33 +77,54 @@ export interface Explanation {
   readonly can_go_at: string | null;
   readonly ahead: number;
   readonly error: string | null;
+  /** When it is next looked for on LinkedIn; null unless it is unknown. */
+  readonly next_read_at: string | null;
   readonly account: { readonly paused_until: string | null; readonly pause_reason: string | null };
 }
 
 export interface DmStore {
   enqueue(rows: readonly NewMessage[]): Promise<Enqueued>;
-  claim(claim: {
-    claimId: string;
-    worker: string;
-    limit: number;
-    leaseMs: number;
-    draw: number;
-  }): Promise<Claim>;
+  claim(request: ClaimRequest): Promise<Claim<ClaimedMessage>>;
   /** Gives back what a claim took whose answer was lost. */
   release(claimId: string, worker: string): Promise<number>;
-  record(results: readonly AttemptResult[]): Promise<readonly RecordedResult[]>;
-  backlog(): Promise<Backlog>;
+  record(results: readonly DmResult[]): Promise<readonly RecordedResult[]>;
+  /** Of these accounts; null, the default, for all. */
+  backlog(accountIds?: readonly string[] | null): Promise<Backlog>;
+  preview(accountIds?: readonly string[] | null): Promise<Preview>;
   explain(id: string): Promise<Explanation | null>;
+  /** Unknowns whose time to be looked for has come; each is given to one asker a minute. */
+  unknowns(limit: number): Promise<UnknownMessages>;
+  resolve(
+    results: readonly DmReadBackResult[],
+    policy: JobSettings['unknownPolicy'],
+  ): Promise<readonly ReadBackResolution[]>;
+}
+
+export interface UnknownMessages {
+  /** The database's clock. */
+  readonly now: string;
+  readonly next_read_at: string | null;
+  readonly items: readonly UnknownMessage[];
 }
 
 export function createDmStore(rpc: Rpc): DmStore {
   return {
     enqueue: (rows) => rpc.call('dm_enqueue', { rows }),
-    claim: ({ claimId, worker, limit, leaseMs, draw }) =>
-      rpc.call('dm_claim', { worker, limit, lease_ms: leaseMs, claim_id: claimId, draw }),
+    claim: ({ claimId, worker, limit, leaseMs, draw, accountIds }) =>
+      rpc.call('dm_claim', {
+        worker,
+        limit,
+        lease_ms: leaseMs,
+        claim_id: claimId,
+        draw,
+        account_ids: accountIds ?? null,
+      }),
     release: (claimId, worker) => rpc.call('dm_release', { claim_id: claimId, worker }),
     record: (results) => rpc.call('dm_record', { results }),
-    backlog: () => rpc.call('dm_backlog'),
+    backlog: (accountIds = null) => rpc.call('dm_backlog', { account_ids: accountIds }),
+    preview: (accountIds = null) => rpc.call('dm_preview', { account_ids: accountIds }),
     explain: (id) => rpc.call('dm_explain', { id }),
+    unknowns: (limit) => rpc.call('dm_unknowns', { limit }),
+    resolve: (results, policy) => rpc.call('dm_resolve', { results, policy }),
   };
 }

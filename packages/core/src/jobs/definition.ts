@@ -2,22 +2,36 @@
  * A job is data: a name, a schedule and a handler that is loaded when it first runs, so
  * that whoever only needs the schedule (a cron route, a test of `vercel.json`) loads nothing else.
  */
+import type { TObject } from 'typebox';
 import type { Effects } from '../effects/index.ts';
+import type { MediaFetcher } from '../media/index.ts';
 import type { Rpc } from '../rpc/index.ts';
 import type { Logger } from '../telemetry/index.ts';
 import type { Unipile } from '../unipile/index.ts';
 import type { Run, RunStats } from './run.ts';
+
+/** What operators decide about how the jobs work; `docs/environment.md` has each one. */
+export interface JobSettings {
+  /** What becomes of a row whose read-backs found nothing: sent once more, or held for a person. */
+  readonly unknownPolicy: 'resend-when-absent' | 'hold';
+  /** A post later than this is not published by itself any more. */
+  readonly postLateLimitMinutes: number;
+  /** Where analytics keep their cache besides Postgres; undefined for nowhere. */
+  readonly redisUrl?: string;
+}
 
 /** What a handler works with. Built once by each app. */
 export interface JobServices {
   readonly effects: Effects;
   readonly rpc: Rpc;
   readonly unipile: Unipile;
+  readonly media: MediaFetcher;
   readonly logger: Logger;
   /** Names this process in the ledger, e.g. `jobs-api@host:pid`. */
   readonly worker: string;
   /** Calls to Unipile at once in this process, 1 to 200. */
   readonly sendConcurrency: number;
+  readonly settings: JobSettings;
 }
 
 /** One run, as its handler sees it. */
@@ -42,5 +56,7 @@ export interface JobDefinition {
   readonly summary: string;
   /** Cron expression of 5 fields, in UTC; `vercel.json` carries the same one. */
   readonly schedule: string;
+  /** Which of `RunParams` a run of this job may be given; none by default. */
+  readonly params?: TObject;
   readonly loadHandler: () => Promise<JobHandler>;
 }

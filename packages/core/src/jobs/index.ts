@@ -1,10 +1,12 @@
-export type { JobDefinition, JobHandler, JobServices, RunContext } from './definition.ts';
+export type { JobDefinition, JobHandler, JobServices, JobSettings, RunContext } from './definition.ts';
 export type { Engine } from './engine.ts';
 export { createInProcessEngine } from './engines/in-process.ts';
-export { isEnded, Run, RunStats, RunStatus, RunTrigger } from './run.ts';
+export { isEnded, Run, RunParams, RunPriority, RunStats, RunStatus, RunTrigger } from './run.ts';
 export {
   createRunStore,
   type RunFilter,
+  type RunPage,
+  type RunRequest,
   type RunStore,
   type StartedRun,
   type StartOutcome,

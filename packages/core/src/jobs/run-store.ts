@@ -1,6 +1,6 @@
 /** Runs in the database: the `run_…` SQL functions, typed. Nothing here decides anything. */
 import type { Rpc } from '../rpc/index.ts';
-import type { Run, RunStats, RunStatus, RunTrigger } from './run.ts';
+import type { Run, RunParams, RunStats, RunStatus, RunTrigger } from './run.ts';
 
 export interface RunRequest {
   readonly job: string;
@@ -9,6 +9,10 @@ export interface RunRequest {
   readonly scheduledFor: Date | null;
   readonly requestedBy: string;
   readonly horizonAt: Date;
+  /** `{}`, the default, is the job's normal run. */
+  readonly params?: RunParams;
+  /** 0 (default) to 9. */
+  readonly priority?: number;
 }
 
 /**
@@ -25,8 +29,18 @@ export interface StartedRun {
 export interface RunFilter {
   readonly job?: string;
   readonly status?: RunStatus;
+  readonly trigger?: RunTrigger;
   /** 1 to 200. */
   readonly limit: number;
+  /** The `next_cursor` of the page before. */
+  readonly cursor?: string;
+}
+
+/** Runs, newest first. */
+export interface RunPage {
+  readonly items: readonly Run[];
+  /** Null on the last page. */
+  readonly next_cursor: string | null;
 }
 
 export interface RunEnd {
@@ -53,7 +67,7 @@ export interface RunStore {
   /** Null if there is no such run. An ended run is returned as it is. */
   cancel(id: string, requestedBy: string): Promise<Run | null>;
   get(id: string): Promise<Run | null>;
-  list(filter: RunFilter): Promise<Run[]>;
+  list(filter: RunFilter): Promise<RunPage>;
   /** Marks runs whose heartbeat stopped as `interrupted`, and returns how many. */
   recover(): Promise<number>;
   /** The run that a slot was answered with; null if it never ran. */
@@ -69,6 +83,8 @@ export function createRunStore(rpc: Rpc): RunStore {
         scheduled_for: request.scheduledFor?.toISOString() ?? null,
         requested_by: request.requestedBy,
         horizon_at: request.horizonAt.toISOString(),
+        params: request.params ?? {},
+        priority: request.priority ?? 0,
       }),
     begin: (id, worker) => rpc.call('run_begin', { id, worker }),
     heartbeat: (id, worker, stats) => rpc.call('run_heartbeat', { id, worker, stats }),
@@ -83,8 +99,7 @@ export function createRunStore(rpc: Rpc): RunStore {
       }),
     cancel: (id, requestedBy) => rpc.call('run_cancel', { id, requested_by: requestedBy }),
     get: (id) => rpc.call('run_get', { id }),
-    list: (filter) =>
-      rpc.call('run_list', { job: filter.job ?? null, status: filter.status ?? null, limit: filter.limit }),
+    list: ({ limit, cursor, ...filter }) => rpc.call('run_list', { filter, limit, after: cursor ?? null }),
     recover: () => rpc.call('run_recover'),
     slot: (job, scheduledFor) => rpc.call('run_slot', { job, scheduled_for: scheduledFor.toISOString() }),
   };

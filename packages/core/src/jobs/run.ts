@@ -34,9 +34,40 @@ export const RunStatus = Type.Union(
 );
 export type RunStatus = Static<typeof RunStatus>;
 
+const Day = Type.String({ format: 'date' });
+
+/**
+ * What a run asked for by hand may be told. A run with any of them is *scoped*: it stands beside the
+ * job's normal run, answers no slot and is coalesced with nothing.
+ */
+export const RunParams = Type.Object(
+  {
+    /** Only these accounts (`linkedin_accounts.id`). */
+    account_ids: Type.Optional(
+      Type.Array(Type.String({ format: 'uuid' }), { minItems: 1, maxItems: 1_000, uniqueItems: true }),
+    ),
+    /** Says what the run would do, and changes nothing. */
+    dry_run: Type.Optional(Type.Boolean()),
+    /** Ends the run after so many calls to Unipile. */
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000 })),
+    /** The last so many local days, today among them. */
+    days: Type.Optional(Type.Integer({ minimum: 1, maximum: 400 })),
+    /** The first and the last local day, both included. */
+    from: Type.Optional(Day),
+    to: Type.Optional(Day),
+  },
+  { $id: 'RunParams', additionalProperties: false },
+);
+export type RunParams = Static<typeof RunParams>;
+
+/** 0 (default) to 9; a run with a higher one is taken up first where runs wait for workers. */
+export const RunPriority = Type.Integer({ minimum: 0, maximum: 9 });
+
 /** What a run saw and did. Counts are of messages (or posts); each job adds its own. */
 export const RunStats = Type.Object(
   {
+    /** Rows that were due when the run began. */
+    due: Type.Optional(Type.Integer({ minimum: 0 })),
     /** Rows that were due at some time during the run. */
     seen: Type.Optional(Type.Integer({ minimum: 0 })),
     /** Rows that every limit, window, pause and gap allowed, and that were claimed. */
@@ -44,10 +75,18 @@ export const RunStats = Type.Object(
     sent: Type.Optional(Type.Integer({ minimum: 0 })),
     failed: Type.Optional(Type.Integer({ minimum: 0 })),
     unknown: Type.Optional(Type.Integer({ minimum: 0 })),
+    /** Unknowns that were looked for on LinkedIn and settled: found, or tried again. */
+    confirmed: Type.Optional(Type.Integer({ minimum: 0 })),
+    /** Of analytics: local days recomputed, and rows written. */
+    days: Type.Optional(Type.Integer({ minimum: 0 })),
+    rows: Type.Optional(Type.Integer({ minimum: 0 })),
     /** Attempts that ended as `not_sent` and wait for another try. */
     retried: Type.Optional(Type.Integer({ minimum: 0 })),
     /** Rows left waiting when the run ended, by reason code. */
     skipped: Type.Optional(Type.Record(Type.String(), Type.Integer({ minimum: 0 }))),
+    /** Only of a dry run: that it was one, and what it would have sent at once, 50 at most. */
+    dry_run: Type.Optional(Type.Boolean()),
+    would_send: Type.Optional(Type.Array(Type.String())),
     /** When the next row can go out; null when nothing waits for a known instant. */
     next_at: Type.Optional(Nullable(Instant)),
   },
@@ -70,6 +109,8 @@ export const Run = Type.Object(
     /** The run works on while something can be claimed before this instant. */
     horizon_at: Instant,
     cancel_requested_at: Nullable(Instant),
+    params: RunParams,
+    priority: RunPriority,
     stats: RunStats,
     /** Why it failed, was cancelled or interrupted. */
     error: Nullable(Type.String()),

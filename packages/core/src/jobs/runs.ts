@@ -5,8 +5,8 @@
 import type { Effects } from '../effects/index.ts';
 import type { JobDefinition } from './definition.ts';
 import type { Engine } from './engine.ts';
-import { isEnded, type Run, type RunTrigger } from './run.ts';
-import type { RunFilter, RunStore, StartedRun } from './run-store.ts';
+import { isEnded, type Run, type RunParams, type RunTrigger } from './run.ts';
+import type { RunFilter, RunPage, RunStore, StartedRun } from './run-store.ts';
 import { nextSlot } from './schedule.ts';
 
 /** How often a watcher looks at the database for a run that is worked on elsewhere, in milliseconds. */
@@ -22,6 +22,10 @@ export interface StartRun {
   readonly scheduledFor: Date | null;
   /** The name of the credential that asks. */
   readonly requestedBy: string;
+  /** Only for a run asked for by hand; `{}` by default. */
+  readonly params?: RunParams;
+  /** 0 (default) to 9. */
+  readonly priority?: number;
 }
 
 export interface Runs {
@@ -29,7 +33,7 @@ export interface Runs {
   start(request: StartRun): Promise<StartedRun>;
   get(id: string): Promise<Run | null>;
   /** Newest first. */
-  list(filter: RunFilter): Promise<Run[]>;
+  list(filter: RunFilter): Promise<RunPage>;
   /** Null if there is no such run. */
   cancel(id: string, requestedBy: string): Promise<Run | null>;
   /** The run now and after each change, up to and including its end; nothing if there is no such run. */
@@ -67,12 +71,20 @@ export function createRuns(store: RunStore, engine: Engine, effects: Effects): R
     watch,
     list: (filter) => store.list(filter),
 
-    async start({ job, trigger, scheduledFor, requestedBy }) {
+    async start({ job, trigger, scheduledFor, requestedBy, params = {}, priority = 0 }) {
       const now = effects.now();
       // A slot that is asked for late is worked on until the next one from now on.
       const from = scheduledFor !== null && scheduledFor > now ? scheduledFor : now;
       const horizonAt = nextSlot(job.schedule, from) ?? new Date(now.getTime() + HORIZON_MS_DEFAULT);
-      const started = await store.start({ job: job.name, trigger, scheduledFor, requestedBy, horizonAt });
+      const started = await store.start({
+        job: job.name,
+        trigger,
+        scheduledFor,
+        requestedBy,
+        horizonAt,
+        params,
+        priority,
+      });
       // Also one that exists: whoever created it may have gone before taking it up. Only one can begin it.
       if (started.run.status === 'queued') await engine.submit(started.run);
       return started;

@@ -1,2 +1,18 @@
-export type { Failure, FailureKind, SendMessageRequest, SentMessage, Unipile } from './unipile.ts';
+export type {
+  CreatePostRequest,
+  Failure,
+  FailureKind,
+  FindMessageRequest,
+  FindPostRequest,
+  FoundMessage,
+  FoundPost,
+  PostFile,
+  PostMention,
+  PublishedPost,
+  ReadPostRequest,
+  SendMessageRequest,
+  SentMessage,
+  Sought,
+  Unipile,
+} from './unipile.ts';
 export { createUnipileV1, type UnipileV1Options } from './v1/client.ts';

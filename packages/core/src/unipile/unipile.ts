@@ -1,12 +1,15 @@
 /**
  * Unipile, as the core sees it: a port that names no version's shapes.
  *
- * A call never throws and is never retried here. It answers with what is known about the effect,
+ * A call never throws. A write is never retried here; it answers with what is known about the effect,
  * decided from the status, the error type and the socket's code, never from the text of a message.
+ * A read looks for what a write may have left behind. It says `absent` only when it has read all there
+ * is and the account is in order after it; whatever else it could not see is a failure.
  */
 
 /**
- * Every way a write can fail.
+ * Every way a call can fail. A read has no effect: there a kind says why it could not be read,
+ * and `ambiguous` that it was not read this time.
  *
  * | kind | the effect | what is known |
  * | --- | --- | --- |
@@ -67,7 +70,103 @@ export interface SendMessageRequest {
   readonly text: string;
 }
 
+export interface PostFile {
+  /** With its extension. */
+  readonly name: string;
+  /** `image/jpeg` and the like. */
+  readonly mimeType: string;
+  readonly bytes: Uint8Array;
+}
+
+/** A person or a company named in a post. `{{0}}` in the text stands for the first. */
+export interface PostMention {
+  readonly name: string;
+  /** `ACo…`, or the digits of a company. */
+  readonly profile_id: string;
+  readonly is_company: boolean;
+}
+
+export interface CreatePostRequest {
+  /** The author: Unipile's account id. */
+  readonly accountId: string;
+  readonly text: string;
+  /** Images, one video, or one document. */
+  readonly attachments: readonly PostFile[];
+  readonly mentions: readonly PostMention[];
+  /** Shown as a card. Unipile puts it at the end of a text that has it nowhere. */
+  readonly externalLink: string | null;
+  /** Digits of a company page to publish as; null for the account itself. */
+  readonly asOrganization: string | null;
+}
+
+export interface PublishedPost {
+  readonly ok: true;
+  readonly httpStatus: number;
+  readonly postId: string;
+  /** The id that comments and reactions want, a URN; null if it could not be read. */
+  readonly socialId: string | null;
+  readonly shareUrl: string | null;
+}
+
+/** What a read found. */
+export type Sought<Found> =
+  | ({ readonly ok: true; readonly kind: 'found' } & Found)
+  /** All there is was read, and the account was in order after it. */
+  | { readonly ok: true; readonly kind: 'absent' }
+  /** Not found, but what was read may be stale: the account's status, as Unipile names it. */
+  | { readonly ok: true; readonly kind: 'account_out_of_order'; readonly status: string }
+  | Failure;
+
+export interface FoundMessage {
+  readonly messageId: string;
+  readonly chatId: string;
+  readonly sentAt: Date;
+}
+
+export interface FoundPost {
+  readonly postId: string;
+  readonly socialId: string | null;
+  readonly shareUrl: string | null;
+  readonly sentAt: Date;
+}
+
+export interface FindMessageRequest {
+  readonly accountId: string;
+  readonly recipientId: string;
+  /** The chat it was written in; null to look through all chats with the recipient. */
+  readonly chatId: string | null;
+  readonly text: string;
+  /** When the attempt began. Two minutes are allowed for clocks that differ. */
+  readonly since: Date;
+  /** Messages that are other rows' already: never found. */
+  readonly knownIds: readonly string[];
+}
+
+export interface FindPostRequest {
+  readonly accountId: string;
+  readonly text: string;
+  readonly mentions: readonly PostMention[];
+  readonly externalLink: string | null;
+  readonly asOrganization: string | null;
+  /** When the attempt began. Two minutes are allowed for clocks that differ. */
+  readonly since: Date;
+  /** Post ids and social ids that are other rows' already: never found. */
+  readonly knownIds: readonly string[];
+}
+
+export interface ReadPostRequest {
+  readonly accountId: string;
+  readonly postId: string;
+}
+
 export interface Unipile {
   sendMessage(request: SendMessageRequest): Promise<SentMessage | Failure>;
+  /** Publishes at once. What is known of the post beside its id is read after it, if it can be. */
+  createPost(request: CreatePostRequest): Promise<PublishedPost | Failure>;
+  /** The account's own message with this text, since then: the oldest, if there are several. */
+  findMessage(request: FindMessageRequest): Promise<Sought<FoundMessage>>;
+  /** The account's own post with this text, since then: the oldest, if there are several. */
+  findPost(request: FindPostRequest): Promise<Sought<FoundPost>>;
+  readPost(request: ReadPostRequest): Promise<Sought<FoundPost>>;
   close(): Promise<void>;
 }

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { CsvImportError, importCsv } from '../../src/dm/index.ts';
+import { CsvImportError, createCsvQueue, importCsv } from '../../src/dm/index.ts';
 import { databaseForFile, makeAccount } from '../support/database.ts';
 
 const db = databaseForFile();
@@ -26,7 +26,7 @@ const queued = () =>
 /** What is wrong with a file, after checking that nothing of it was queued. */
 async function problemsOf(text: string): Promise<string[]> {
   try {
-    await importCsv(db.rpc, text);
+    await importCsv(createCsvQueue(db.rpc), text);
   } catch (error) {
     if (!(error instanceof CsvImportError)) throw error;
     expect(await queued()).toEqual([]);
@@ -43,7 +43,7 @@ describe('a file that is right', () => {
       `Ada,${ADA},"Hi Ada, how are you?",2026-03-02T09:30:00Z,9,key-1,chat-1,00000000-0000-4000-8000-00000000000a,00000000-0000-4000-8000-00000000000b`,
       `"Łukasz, Jr.", ACoAAGrace ,"He said ""hi"" 👋",,,,,,`,
     );
-    expect(await importCsv(db.rpc, text)).toMatchObject({
+    expect(await importCsv(createCsvQueue(db.rpc), text)).toMatchObject({
       enqueued: 2,
       existing: 0,
       messages: [
@@ -87,38 +87,40 @@ describe('a file that is right', () => {
     { name: 'everything quoted', text: `"account","recipient_id","message"\n"Ada","${ADA}","Hi"\n` },
     { name: 'line ends of an old Mac', text: `${HEADER}\rAda,${ADA},Hi\r` },
   ])('may have $name', async ({ text }) => {
-    expect(await importCsv(db.rpc, text)).toMatchObject({ enqueued: 1 });
+    expect(await importCsv(createCsvQueue(db.rpc), text)).toMatchObject({ enqueued: 1 });
     expect(await queued()).toMatchObject([{ account: 'Ada', recipient_id: ADA, message: 'Hi' }]);
   });
 
   it.each(['\n', '\r\n', '\r'])(
     'keeps the lines of a message, as %j or any other, as one kind',
     async (end) => {
-      await importCsv(db.rpc, `${HEADER}${end}Ada,${ADA},"Hi,${end}${end}bye"${end}`);
+      await importCsv(createCsvQueue(db.rpc), `${HEADER}${end}Ada,${ADA},"Hi,${end}${end}bye"${end}`);
       expect(await queued()).toMatchObject([{ message: 'Hi,\n\nbye' }]);
     },
   );
 
   it('given twice is queued once, where rows have keys', async () => {
     const text = file(`${HEADER},dedupe_key`, `Ada,${ADA},Hi,k1`, `Ada,ACoAAGrace,Hi,k2`);
-    const first = await importCsv(db.rpc, text);
-    const second = await importCsv(db.rpc, text);
+    const first = await importCsv(createCsvQueue(db.rpc), text);
+    const second = await importCsv(createCsvQueue(db.rpc), text);
     expect(second).toMatchObject({ enqueued: 0, existing: 2 });
     expect(second.messages.map(({ id }) => id)).toEqual(first.messages.map(({ id }) => id));
     expect(await queued()).toHaveLength(2);
-    const third = await importCsv(db.rpc, `${text}Ada,ACoAAHopper,Hi,k3\n`);
+    const third = await importCsv(createCsvQueue(db.rpc), `${text}Ada,ACoAAHopper,Hi,k3\n`);
     expect(third).toMatchObject({ enqueued: 1, existing: 2 });
   });
 
   it('may name one key twice: the first row counts', async () => {
     const text = file(`${HEADER},dedupe_key`, `Ada,${ADA},First,k1`, `Ada,${ADA},Second,k1`);
-    expect(await importCsv(db.rpc, text)).toMatchObject({ enqueued: 1, existing: 1 });
+    expect(await importCsv(createCsvQueue(db.rpc), text)).toMatchObject({ enqueued: 1, existing: 1 });
     expect(await queued()).toMatchObject([{ message: 'First' }]);
   });
 
   it('may have 10,000 rows', async () => {
     const rows = Array.from({ length: 10_000 }, (_, index) => `Ada,ACoAA${index},Hi ${index}`);
-    expect(await importCsv(db.rpc, file(HEADER, ...rows))).toMatchObject({ enqueued: 10_000 });
+    expect(await importCsv(createCsvQueue(db.rpc), file(HEADER, ...rows))).toMatchObject({
+      enqueued: 10_000,
+    });
   });
 });
 

@@ -176,12 +176,12 @@ describe('get and list', () => {
       await effects.advance(1_000);
     }
     const listed = async (filter: Parameters<typeof system.runs.list>[0]) =>
-      (await system.runs.list(filter)).map(({ id }) => id);
+      (await system.runs.list(filter)).items.map(({ id }) => id);
     expect(await listed({ limit: 20 })).toEqual(ids);
     expect(await listed({ limit: 1 })).toEqual(ids.slice(0, 1));
     expect(await listed({ limit: 20, job: 'other-job' })).toEqual([ids[1]]);
     expect(await listed({ limit: 20, status: 'succeeded' })).toEqual([ids[0], ids[2]]);
-    await expect(listed({ limit: 201 })).rejects.toMatchObject({ code: 'RN002' });
+    await expect(listed({ limit: 201 })).rejects.toMatchObject({ code: 'SE002' });
   });
 });
 

@@ -1,11 +1,11 @@
 import type { Sandbox, SandboxOptions } from '@revos/unipile-sandbox';
 import { dmQueue } from '../../src/dm/index.ts';
 import { type SimulatedEffects, simulatedEffects } from '../../src/effects/index.ts';
-import type { Run } from '../../src/jobs/index.ts';
+import type { JobSettings, Run, RunParams } from '../../src/jobs/index.ts';
 import { type Rpc, withClock } from '../../src/rpc/index.ts';
 import { type Intercept, intercepted, makeAccount, messagesOf, type TestDatabase } from './database.ts';
 import { createDriver, type Driver } from './driving.ts';
-import { type System, systemOf } from './jobs.ts';
+import { DEFAULT_SETTINGS, type System, systemOf } from './jobs.ts';
 import { clientForTest, sandboxForTest } from './sandbox.ts';
 
 /** A Monday morning, a second after a slot. */
@@ -21,6 +21,7 @@ export interface CampaignOptions {
   readonly sendConcurrency?: number;
   readonly apiKey?: string;
   readonly timeoutMs?: number;
+  readonly settings?: Partial<JobSettings>;
   /** What stands before the number in each message. */
   readonly text?: string;
 }
@@ -51,7 +52,7 @@ export interface Campaign {
   /** Past the test's own interception. */
   readonly rpc: Rpc;
   /** One run of the queue, up to its end. */
-  run(): Promise<Run>;
+  run(params?: RunParams): Promise<Run>;
   messages(): Promise<readonly Message[]>;
   attempts(): Promise<readonly Attempt[]>;
   /** What LinkedIn's users saw, in order. */
@@ -77,6 +78,7 @@ export async function campaignOf(db: TestDatabase, options: CampaignOptions): Pr
     {
       unipile: driver.unipile(clientForTest(sandbox, { apiKey, timeoutMs })),
       sendConcurrency: options.sendConcurrency ?? 10,
+      settings: { ...DEFAULT_SETTINGS, ...options.settings },
     },
   );
 
@@ -93,8 +95,8 @@ export async function campaignOf(db: TestDatabase, options: CampaignOptions): Pr
     sandbox,
     system,
     rpc,
-    async run() {
-      const { id } = await system.start(dmQueue);
+    async run(params) {
+      const { id } = await system.start(dmQueue, params);
       return driver.untilEnd(system.ended(id));
     },
     async messages() {

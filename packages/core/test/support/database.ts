@@ -14,6 +14,11 @@ const TABLES = [
   'account_policies',
   'job_runs',
   'job_slots',
+  'audit_log',
+  'sending_pause',
+  'post_publications',
+  'post_attempts',
+  'posts',
   'linkedin_accounts',
 ].map((name) => `public.${name}`);
 

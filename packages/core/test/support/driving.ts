@@ -48,6 +48,10 @@ export function createDriver(effects: SimulatedEffects): Driver {
     rpc: (rpc) => ({ call: (name, args) => watched(() => rpc.call(name, args)), close: () => rpc.close() }),
     unipile: (unipile) => ({
       sendMessage: (request) => watched(() => unipile.sendMessage(request)),
+      createPost: (request) => watched(() => unipile.createPost(request)),
+      findMessage: (request) => watched(() => unipile.findMessage(request)),
+      findPost: (request) => watched(() => unipile.findPost(request)),
+      readPost: (request) => watched(() => unipile.readPost(request)),
       close: () => unipile.close(),
     }),
     settle,

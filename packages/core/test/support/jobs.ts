@@ -8,25 +8,41 @@ import {
   type JobHandler,
   type JobServices,
   type Run,
+  RunParams,
   type RunStats,
   type RunStore,
   type Runs,
 } from '../../src/jobs/index.ts';
+import type { MediaFetcher } from '../../src/media/index.ts';
 import type { Rpc } from '../../src/rpc/index.ts';
 import type { Unipile } from '../../src/unipile/index.ts';
 import { type CapturedLog, captureLog } from './log.ts';
 
 /** A job of a test's own. */
 export function jobOf(handler: JobHandler, schedule = '*/15 * * * *', name = 'test-job'): JobDefinition {
-  return { name, summary: 'A job of a test.', schedule, loadHandler: async () => handler };
+  return { name, summary: 'A job of a test.', schedule, params: RunParams, loadHandler: async () => handler };
 }
 
 /** A client that nothing may be sent with. */
 export const noUnipile: Unipile = {
-  sendMessage: async () => {
-    throw new Error('this test sends nothing');
-  },
+  sendMessage: async () => nothing(),
+  createPost: async () => nothing(),
+  findMessage: async () => nothing(),
+  findPost: async () => nothing(),
+  readPost: async () => nothing(),
   close: async () => {},
+};
+
+/** A fetcher that nothing may be fetched with. */
+export const noMedia: MediaFetcher = { fetch: async () => nothing(), close: async () => {} };
+
+function nothing(): never {
+  throw new Error('this test reaches nothing');
+}
+
+export const DEFAULT_SETTINGS: JobServices['settings'] = {
+  unknownPolicy: 'resend-when-absent',
+  postLateLimitMinutes: 360,
 };
 
 export interface System {
@@ -36,7 +52,7 @@ export interface System {
   readonly services: JobServices;
   readonly log: CapturedLog;
   /** Starts a run by hand. */
-  start(job: JobDefinition): Promise<Run>;
+  start(job: JobDefinition, params?: RunParams): Promise<Run>;
   /** Starts the run of a slot. */
   startSlot(job: JobDefinition, slot: string): ReturnType<Runs['start']>;
   /** The run as the database has it, once it has come to its end. */
@@ -55,6 +71,8 @@ export function systemOf(
     effects,
     rpc,
     unipile: noUnipile,
+    media: noMedia,
+    settings: DEFAULT_SETTINGS,
     logger: log.logger,
     worker: 'test@host:1',
     sendConcurrency: 10,
@@ -69,8 +87,8 @@ export function systemOf(
     store,
     services,
     log,
-    start: async (job) =>
-      (await runs.start({ job, trigger: 'ops', scheduledFor: null, requestedBy: 'ada' })).run,
+    start: async (job, params = {}) =>
+      (await runs.start({ job, trigger: 'ops', scheduledFor: null, requestedBy: 'ada', params })).run,
     startSlot: (job, slot) =>
       runs.start({ job, trigger: 'vercel-cron', scheduledFor: new Date(slot), requestedBy: 'cron' }),
     ended: async (id) => {

@@ -1,7 +1,7 @@
 /** No line of any run carries a message’s text, a key or a token, whatever goes wrong. */
 import type { Action } from '@revos/unipile-sandbox';
 import { describe, expect, it } from 'vitest';
-import { importCsv } from '../../src/dm/index.ts';
+import { createCsvQueue, importCsv } from '../../src/dm/index.ts';
 import { createSqlRpc } from '../../src/rpc/index.ts';
 import { campaignOf } from '../support/campaign.ts';
 import { databaseForFile, unavailable } from '../support/database.ts';
@@ -91,8 +91,8 @@ describe('the log of a run', () => {
   it('a refused file is told by line and column: its error quotes no message', async () => {
     const campaign = await campaignOf(db, { messages: { ada: 0 } });
     const text = `account,recipient_id,message\nada,not-an-id,${TEXT.trim()}\n`;
-    await expect(importCsv(campaign.rpc, text)).rejects.toThrow(/line 2, recipient_id/);
-    await importCsv(campaign.rpc, text).catch((error: Error) => {
+    await expect(importCsv(createCsvQueue(campaign.rpc), text)).rejects.toThrow(/line 2, recipient_id/);
+    await importCsv(createCsvQueue(campaign.rpc), text).catch((error: Error) => {
       expect(`${error.message}${JSON.stringify(error)}`).not.toContain(TEXT.trim());
     });
   });

@@ -1,10 +1,10 @@
 /** Whether the example went as it must: what LinkedIn saw, and why the rest was not sent. */
-import { reasonInWords } from '@revos/core/dm';
-import { summarize, type UnsentRow } from './report.ts';
+import { reasonInWords } from '@revos/core/sending';
+import { listPosts, summarize, type UnsentRow } from './report.ts';
 import type { Stack } from './stack.ts';
 
 /** Why messages of the example are not sent. Anything else is a broken link. */
-const EXPECTED: ReadonlySet<string> = new Set(['not_connected', 'answer_lost', 'day_limit']);
+const EXPECTED: ReadonlySet<string> = new Set(['not_connected', 'day_limit']);
 
 /** @throws {Error} that says what is wrong, in words for people */
 export async function checkExample(stack: Stack): Promise<void> {
@@ -27,4 +27,14 @@ export async function checkExample(stack: Stack): Promise<void> {
   if (effects.length < sent || effects.length > sent + unknown) {
     throw new Error(`LinkedIn saw ${effects.length} messages, but ${sent} are sent and ${unknown} unknown`);
   }
+
+  const posts = await listPosts(stack.rpc);
+  const unpublished = posts.find(({ state }) => state !== 'published');
+  if (unpublished) {
+    throw new Error(
+      `A post of ${unpublished.account_name} is ${unpublished.state}: ${reasonInWords(unpublished.reason ?? '')}`,
+    );
+  }
+  const shown = stack.sandbox.world.effects({ kind: 'post' }).length;
+  if (shown !== posts.length) throw new Error(`LinkedIn saw ${shown} posts, of ${posts.length}`);
 }

@@ -1,7 +1,7 @@
 /** What a person sees at the end: what was sent, what was not, and why. */
 import { styleText } from 'node:util';
-import { reasonInWords } from '@revos/core/dm';
 import type { Rpc } from '@revos/core/rpc';
+import { reasonInWords } from '@revos/core/sending';
 import Table from 'cli-table3';
 
 export interface Summary {
@@ -9,6 +9,8 @@ export interface Summary {
   readonly failed: number;
   readonly unknown: number;
   readonly pending: number;
+  /** Posts. */
+  readonly published: number;
 }
 
 interface AccountRow {
@@ -28,6 +30,13 @@ export interface UnsentRow {
   readonly pause_reason: string | null;
 }
 
+export interface PostRow {
+  readonly account_name: string;
+  readonly state: string;
+  readonly reason: string | null;
+  readonly post_url: string | null;
+}
+
 /** Plain lines, no colour codes, and none between two rows. */
 const LOOK = {
   style: { head: [], border: [] },
@@ -37,6 +46,10 @@ const LOOK = {
 /** Rows of the second table; the dashboard has the rest. */
 const UNSENT_MAX = 12;
 
+export async function listPosts(rpc: Rpc): Promise<readonly PostRow[]> {
+  return (await rpc.call<{ items: readonly PostRow[] }>('post_list')).items;
+}
+
 export async function summarize(rpc: Rpc): Promise<Summary> {
   const counts = await rpc.call<Readonly<Record<string, number>>>('dm_counts');
   const count = (status: string): number => counts[status] ?? 0;
@@ -45,12 +58,13 @@ export async function summarize(rpc: Rpc): Promise<Summary> {
     failed: count('failed'),
     unknown: count('unknown'),
     pending: count('pending') + count('sending'),
+    published: (await listPosts(rpc)).filter(({ state }) => state === 'published').length,
   };
 }
 
-/** Two tables as text: by account, and the messages that have not gone out. */
+/** Three tables as text: by account, the messages that have not gone out, and the posts. */
 export async function reportText(rpc: Rpc): Promise<string> {
-  const accounts = await rpc.call<readonly AccountRow[]>('account_list');
+  const { items: accounts } = await rpc.call<{ items: readonly AccountRow[] }>('account_list');
   const unsent = await rpc.call<readonly UnsentRow[]>('dm_unsent', { limit: 1_000 });
 
   const byAccount = new Table({
@@ -78,10 +92,15 @@ export async function reportText(rpc: Rpc): Promise<string> {
       row.can_go_at === null ? '–' : inShort(row.can_go_at),
     ]);
   }
+  const posts = new Table({ ...LOOK, head: ['Post of', 'State', 'On LinkedIn'] });
+  for (const { account_name, state, post_url } of await listPosts(rpc)) {
+    posts.push([account_name, state, post_url ?? '–']);
+  }
   const more = unsent.length > UNSENT_MAX ? `\n… and ${unsent.length - UNSENT_MAX} more` : '';
   return [
     byAccount.toString(),
     unsent.length === 0 ? 'Everything was sent.' : byMessage.toString() + more,
+    posts.toString(),
   ].join('\n');
 }
 

@@ -1,12 +1,12 @@
 /**
- * `npm start`: the whole system on this machine, and its main job done before your eyes.
+ * `npm start`: the whole system on this machine, and its jobs done before your eyes.
  *
- * Brings up the stack, loads the example campaign, calls the cron route exactly as Vercel does, shows
- * the run, and says what was sent, what was not and why. Then it stays up and triggers by the schedule.
+ * Brings up the stack, loads the example campaign, calls the cron routes exactly as Vercel does, shows
+ * the runs, and says what was sent, what was not and why. Then it stays up and triggers by the schedule.
  */
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { isEnded, nextSlot, type Run } from '@revos/core/jobs';
+import { isEnded, nextSlot, type Run, type RunStats } from '@revos/core/jobs';
 import { jobsWithSchedules } from '@revos/core/registry';
 import { repositoryRoot } from '../repository.ts';
 import { checkExample } from './check.ts';
@@ -18,7 +18,7 @@ import { loadWorld } from './world.ts';
 const JOB = 'dm-queue';
 
 /** With --fast, every 20 seconds instead of every 15 minutes. */
-const FAST_SCHEDULES = `${JOB}=*/20 * * * * *`;
+const FAST_SCHEDULES = `${JOB}=*/20 * * * * *;post-scheduler=*/20 * * * * *`;
 
 /** Triggers until the example is through: a run ends with its slot, and the next slot goes on. */
 const TRIGGERS_MAX = 20;
@@ -28,7 +28,7 @@ const SHORT_WAITS = ['ready', 'gap', 'in_flight'] as const;
 
 const USAGE = `npm start [-- options]
 
-  --once    one run, then a one-line JSON summary, then exit
+  --once    each job once, then a one-line JSON summary, then exit
   --fast    triggers every 20 seconds instead of every 15 minutes
   --data    the folder of its data, which is emptied first; .data/local
   --help    this text
@@ -62,8 +62,8 @@ async function main(): Promise<number> {
     ...(values.fast ? { schedules: FAST_SCHEDULES } : {}),
   });
   try {
-    const count = await loadWorld(stack);
-    say(dim(`  Example campaign: ${count} messages of four accounts\n`));
+    const { messages, posts } = await loadWorld(stack);
+    say(dim(`  Example campaign: ${messages} messages of four accounts, and ${posts} posts\n`));
     await untilStopped(stack, stopped.signal, runExample(stack));
     say(`\n${await reportText(stack.rpc)}`);
     await checkExample(stack);
@@ -89,8 +89,25 @@ async function untilStopped(stack: Stack, stopped: AbortSignal, work: Promise<vo
   await Promise.race([work, stop, stack.failed]);
 }
 
-/** Triggers the job and follows its run; again with the next slot while messages wait only for it. */
+/** Publishes the posts and sends the messages at the same time, and then counts both. */
 async function runExample(stack: Stack): Promise<void> {
+  // It works on while the messages are sent; its end is shown after theirs.
+  const posts = await triggerCron(stack, 'post-scheduler');
+  await sendMessages(stack);
+  for (const { run } of [posts, await triggerCron(stack, 'analytics')]) {
+    say(`${heading(`GET /api/cron/${run.job}`)}  →  run ${run.id}`);
+    const { status, error, stats } = await followRun(stack, run.id, () => {});
+    if (status !== 'succeeded') throw new Error(`The run ended as ${status}: ${error ?? 'no reason'}`);
+    say(
+      run.job === 'analytics'
+        ? `  ${status}: ${stats.days} days, ${stats.rows} rows`
+        : progressOf(status, stats),
+    );
+  }
+}
+
+/** Triggers the job and follows its run; again with the next slot while messages wait only for it. */
+async function sendMessages(stack: Stack): Promise<void> {
   let lastRun = '';
   for (let triggers = 1; triggers <= TRIGGERS_MAX; triggers += 1) {
     const { run } = await triggerCron(stack, JOB);
@@ -115,14 +132,21 @@ async function runExample(stack: Stack): Promise<void> {
 function showProgress(): (run: Run) => void {
   let shown = '';
   return (run) => {
-    const { due = 0, sent = 0, failed = 0, unknown = 0 } = run.stats as Record<string, number | undefined>;
+    const { due = 0, sent = 0, failed = 0, unknown = 0 } = run.stats;
     if (due === 0 && !isEnded(run)) return;
-    const line = `  ${run.status}: ${sent} of ${due} sent, ${failed} failed, ${unknown} unknown`;
+    const line = progressOf(run.status, run.stats);
     if (line === shown) return;
     shown = line;
     if (process.stdout.isTTY) process.stdout.write(`\r${line}\u001B[K`);
     else if (isEnded(run) || (sent + failed + unknown) % 10 === 0) process.stdout.write(`${line}\n`);
   };
+}
+
+/** Where a run is; what was unknown and then found on LinkedIn is told apart. */
+function progressOf(status: string, stats: RunStats): string {
+  const { due = 0, sent = 0, failed = 0, unknown = 0, confirmed = 0 } = stats;
+  const found = confirmed === 0 ? '' : `, ${confirmed} of them found on LinkedIn`;
+  return `  ${status}: ${sent} of ${due} sent, ${failed} failed, ${unknown} unknown${found}`;
 }
 
 async function triggerBySchedule(stack: Stack, stopped: AbortSignal, isFast: boolean): Promise<void> {
@@ -133,6 +157,7 @@ async function triggerBySchedule(stack: Stack, stopped: AbortSignal, isFast: boo
     if (slot === null) return;
     await new Promise((resolve) => setTimeout(resolve, slot.getTime() - Date.now()));
     if (stopped.aborted) return;
+    await triggerCron(stack, 'post-scheduler');
     const { run } = await triggerCron(stack, JOB);
     const ended = await followRun(stack, run.id, () => {});
     const { sent = 0, skipped = {} } = ended.stats;

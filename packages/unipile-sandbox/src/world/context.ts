@@ -12,6 +12,8 @@ export interface Context {
   readonly events: EventQueue;
   /** How long after it happened the store shows a message or a post, in ms. */
   readonly visibilityDelayMs: number;
+  /** Whether posts show LinkedIn's short links where long ones were. */
+  readonly isShorteningLinks: boolean;
   /** Chats, messages, posts and invitations the store holds before it refuses writes. */
   readonly storedMax: number;
 }

@@ -4,6 +4,14 @@
  * A ring: beyond its size the oldest entries go, and the log says how many.
  */
 
+/** A file of an effect, named as reads name it. */
+export interface EffectFile {
+  readonly file_name: string;
+  readonly mimetype: string;
+  /** Bytes. */
+  readonly file_size: number;
+}
+
 export interface Effect {
   /** Starts at 1, without gaps, and goes on across resets. */
   readonly seq: number;
@@ -14,6 +22,8 @@ export interface Effect {
   readonly chat_id: string | null;
   readonly id: string;
   readonly text: string;
+  /** In the order they were sent. */
+  readonly attachments: readonly EffectFile[];
   /** ISO 8601 with milliseconds. */
   readonly at: string;
 }

@@ -82,6 +82,7 @@ export function invite(context: Context, request: InviteRequest): Outcome {
     chat_id: null,
     id: invitation.id,
     text: message ?? '',
+    attachments: [],
     at: at.toISOString(),
   });
   return { status: 200, body: { object: 'UserInvitationSent', invitation_id: invitation.id } };

@@ -3,6 +3,7 @@
  */
 import { ApiError } from '../errors.ts';
 import { isRecipientId } from '../ids.ts';
+import { fileWire } from '../wire/attachment.ts';
 import { postWire } from '../wire/post.ts';
 import { requireLiveAccount } from './accounts.ts';
 import type { Circumstances, Context, Outcome } from './context.ts';
@@ -13,6 +14,9 @@ import { assertRoom } from './sending.ts';
 /** Characters LinkedIn takes in a post. */
 export const POST_LENGTH_MAX = 3_000;
 const EXTERNAL_LINK_LENGTH_MAX = 2_048;
+
+/** Characters of a link that LinkedIn shows as it is. */
+const LINK_LENGTH_MAX = 26;
 
 /** Values as they came; `undefined` for a field that was not there. */
 export interface CreatePostRequest {
@@ -38,8 +42,8 @@ export function createPost(context: Context, request: CreatePostRequest, how: Ci
   }
   assertMentions(mentions);
   const account = requireLiveAccount(context, request.accountId);
-  const published = withLink(withMentions(text, mentions), externalLink);
-  if (published.length > POST_LENGTH_MAX) {
+  const written = withLink(withMentions(text, mentions), externalLink);
+  if (written.length > POST_LENGTH_MAX) {
     throw new ApiError('too_many_characters', `text must be at most ${POST_LENGTH_MAX} characters.`);
   }
   const repostOf = request.repost === undefined ? null : findPost(context, request.repost);
@@ -54,7 +58,7 @@ export function createPost(context: Context, request: CreatePostRequest, how: Ci
     seq: ++context.store.seq,
     accountId: account.id,
     ...author,
-    text: published,
+    text: context.isShorteningLinks ? withShortLinks(context, written) : written,
     repostOf,
     attachments: request.attachments ?? [],
     at,
@@ -68,6 +72,7 @@ export function createPost(context: Context, request: CreatePostRequest, how: Ci
     chat_id: null,
     id: post.id,
     text: post.text,
+    attachments: post.attachments.map(fileWire),
     at: at.toISOString(),
   });
   return { status: 201, body: { object: 'PostCreated', post_id: post.id } };
@@ -107,6 +112,13 @@ function withMentions(text: string, mentions: readonly Mention[]): string {
 function withLink(text: string, link: string | undefined): string {
   if (link === undefined || text.includes(link)) return text;
   return text === '' ? link : `${text}\n${link}`;
+}
+
+/** LinkedIn's own short links stand where long ones were. */
+function withShortLinks(context: Context, text: string): string {
+  return text.replace(/https?:\/\/\S*[^\s.,;:!?)\]}'"]/g, (link) =>
+    link.length > LINK_LENGTH_MAX ? `https://lnkd.in/${context.ids.of('link', link).slice(0, 8)}` : link,
+  );
 }
 
 function isHttpUrl(url: string): boolean {

@@ -6,6 +6,7 @@
 import type { IncomingMessage } from '../declarations.ts';
 import { ApiError } from '../errors.ts';
 import { isRecipientId, LINKEDIN_APIS } from '../ids.ts';
+import { fileWire } from '../wire/attachment.ts';
 import { assertLive, requireAccount, requireLiveAccount } from './accounts.ts';
 import type { Circumstances, Context, Outcome } from './context.ts';
 import { type Account, type Attachment, type Chat, type Message, pairKey } from './model.ts';
@@ -188,6 +189,7 @@ function addOwnMessage(
     chat_id: chat.id,
     id: message.id,
     text,
+    attachments: attachments.map(fileWire),
     at: message.at.toISOString(),
   });
   context.events.push({ kind: 'message_received', accountId: account.id, message });

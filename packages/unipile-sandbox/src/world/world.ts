@@ -48,6 +48,8 @@ export interface WorldOptions {
   readonly faults?: readonly Fault[];
   /** How long after it happened reads show a message or a post. Default 0. */
   readonly visibilityDelayMs?: number;
+  /** Posts show `https://lnkd.in/…` for links over 26 characters, as LinkedIn does. Default false. */
+  readonly shortLinks?: boolean;
   /** How long every answer takes, drawn evenly between the two. Default 0. */
   readonly latencyMs?: { readonly min: number; readonly max: number };
   /** When an effect becomes true: as the latency starts or (the default) as it ends. */
@@ -134,6 +136,7 @@ export function createWorld(options: WorldOptions = {}): World {
     effects: createEffectLog(options.effectsMax ?? 100_000),
     events: createEventQueue(NOTIFICATIONS_PENDING_MAX),
     visibilityDelayMs: options.visibilityDelayMs ?? 0,
+    isShorteningLinks: options.shortLinks ?? false,
     storedMax: options.storedMax ?? 500_000,
   };
   const plan = createFaultPlan(random, () => ids.next('fault'));

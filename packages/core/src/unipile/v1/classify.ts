@@ -1,5 +1,5 @@
 /**
- * What a failed write to Unipile v1 means, from its status, its error type and the socket's code.
+ * What a failed call to Unipile v1 means, from its status, its error type and the socket's code.
  *
  * Whatever is not known to be without effect is `ambiguous`: the message may be on LinkedIn.
  */

@@ -6,7 +6,7 @@ import type { Action, Fault } from '@revos/unipile-sandbox';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { FailureKind, SendMessageRequest } from '../../../src/unipile/index.ts';
 import { createUnipileV1 } from '../../../src/unipile/index.ts';
-import { baseUrlOf } from '../../../src/unipile/v1/client.ts';
+import { baseUrlOf } from '../../../src/unipile/v1/exchange.ts';
 import { clientForTest, requestsOf, sandboxForTest } from '../../support/sandbox.ts';
 import { selfSigned } from '../../support/self-signed.ts';
 
@@ -120,6 +120,20 @@ describe('a message that goes out', () => {
     const answer = await client.sendMessage(firstMessage({ accountId: BOB, chatId }));
     expect(answer).toMatchObject({ ok: false, kind: 'rejected', type: 'account_mismatch', httpStatus: 403 });
     expect(sandbox.world.effects()).toHaveLength(1);
+  });
+
+  it('goes over a connection that nothing went over before', async () => {
+    let connections = 0;
+    const server = createHttpServer((_request, response) => {
+      response.writeHead(201).end('{"message_id":"m"}');
+    });
+    server.on('connection', () => {
+      connections += 1;
+    });
+    const client = clientOf(`http://127.0.0.1:${await portOf(server)}`);
+    // Several: a kept connection is not always free again for the very next one.
+    for (let count = 0; count < 6; count += 1) await client.sendMessage(firstMessage());
+    expect(connections).toBe(6);
   });
 
   it('sends 50 at once, each over a connection of its own, each once', async () => {

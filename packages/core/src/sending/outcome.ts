@@ -1,13 +1,13 @@
 /**
- * A message's outcome: what an answer of Unipile's means for the message and its account.
+ * Outcomes: what a failed call means for the message or post, and for its account.
  *
  * Pure, and the one place of these decisions. A wait burns no attempt; only what was provably not
  * sent is tried again; what may have been sent is `unknown` and is never tried again from here.
  */
 import { retryDelayMs } from '../pacing/index.ts';
-import type { Failure, FailureKind, SentMessage } from '../unipile/index.ts';
+import type { Failure, FailureKind } from '../unipile/index.ts';
+import type { AttemptResult, ClaimedAttempt } from './attempts.ts';
 import type { Reason } from './reasons.ts';
-import type { AttemptResult, ClaimedMessage } from './store.ts';
 
 /** The wait after a limit of LinkedIn's that names no time, in milliseconds: 5 h. */
 const COOL_DOWN_MS = 5 * 3_600_000;
@@ -22,7 +22,7 @@ type Consequence = Omit<AttemptResult, 'attempt_id' | 'http_status' | 'error_typ
   readonly reason: Reason;
 };
 
-type Decide = (failure: Failure, message: ClaimedMessage, draw: number) => Consequence;
+type Decide = (failure: Failure, attempt: Pick<ClaimedAttempt, 'attempts'>, draw: number) => Consequence;
 
 const pauseFor =
   (reason: Reason): Decide =>
@@ -33,11 +33,11 @@ const failWith =
   () => ({ outcome: 'not_sent', next_step: 'fail', reason, is_strike: isStrike });
 
 const CONSEQUENCES: Readonly<Record<FailureKind, Decide>> = {
-  unreachable: (_failure, message, draw) => ({
+  unreachable: (_failure, attempt, draw) => ({
     outcome: 'not_sent',
     next_step: 'retry',
     reason: 'unreachable',
-    retry_after_ms: retryDelayMs(message.attempts, draw),
+    retry_after_ms: retryDelayMs(attempt.attempts, draw),
     is_strike: true,
   }),
   throttled: (failure) => ({
@@ -65,35 +65,21 @@ const CONSEQUENCES: Readonly<Record<FailureKind, Decide>> = {
 };
 
 /**
- * What to record for an attempt.
+ * What to record for an attempt that failed.
  *
  * @param draw uniform in [0, 1); decides the wait before a retry
  */
-export function decideOutcome(
-  message: ClaimedMessage,
-  answer: SentMessage | Failure,
+export function outcomeOf(
+  failure: Failure,
+  attempt: Pick<ClaimedAttempt, 'attempt_id' | 'attempts'>,
   draw: number,
 ): AttemptResult {
-  if (answer.ok) {
-    return {
-      attempt_id: message.attempt_id,
-      outcome: 'sent',
-      http_status: answer.httpStatus,
-      unipile_message_id: answer.messageId,
-      chat_id: answer.chatId,
-    };
-  }
   return {
-    ...CONSEQUENCES[answer.kind](answer, message, draw),
-    attempt_id: message.attempt_id,
-    http_status: answer.httpStatus,
-    error_type: answer.type,
-    detail: answer.detail,
-    error: answer.detail ?? answer.type,
+    ...CONSEQUENCES[failure.kind](failure, attempt, draw),
+    attempt_id: attempt.attempt_id,
+    http_status: failure.httpStatus,
+    error_type: failure.type,
+    detail: failure.detail,
+    error: failure.detail ?? failure.type,
   };
-}
-
-/** What to record for an attempt that was claimed and never dispatched. */
-export function releaseOf(message: ClaimedMessage): AttemptResult {
-  return { attempt_id: message.attempt_id, outcome: 'not_sent', next_step: 'release' };
 }

@@ -1,18 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decideOutcome, releaseOf } from '../../src/dm/outcome.ts';
-import { REASONS, reasonInWords } from '../../src/dm/reasons.ts';
-import type { AttemptResult, ClaimedMessage } from '../../src/dm/store.ts';
+import {
+  type AttemptResult,
+  type ClaimedAttempt,
+  outcomeOf,
+  REASONS,
+  reasonInWords,
+  releaseOf,
+} from '../../src/sending/index.ts';
 import type { Failure, FailureKind } from '../../src/unipile/index.ts';
 
-const message: ClaimedMessage = {
+const message: ClaimedAttempt = {
   attempt_id: '00000000-0000-4000-8000-000000000001',
-  message_id: '00000000-0000-4000-8000-000000000002',
-  account_id: '00000000-0000-4000-8000-000000000003',
-  unipile_account_id: 'acc',
-  recipient_id: 'ACoAAada',
-  chat_id: null,
-  message: 'Hi Ada',
   attempts: 0,
   lease_until: '2026-03-02T10:02:00.000Z',
 };
@@ -84,7 +83,7 @@ const KINDS = Object.keys(CONSEQUENCES) as FailureKind[];
 
 describe('decideOutcome', () => {
   it.each(KINDS)('%s', (kind) => {
-    expect(decideOutcome(message, failure(kind), 0.5)).toEqual({
+    expect(outcomeOf(failure(kind), message, 0.5)).toEqual({
       ...CONSEQUENCES[kind],
       attempt_id: message.attempt_id,
       http_status: 422,
@@ -94,23 +93,13 @@ describe('decideOutcome', () => {
     });
   });
 
-  it('sent', () => {
-    expect(decideOutcome(message, { ok: true, httpStatus: 201, messageId: 'm', chatId: 'c' }, 0.5)).toEqual({
-      attempt_id: message.attempt_id,
-      outcome: 'sent',
-      http_status: 201,
-      unipile_message_id: 'm',
-      chat_id: 'c',
-    });
-  });
-
   it.each([
     { attempts: 0, draw: 0, waitMs: 0 },
     { attempts: 0, draw: 0.999_999, waitMs: 59_999 },
     { attempts: 5, draw: 0.5, waitMs: 960_000 },
     { attempts: 50, draw: 0.5, waitMs: 1_800_000 },
   ])('unreachable after $attempts, draw $draw: again in $waitMs ms', ({ attempts, draw, waitMs }) => {
-    const decided = decideOutcome({ ...message, attempts }, failure('unreachable'), draw);
+    const decided = outcomeOf(failure('unreachable'), { ...message, attempts }, draw);
     expect(decided.retry_after_ms).toBe(waitMs);
   });
 
@@ -119,7 +108,7 @@ describe('decideOutcome', () => {
     { retryAfterMs: 0, pauseMs: 0 },
     { retryAfterMs: 90_000, pauseMs: 90_000 },
   ])('throttled with Retry-After $retryAfterMs ms: paused for $pauseMs ms', ({ retryAfterMs, pauseMs }) => {
-    expect(decideOutcome(message, failure('throttled', { retryAfterMs }), 0.5).pause_ms).toBe(pauseMs);
+    expect(outcomeOf(failure('throttled', { retryAfterMs }), message, 0.5).pause_ms).toBe(pauseMs);
   });
 
   it.each([
@@ -127,12 +116,12 @@ describe('decideOutcome', () => {
     { detail: null, type: 'a_type', error: 'a_type' },
     { detail: null, type: null, error: null },
   ])('detail $detail, type $type: the error is $error', ({ detail, type, error }) => {
-    expect(decideOutcome(message, failure('rejected', { detail, type }), 0.5).error).toBe(error);
+    expect(outcomeOf(failure('rejected', { detail, type }), message, 0.5).error).toBe(error);
   });
 
   it('never tries again from here what may have been sent, and burns no attempt by a wait', () => {
     for (const kind of KINDS) {
-      const { outcome, next_step } = decideOutcome(message, failure(kind), 0.5);
+      const { outcome, next_step } = outcomeOf(failure(kind), message, 0.5);
       if (kind === 'ambiguous') expect({ outcome, next_step }).toEqual({ outcome: 'unknown' });
       else expect(outcome).toBe('not_sent');
       expect(next_step === 'retry').toBe(kind === 'unreachable');
@@ -146,9 +135,9 @@ describe('decideOutcome', () => {
         fc.nat(10),
         fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
         (kind, attempts, draw) => {
-          const { reason = '', pause_reason = reason } = decideOutcome(
-            { ...message, attempts },
+          const { reason = '', pause_reason = reason } = outcomeOf(
             failure(kind),
+            { ...message, attempts },
             draw,
           );
           expect(Object.hasOwn(REASONS, reason)).toBe(true);
@@ -159,7 +148,7 @@ describe('decideOutcome', () => {
   });
 
   it('a draw out of its range is a bug of the caller', () => {
-    expect(() => decideOutcome(message, failure('unreachable'), 1)).toThrow(RangeError);
+    expect(() => outcomeOf(failure('unreachable'), message, 1)).toThrow(RangeError);
   });
 
   it('what was never dispatched is given back whole', () => {

@@ -8,9 +8,9 @@
 import type { Effects } from '../effects/index.ts';
 import { RpcError } from '../rpc/index.ts';
 import type { Logger } from '../telemetry/index.ts';
-import type { AttemptResult, DmStore, RecordedResult } from './store.ts';
+import type { AttemptResult, RecordedResult } from './attempts.ts';
 
-/** Results in one call; `dm_record` takes up to 1,000. */
+/** Results in one call; the database takes up to 1,000. */
 const BATCH_MAX = 200;
 
 /** Waits between tries while the database is away: from 200 ms, doubling, up to 15 s, for about half an hour. */
@@ -18,8 +18,8 @@ const RETRY_MS_MIN = 200;
 const RETRY_MS_MAX = 15_000;
 const RETRIES_MAX = 120;
 
-export interface Recorder {
-  add(result: AttemptResult): void;
+export interface Recorder<Result extends AttemptResult> {
+  add(result: Result): void;
   /** Whether everything that was added has been written, or given up. */
   isIdle(): boolean;
   /** Resolves once everything that was added has been written, or given up. */
@@ -27,21 +27,22 @@ export interface Recorder {
 }
 
 /**
+ * @param record writes a batch, and answers in the same order
  * @param onRecorded told of each batch once it is written, with the answers in the same order
  */
-export function createRecorder(
-  store: Pick<DmStore, 'record'>,
+export function createRecorder<Result extends AttemptResult>(
+  record: (results: readonly Result[]) => Promise<readonly RecordedResult[]>,
   effects: Effects,
   logger: Logger,
-  onRecorded: (results: readonly AttemptResult[], recorded: readonly RecordedResult[]) => void,
-): Recorder {
-  const waiting: AttemptResult[] = [];
+  onRecorded: (results: readonly Result[], recorded: readonly RecordedResult[]) => void,
+): Recorder<Result> {
+  const waiting: Result[] = [];
   let writing: Promise<void> | null = null;
 
-  const write = async (batch: readonly AttemptResult[]): Promise<void> => {
+  const write = async (batch: readonly Result[]): Promise<void> => {
     for (let retries = 0; retries <= RETRIES_MAX; retries += 1) {
       try {
-        onRecorded(batch, await store.record(batch));
+        onRecorded(batch, await record(batch));
         return;
       } catch (error) {
         if (!(error instanceof RpcError)) throw error;
@@ -54,7 +55,7 @@ export function createRecorder(
   };
 
   /** One bad result must not cost the others: each is written alone. */
-  const refused = async (batch: readonly AttemptResult[], error: RpcError): Promise<void> => {
+  const refused = async (batch: readonly Result[], error: RpcError): Promise<void> => {
     if (batch.length > 1) {
       for (const result of batch) await write([result]);
       return;

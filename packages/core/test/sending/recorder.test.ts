@@ -1,9 +1,9 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { createRecorder } from '../../src/dm/recorder.ts';
-import { type AttemptResult, createDmStore, type RecordedResult } from '../../src/dm/store.ts';
 import { simulatedEffects } from '../../src/effects/index.ts';
-import { type Rpc, RpcError } from '../../src/rpc/index.ts';
+import { RpcError } from '../../src/rpc/index.ts';
+import type { AttemptResult, RecordedResult } from '../../src/sending/index.ts';
+import { createRecorder } from '../../src/sending/recorder.ts';
 import { createGate } from '../support/gate.ts';
 import { captureLog } from '../support/log.ts';
 
@@ -12,25 +12,18 @@ const idsOf = (results: readonly { attempt_id: string }[]): number[] =>
   results.map(({ attempt_id }) => Number(attempt_id));
 const refusal = (kind: RpcError['kind'], code = '') => new RpcError(kind, 'dm_record', code, 'refused');
 
-/** A recorder over a scripted rpc: `answer` decides what each call of dm_record comes to. */
+/** A recorder over a scripted ledger: `answer` decides what each write comes to. */
 function recorderOf(answer: (ids: number[], call: number) => Promise<void> | void) {
   const calls: number[][] = [];
   const recorded: number[][] = [];
-  const rpc: Rpc = {
-    async call<Result>(name: string, args?: Readonly<Record<string, unknown>>) {
-      expect(name).toBe('dm_record');
-      const results = args?.results as AttemptResult[];
-      calls.push(idsOf(results));
-      await answer(idsOf(results), calls.length);
-      return results.map(
-        ({ attempt_id }): RecordedResult => ({ attempt_id, applied: 'recorded', status: 'sent' }),
-      ) as Result;
-    },
-    close: async () => {},
+  const record = async (results: readonly AttemptResult[]): Promise<readonly RecordedResult[]> => {
+    calls.push(idsOf(results));
+    await answer(idsOf(results), calls.length);
+    return results.map(({ attempt_id }) => ({ attempt_id, applied: 'recorded', status: 'sent' }));
   };
   const effects = simulatedEffects(new Date('2026-03-02T09:00:00Z'));
   const log = captureLog();
-  const recorder = createRecorder(createDmStore(rpc), effects, log.logger, (results, answers) => {
+  const recorder = createRecorder(record, effects, log.logger, (results, answers) => {
     expect(idsOf(answers)).toEqual(idsOf(results));
     recorded.push(idsOf(results));
   });

@@ -1,5 +1,5 @@
 /**
- * Reasons: the closed list of why a message has not gone out, in words. `docs/reasons.md` says what
+ * Reasons: the closed list of why a message or a post has not gone out, in words. `docs/reasons.md` says what
  * to do about each; the SQL functions and `outcome.ts` give no other.
  */
 export const REASONS = {
@@ -9,6 +9,7 @@ export const REASONS = {
   scheduled: 'its time has not come',
   in_flight: 'another message of the account is being sent',
   gap: 'the account pauses between two messages',
+  post_gap: 'the account pauses between two posts',
   day_limit: 'the account’s limit for the day is used up',
   rolling_24h_limit: 'the account’s limit for 24 hours is used up',
   rolling_7d_limit: 'the account’s limit for 7 days is used up',
@@ -18,8 +19,12 @@ export const REASONS = {
   rate_limited: 'LinkedIn or Unipile asked the account to slow down',
   recipient_later: 'the recipient cannot be written to again yet',
   chat_missing: 'the stored chat is gone; a new one is started',
+  media_unreachable: 'a file of the post could not be fetched; it is tried again',
   retry_later: 'it is tried again later',
+  not_read_back: 'LinkedIn could not be read just before it would have been sent again',
+  absent_on_linkedin: 'it was not found on LinkedIn, and is sent once more',
   // Waiting for a person, or for the account.
+  all_paused: 'all sending is paused',
   paused: 'the account is paused',
   account_missing: 'the account does not exist any more',
   account_inactive: 'the account is not active',
@@ -27,10 +32,25 @@ export const REASONS = {
   account_disconnected: 'the account must sign in to LinkedIn again',
   account_restricted: 'LinkedIn restricts the account',
   platform_key_refused: 'Unipile refuses the API key',
+  // The post is held until somebody mends it; then it goes on by itself.
+  post_without_account: 'the post has no account',
+  post_without_time: 'the post is scheduled for no time',
+  post_empty: 'the post has no text',
+  post_placeholder: 'the text has a placeholder that was not filled in',
+  post_too_long: 'the text is longer than LinkedIn takes',
+  post_has_id: 'the post has a LinkedIn id already: it may have been published elsewhere',
+  media_invalid: 'a file of the post cannot be used',
+  too_late: 'the post is too late to be published by itself',
   // Ended, or waiting to be settled.
+  publishing: 'it is being published',
+  published: 'it was published',
+  post_draft: 'it is a draft in RevOS',
+  post_failed_in_revos: 'RevOS has it as failed',
   sending: 'it is being sent',
   sent: 'it was sent',
-  answer_lost: 'the answer was lost: it may have been sent, and is not sent again',
+  answer_lost: 'the answer was lost: it may have been sent, and is looked for on LinkedIn',
+  unknown_held: 'it was not found on LinkedIn, and a person decides',
+  dropped: 'it may have been sent, and a person gave it up',
   not_connected: 'the recipient is not a first-degree connection',
   recipient_unreachable: 'the recipient cannot be reached',
   rejected: 'Unipile or LinkedIn refuses the message',

@@ -1,0 +1,101 @@
+/** Posts: list, look at, set options, and act on many. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import {
+  ActionResult,
+  type Operations,
+  PostAction,
+  PostDetail,
+  PostExplanation,
+  PostOptions,
+  PostOptionsPatch,
+} from '@revos/core/operations';
+import { nameOf } from '../plugins/auth.ts';
+import { HttpProblem } from '../problems.ts';
+import { IdPath } from '../schemas/paths.ts';
+import { PostList, PostQuery } from '../schemas/posts.ts';
+import { absence, bodyRefusals, conflicts, refusals } from '../schemas/problem.ts';
+import { ACTION_BYTES_MAX } from './messages.ts';
+
+export interface PostsOptions {
+  readonly posts: Operations['posts'];
+}
+
+export const postRoutes: FastifyPluginAsyncTypebox<PostsOptions> = async (app, { posts }) => {
+  app.get(
+    '/posts',
+    {
+      schema: {
+        operationId: 'listPosts',
+        description: 'Posts, without their texts.',
+        tags: ['posts'],
+        querystring: PostQuery,
+        response: { 200: PostList, ...refusals },
+      },
+    },
+    async ({ query }) => posts.list(query),
+  );
+
+  app.get(
+    '/posts/:id',
+    {
+      schema: {
+        operationId: 'getPost',
+        description: 'One post with its text, its options, its attempts, and why it has not been published.',
+        tags: ['posts'],
+        params: IdPath,
+        response: { 200: PostDetail, ...refusals, ...absence },
+      },
+    },
+    async ({ params }) => found(await posts.get(params.id)),
+  );
+
+  app.get(
+    '/posts/:id/explanation',
+    {
+      schema: {
+        operationId: 'explainPost',
+        description: 'Why a post has not been published, and the earliest instant at which it can be.',
+        tags: ['posts'],
+        params: IdPath,
+        response: { 200: PostExplanation, ...refusals, ...absence },
+      },
+    },
+    async ({ params }) => found(await posts.explain(params.id)),
+  );
+
+  app.patch(
+    '/posts/:id/options',
+    {
+      schema: {
+        operationId: 'setPostOptions',
+        description: 'Sets how a post is published: its media, mentions, link and organization.',
+        tags: ['posts'],
+        params: IdPath,
+        body: PostOptionsPatch,
+        response: { 200: PostOptions, ...refusals, ...bodyRefusals, ...absence },
+      },
+    },
+    async (request) => app.drain.track(posts.setOptions(request.params.id, request.body, nameOf(request))),
+  );
+
+  app.post(
+    '/posts/actions',
+    {
+      bodyLimit: ACTION_BYTES_MAX,
+      schema: {
+        operationId: 'actOnPosts',
+        description:
+          '`cancel` {reason?}; `retry` what has failed; `reschedule` {scheduled_for}; `publish_now` what was missed or waits; `settle` {decision, reason?} what is unknown. Named rows may be changed at once; a filter needs a dry run first, and the number that it matched as `expected_count`.',
+        tags: ['posts'],
+        body: PostAction,
+        response: { 200: ActionResult, ...refusals, ...bodyRefusals, ...conflicts },
+      },
+    },
+    async (request) => app.drain.track(posts.act(request.body, nameOf(request))),
+  );
+};
+
+function found<Value>(value: Value | null): Value {
+  if (value === null) throw new HttpProblem('post-not-found');
+  return value;
+}

@@ -1,0 +1,54 @@
+/** The pause of all sending. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { type Operations, PauseRequest, Sending } from '@revos/core/operations';
+import { nameOf } from '../plugins/auth.ts';
+import { bodyRefusals, refusals } from '../schemas/problem.ts';
+import { NoBody } from '../schemas/runs.ts';
+
+export interface SendingOptions {
+  readonly sending: Operations['sending'];
+}
+
+export const sendingRoutes: FastifyPluginAsyncTypebox<SendingOptions> = async (app, { sending }) => {
+  app.get(
+    '/sending',
+    {
+      schema: {
+        operationId: 'getSending',
+        description: 'Whether all sending is paused, why, since when and by whom.',
+        tags: ['sending'],
+        response: { 200: Sending, ...refusals },
+      },
+    },
+    async () => sending.status(),
+  );
+
+  app.post(
+    '/sending/pause',
+    {
+      schema: {
+        operationId: 'pauseSending',
+        description:
+          'Pauses all sending, of messages and of posts, of every account. What is on its way is not called back.',
+        tags: ['sending'],
+        body: PauseRequest,
+        response: { 200: Sending, ...refusals, ...bodyRefusals },
+      },
+    },
+    async (request) => app.drain.track(sending.pause(request.body, nameOf(request))),
+  );
+
+  app.post(
+    '/sending/resume',
+    {
+      schema: {
+        operationId: 'resumeSending',
+        description: 'Ends the pause of all sending. Paused accounts stay paused.',
+        tags: ['sending'],
+        body: NoBody,
+        response: { 200: Sending, ...refusals, ...bodyRefusals },
+      },
+    },
+    async (request) => app.drain.track(sending.resume(nameOf(request))),
+  );
+};

@@ -1,0 +1,81 @@
+/** `ops dm import`: queues a campaign from a CSV file, as a whole or not at all. */
+import { readFile } from 'node:fs/promises';
+import { text as readAll } from 'node:stream/consumers';
+import { CsvImportError, type CsvQueue, importCsv, type RefusedRow } from '@revos/core/dm';
+import { JobsApiError, type JobsClient } from '@revos/jobs-client';
+import type { Command } from 'commander';
+import { accountsNamed } from '../accounts.ts';
+import { action, type Cli } from '../cli-context.ts';
+import { examples, nonEmpty } from '../command-line.ts';
+import { EXIT, type ExitCode, UsageError } from '../exit-codes.ts';
+import { counted, printable } from '../output/words.ts';
+import type { EnqueueMessages } from '../shapes.ts';
+
+export function addImportCommand(dm: Command): void {
+  dm.command('import')
+    .description('Queue every message of a CSV file, or none of them.')
+    .argument('<file>', 'a CSV file in UTF-8; - for standard input', nonEmpty)
+    .addHelpText(
+      'after',
+      `
+Columns: account (its name), recipient_id, message; and send_at, priority, dedupe_key, chat_id, campaign_id,
+lead_id where there are such. A row whose dedupe_key is known already is the message that exists, so that
+a file may be imported again.
+${examples('dm import examples/campaign.csv')}`,
+    )
+    .action(action(importFile));
+}
+
+async function importFile({ terminal, api }: Cli, file: string): Promise<ExitCode> {
+  const text = file === '-' ? await readAll(process.stdin) : await readText(file);
+  try {
+    const answer = await importCsv(apiQueue(api), text);
+    terminal.answer(answer, () => {
+      const existing =
+        answer.existing === 0 ? '' : ` ${counted(answer.existing, 'message')} existed already.`;
+      return `${counted(answer.enqueued, 'message')} queued.${existing}`;
+    });
+    return EXIT.ok;
+  } catch (error) {
+    if (!(error instanceof CsvImportError)) throw error;
+    if (terminal.json) terminal.answer({ problems: error.problems }, () => '');
+    terminal.note(printable(error.message));
+    return EXIT.notWell;
+  }
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw new UsageError(`The file cannot be read: ${(error as Error).message}`);
+  }
+}
+
+/** The field of a row that the API refuses. */
+const ROW_FIELD = /^messages\/(\d+)(?:\/(.+))?$/;
+
+/** A queue behind the API. */
+function apiQueue(api: JobsClient): CsvQueue {
+  return {
+    accountsNamed: (names) => accountsNamed(api, names),
+    async enqueue(rows) {
+      try {
+        // What is wrong with a row is the API's to say: it names every field of every row.
+        const body = { messages: rows } as unknown as EnqueueMessages;
+        return await api.post('/api/messages', { body });
+      } catch (error) {
+        if (!(error instanceof JobsApiError)) throw error;
+        const refused = error.errors.map(refusedRow);
+        if (refused.length === 0 || refused.includes(null)) throw error;
+        return refused as readonly RefusedRow[];
+      }
+    },
+  };
+}
+
+/** Null if it is not about a row. */
+function refusedRow({ field, message }: JobsApiError['errors'][number]): RefusedRow | null {
+  const [, row, name] = ROW_FIELD.exec(field) ?? [];
+  return row === undefined ? null : { row: Number(row), field: name ?? null, problem: message };
+}

@@ -1,0 +1,42 @@
+/** The environment of the ops CLI. The only file here that reads it. */
+import { readEnv } from '@revos/core/config';
+import Type from 'typebox';
+
+type Source = Readonly<Record<string, string | undefined>>;
+
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
+
+/** The token travels to this address: it must be https, unless it never leaves the machine. */
+export function isSafeAddress(value: string): boolean {
+  const url = URL.parse(value);
+  if (url === null || url.username !== '' || url.password !== '') return false;
+  return url.protocol === 'https:' || (url.protocol === 'http:' && LOOPBACK.test(url.hostname));
+}
+
+const Env = Type.Object({
+  JOBS_API_URL: Type.Refine(Type.String(), isSafeAddress),
+  /** Visible ASCII, which any bearer token is: what else stands there is no token. */
+  OPS_TOKEN: Type.String({ pattern: '^[!-~]+$' }),
+});
+
+export interface Connection {
+  readonly baseUrl: string;
+  readonly token: string;
+}
+
+/**
+ * Where the API is, and who asks.
+ *
+ * @param url stands before `JOBS_API_URL`; undefined if it was not given
+ * @throws {EnvironmentError} naming every bad or missing variable at once, and no value
+ */
+export function readConnection(url: string | undefined, source: Source = process.env): Connection {
+  const env = readEnv(Env, { ...source, JOBS_API_URL: url ?? source.JOBS_API_URL });
+  return { baseUrl: env.JOBS_API_URL.replace(/\/+$/, ''), token: env.OPS_TOKEN };
+}
+
+/** Whether colours are wanted (`FORCE_COLOR`), not wanted (`NO_COLOR`, which wins), or left to the terminal. */
+export function readColourWish(source: Source = process.env): boolean | null {
+  if (source.NO_COLOR) return false;
+  return source.FORCE_COLOR && source.FORCE_COLOR !== '0' ? true : null;
+}

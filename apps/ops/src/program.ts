@@ -1,0 +1,46 @@
+/** The commands, and what all of them take. */
+import { Command } from 'commander';
+import { address } from './command-line.ts';
+import { addAccountsCommands } from './commands/accounts.ts';
+import { addAnalyticsCommands } from './commands/analytics.ts';
+import { addAuditCommand } from './commands/audit.ts';
+import { addDmCommands } from './commands/dm.ts';
+import { addPostsCommands } from './commands/posts.ts';
+import { addRunCommand } from './commands/run.ts';
+import { addRunsCommands } from './commands/runs.ts';
+import { addUnknownsCommands } from './commands/settle.ts';
+import { addStatusCommand } from './commands/status.ts';
+import { addWhyCommand } from './commands/why.ts';
+import { EXIT_CODES_HELP } from './exit-codes.ts';
+
+const ENVIRONMENT_HELP = `
+Environment:
+  JOBS_API_URL  where the jobs API is; --url stands before it
+  OPS_TOKEN     an ops token. There is no option for it: whoever sees the process list would see it
+  NO_COLOR      no colours
+
+An account is given by its id or its name. Instants are shown in UTC.`;
+
+export function createProgram(): Command {
+  const program = new Command('ops')
+    .description('RevOS jobs from a terminal: runs, messages, posts, accounts.')
+    .option('--url <address>', 'where the jobs API is; JOBS_API_URL by default', address)
+    .option('--json', 'the answer of the API as it is, and nothing else on standard output')
+    .option('--no-color', 'no colours')
+    .addHelpText('after', ENVIRONMENT_HELP)
+    .addHelpText('after', EXIT_CODES_HELP)
+    .helpCommand(true)
+    .exitOverride()
+    .showHelpAfterError('(--help shows what it takes)');
+  addStatusCommand(program);
+  addRunCommand(program);
+  addRunsCommands(program);
+  addWhyCommand(program);
+  addDmCommands(program);
+  addPostsCommands(program);
+  addAccountsCommands(program);
+  addUnknownsCommands(program);
+  addAnalyticsCommands(program);
+  addAuditCommand(program);
+  return program;
+}

@@ -1,0 +1,19 @@
+export type { Cached } from './cache.ts';
+export { analytics } from './job.ts';
+export {
+  type Analytics,
+  type AnalyticsOptions,
+  createAnalytics,
+  PLATFORM_DAYS,
+  type SummaryRequest,
+} from './queries.ts';
+export {
+  DailyFilter,
+  DailyRow,
+  Platform,
+  PlatformDay,
+  Summary,
+  SummaryGroup,
+  SummaryItem,
+} from './shapes.ts';
+export type { DailyPage, DailyRequest } from './store.ts';

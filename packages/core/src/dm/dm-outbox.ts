@@ -1,0 +1,88 @@
+/** Messages as an outbox: the claim and the ledger in SQL, and one call to Unipile for each. */
+import type { JobServices } from '../jobs/index.ts';
+import { type Outbox, outcomeOf, releaseOf } from '../sending/index.ts';
+import type { FoundMessage, Unipile } from '../unipile/index.ts';
+import { createDmReadBack } from './dm-read-back.ts';
+import { type ClaimedMessage, createDmStore, type DmResult } from './store.ts';
+
+/** How long an attempt without a result counts as in flight, in milliseconds. */
+const LEASE_MS = 120_000;
+
+/** Half of the lease, so that a call of 60 s ends within it. */
+const DISPATCH_MS_MAX = 60_000;
+
+export type DmServices = Pick<JobServices, 'rpc' | 'unipile' | 'effects' | 'logger' | 'settings'>;
+
+export function createDmOutbox(services: DmServices): Outbox<ClaimedMessage, DmResult> {
+  const { unipile, effects } = services;
+  const store = createDmStore(services.rpc);
+  return {
+    leaseMs: LEASE_MS,
+    dispatchMsMax: DISPATCH_MS_MAX,
+    claim: (request) => store.claim(request),
+    release: (claimId, worker) => store.release(claimId, worker),
+    record: (results) => store.record(results),
+    backlog: (accountIds) => store.backlog(accountIds),
+    preview: (accountIds) => store.preview(accountIds),
+    readBack: createDmReadBack(store, unipile, services.settings.unknownPolicy),
+    async send(message, isInTime) {
+      if (message.was_unknown_since !== null) {
+        const earlier = await findEarlier(message, message.was_unknown_since, unipile);
+        if (earlier !== null) return earlier;
+        // The look took its time.
+        if (!isInTime()) return releaseOf(message);
+      }
+      const answer = await unipile.sendMessage({
+        accountId: message.unipile_account_id,
+        recipientId: message.recipient_id,
+        chatId: message.chat_id,
+        text: message.message,
+      });
+      if (!answer.ok) return outcomeOf(answer, message, effects.random());
+      return {
+        attempt_id: message.attempt_id,
+        outcome: 'sent',
+        http_status: answer.httpStatus,
+        unipile_message_id: answer.messageId,
+        chat_id: answer.chatId,
+      };
+    },
+  };
+}
+
+/**
+ * What to record for a message that once was unknown, without sending it: it was there after all, or
+ * it cannot be told now. Null if it is certainly not there.
+ *
+ * It was absent when that was decided, which may be hours ago: LinkedIn may have shown it since.
+ */
+async function findEarlier(
+  message: ClaimedMessage,
+  since: string,
+  unipile: Pick<Unipile, 'findMessage'>,
+): Promise<DmResult | null> {
+  const sought = await unipile.findMessage({
+    accountId: message.unipile_account_id,
+    recipientId: message.recipient_id,
+    chatId: message.chat_id,
+    text: message.message,
+    since: new Date(since),
+    knownIds: message.known_message_ids,
+  });
+  if (sought.ok && sought.kind === 'found') return sentEarlier(message, sought);
+  if (sought.ok && sought.kind === 'absent') return null;
+  const reason = 'not_read_back';
+  const wait = { outcome: 'not_sent', next_step: 'wait', reason, retry_after_ms: WAIT_MS } as const;
+  return { attempt_id: message.attempt_id, ...wait, error: 'LinkedIn could not be read just before sending' };
+}
+
+/** The wait when LinkedIn could not be read, in milliseconds. */
+const WAIT_MS = 5 * 60_000;
+
+const sentEarlier = (message: ClaimedMessage, found: FoundMessage): DmResult => ({
+  attempt_id: message.attempt_id,
+  outcome: 'sent',
+  detail: 'an earlier attempt was found on LinkedIn',
+  unipile_message_id: found.messageId,
+  chat_id: found.chatId,
+});

@@ -1,0 +1,42 @@
+/** Messages that may have been sent, looked for in their chats. */
+import { type ReadBackLedger, unseen } from '../sending/index.ts';
+import type { Unipile } from '../unipile/index.ts';
+import type { DmReadBackResult, DmStore, UnknownMessage } from './store.ts';
+
+export function createDmReadBack(
+  store: Pick<DmStore, 'unknowns' | 'resolve'>,
+  unipile: Pick<Unipile, 'findMessage'>,
+  policy: 'resend-when-absent' | 'hold',
+): ReadBackLedger<UnknownMessage, DmReadBackResult> {
+  return {
+    due: (limit) => store.unknowns(limit),
+    look: (message) => look(message, unipile),
+    resolve: (results) => store.resolve(results, policy),
+  };
+}
+
+async function look(
+  message: UnknownMessage,
+  unipile: Pick<Unipile, 'findMessage'>,
+): Promise<DmReadBackResult> {
+  const { attempt_id, unipile_account_id } = message;
+  if (unipile_account_id === null) {
+    return { attempt_id, found: 'account_out_of_order', detail: 'the account is not connected to Unipile' };
+  }
+  const sought = await unipile.findMessage({
+    accountId: unipile_account_id,
+    recipientId: message.recipient_id,
+    chatId: message.chat_id,
+    text: message.message,
+    since: new Date(message.started_at),
+    knownIds: message.known_message_ids,
+  });
+  if (!sought.ok || sought.kind !== 'found') return unseen(attempt_id, sought);
+  return {
+    attempt_id,
+    found: 'sent',
+    sent_at: sought.sentAt.toISOString(),
+    unipile_message_id: sought.messageId,
+    chat_id: sought.chatId,
+  };
+}

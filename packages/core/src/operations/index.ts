@@ -1,0 +1,31 @@
+export {
+  Account,
+  AccountDetail,
+  AccountFilter,
+  Policy,
+  PolicyPatch,
+  ResumedPolicy,
+} from './accounts.ts';
+export { ACTION_ROWS_MAX, ActionResult } from './actions.ts';
+export {
+  EnqueuedMessages,
+  MESSAGES_MAX,
+  Message,
+  MessageDetail,
+  MessageExplanation,
+  MessageFilter,
+  MessageStatus,
+  NewMessage,
+} from './messages.ts';
+export {
+  Post,
+  PostDetail,
+  PostExplanation,
+  PostFilter,
+  PostOptions,
+  PostOptionsPatch,
+  PostState,
+} from './posts.ts';
+export { Id, Instant, Nullable, Page, type PageOf, Paging } from './shapes.ts';
+export { createOperations, MessageAction, type Operations, PostAction } from './store.ts';
+export { AuditEntry, AuditFilter, PauseRequest, Sending } from './system.ts';

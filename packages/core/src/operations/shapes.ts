@@ -1,0 +1,53 @@
+/** What the shapes of this folder are made of. Instants are ISO 8601. */
+import Type, { type Static, type TSchema } from 'typebox';
+
+export const Nullable = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()]);
+
+export const Id = Type.String({ format: 'uuid' });
+
+export const Instant = Type.String({ format: 'date-time' });
+
+/** An instant as a caller gives it. Postgres knows no year 0. */
+export const GivenInstant = Type.String({
+  format: 'date-time',
+  pattern: '^[12]\\d{3}-',
+  description: 'ISO 8601 with a zone, such as 2026-03-01T09:30:00Z.',
+});
+
+/** The end of a pause. */
+export const PausedUntil = Type.Union([Instant, Type.Literal('infinity'), Type.Null()], {
+  description: 'Null: not paused. `infinity`: until somebody resumes it.',
+});
+
+export const Count = Type.Integer({ minimum: 0 });
+
+/** Several values of one filter: any of them matches. */
+export const AnyOf = <Schema extends TSchema>(schema: Schema) =>
+  Type.Array(schema, { minItems: 1, maxItems: 100, description: 'Any of these.' });
+
+/** Rows on a page unless its reader says otherwise. */
+export const LIMIT_DEFAULT = 50;
+
+/** What every list takes besides its filter. */
+export const Paging = Type.Object({
+  limit: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 200, default: LIMIT_DEFAULT, description: 'Rows on a page.' }),
+  ),
+  cursor: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 500, description: 'The `next_cursor` of the page before.' }),
+  ),
+});
+export type Paging = Static<typeof Paging>;
+
+/** A page of a list. */
+export const Page = <Item extends TSchema>(item: Item) =>
+  Type.Object({
+    items: Type.Unsafe<readonly Static<Item>[]>(Type.Array(item)),
+    next_cursor: Type.Union([Type.String(), Type.Null()], { description: 'Null on the last page.' }),
+  });
+
+export interface PageOf<Item> {
+  readonly items: readonly Item[];
+  /** Null on the last page. */
+  readonly next_cursor: string | null;
+}

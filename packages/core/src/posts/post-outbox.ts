@@ -1,0 +1,87 @@
+/** Posts as an outbox: the claim and the ledger in SQL; media, and one call to Unipile, for each. */
+import type { JobServices } from '../jobs/index.ts';
+import type { MediaFile } from '../media/index.ts';
+import { type Outbox, outcomeOf, releaseOf } from '../sending/index.ts';
+import type { Unipile } from '../unipile/index.ts';
+import { fetchMedia } from './media.ts';
+import { mediaOutcomeOf, notReadBack, publishedEarlier } from './outcome.ts';
+import { createPostReadBack, findAttempt } from './post-read-back.ts';
+import { type ClaimedPost, createPostStore, type PostResult } from './store.ts';
+
+/** How long an attempt without a result counts as in flight, in milliseconds: a call takes up to 120 s. */
+const LEASE_MS = 300_000;
+
+/** Half of the lease, so that the call and what is read after it end within it. */
+const DISPATCH_MS_MAX = 150_000;
+
+/** Posts of one run at the same time: each may hold 60 MB of files. */
+const CONCURRENCY_MAX = 4;
+
+export type PostServices = Pick<JobServices, 'rpc' | 'unipile' | 'media' | 'effects' | 'logger' | 'settings'>;
+
+export function createPostOutbox(services: PostServices): Outbox<ClaimedPost, PostResult> {
+  const { unipile, settings } = services;
+  const store = createPostStore(services.rpc, settings.postLateLimitMinutes);
+  return {
+    concurrencyMax: CONCURRENCY_MAX,
+    leaseMs: LEASE_MS,
+    dispatchMsMax: DISPATCH_MS_MAX,
+    claim: (request) => store.claim(request),
+    release: (claimId, worker) => store.release(claimId, worker),
+    record: (results) => store.record(results),
+    backlog: (accountIds) => store.backlog(accountIds),
+    preview: (accountIds) => store.preview(accountIds),
+    readBack: createPostReadBack(store, unipile, settings.unknownPolicy),
+    async send(post, isInTime) {
+      const media = await fetchMedia(post.media, services.media, services.effects);
+      if (!media.ok) return mediaOutcomeOf(media, post, services.effects.random());
+      const earlier = await findEarlier(post, unipile);
+      if (earlier !== null) return earlier;
+      // The files and the look took their time.
+      if (!isInTime()) return releaseOf(post);
+      return publish(post, media.files, services);
+    },
+  };
+}
+
+/**
+ * What to record for a post that once was unknown, without publishing it: it was there after all, or
+ * it cannot be told now. Null if it is certainly not there.
+ *
+ * It was absent when that was decided, which may be hours ago: LinkedIn may have shown it since.
+ */
+async function findEarlier(
+  post: ClaimedPost,
+  unipile: Pick<Unipile, 'findPost'>,
+): Promise<PostResult | null> {
+  for (const attempt of post.was_unknown) {
+    const sought = await findAttempt(attempt, unipile);
+    if (!sought.ok || sought.kind === 'account_out_of_order') return notReadBack(post);
+    if (sought.kind === 'found') return publishedEarlier(post, sought);
+  }
+  return null;
+}
+
+async function publish(
+  post: ClaimedPost,
+  files: readonly MediaFile[],
+  { unipile, effects }: PostServices,
+): Promise<PostResult> {
+  const answer = await unipile.createPost({
+    accountId: post.unipile_account_id,
+    text: post.text,
+    attachments: files,
+    mentions: post.mentions,
+    externalLink: post.external_link,
+    asOrganization: post.as_organization,
+  });
+  if (!answer.ok) return outcomeOf(answer, post, effects.random());
+  return {
+    attempt_id: post.attempt_id,
+    outcome: 'sent',
+    http_status: answer.httpStatus,
+    unipile_post_id: answer.postId,
+    social_id: answer.socialId,
+    share_url: answer.shareUrl,
+  };
+}

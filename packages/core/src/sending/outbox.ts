@@ -1,0 +1,97 @@
+/**
+ * The outbox port: what a feature gives so that its rows are sent by the machine they all share.
+ *
+ * The claim, the limits and the ledger are the feature's SQL; one call to Unipile and what it means
+ * are its `send`. Everything between (slots, waiting, recording, reading back) is `runOutbox`.
+ */
+import type { AttemptResult, Backlog, ClaimedAttempt, Preview, RecordedResult } from './attempts.ts';
+
+export interface ClaimRequest {
+  /** Names the claim, so that what a lost answer claimed can be given back. */
+  readonly claimId: string;
+  readonly worker: string;
+  /** Free slots. */
+  readonly limit: number;
+  readonly leaseMs: number;
+  /** Uniform in [0, 1). */
+  readonly draw: number;
+  /** Only these accounts; null, the default, for all. */
+  readonly accountIds?: readonly string[] | null;
+}
+
+export interface Claim<Item extends ClaimedAttempt> {
+  /** The database's clock. */
+  readonly now: string;
+  /** The earliest instant at which another claim can succeed; null if none is known. */
+  readonly next_claim_at: string | null;
+  readonly items: readonly Item[];
+}
+
+export interface Outbox<
+  Item extends ClaimedAttempt = ClaimedAttempt,
+  Result extends AttemptResult = AttemptResult,
+> {
+  /** Rows of one run that are sent at the same time, if fewer than `SEND_CONCURRENCY`. */
+  readonly concurrencyMax?: number;
+  /** How long an attempt without a result counts as in flight, in milliseconds. */
+  readonly leaseMs: number;
+  /**
+   * How long after its claim a row may still be dispatched, in milliseconds: so that a call ends
+   * within the lease. A process that slept in between gives the row back.
+   */
+  readonly dispatchMsMax: number;
+  claim(request: ClaimRequest): Promise<Claim<Item>>;
+  /** Gives back what a claim took whose answer was lost; answers how many. */
+  release(claimId: string, worker: string): Promise<number>;
+  record(results: readonly Result[]): Promise<readonly RecordedResult[]>;
+  /** Null for all accounts. */
+  backlog(accountIds: readonly string[] | null): Promise<Backlog>;
+  /** Changes nothing. */
+  preview(accountIds: readonly string[] | null): Promise<Preview>;
+  /**
+   * One call to Unipile, and what it means. It does not throw for what Unipile answers.
+   *
+   * @param isInTime false once it is too late for the call: then resolve to `releaseOf(item)`
+   */
+  send(item: Item, isInTime: () => boolean): Promise<Result>;
+  readonly readBack: ReadBackLedger;
+}
+
+/** An unknown attempt that is to be looked for on LinkedIn. Each feature adds what it looks for. */
+export interface UnknownAttempt {
+  readonly attempt_id: string;
+}
+
+/** What a look at LinkedIn told. `absent` is only said of an account that is in order. */
+export interface ReadBackResult {
+  readonly attempt_id: string;
+  readonly found: 'sent' | 'absent' | 'unreadable' | 'account_out_of_order';
+  /** When LinkedIn shows it was sent. */
+  readonly sent_at?: string;
+  /** For people; at most 500 characters. */
+  readonly detail?: string | null;
+}
+
+/**
+ * What the looks came to: `sent`: it is confirmed; `waiting`: it was absent for long enough and is
+ * sent once more; `held`: a person decides; `unknown`: it is looked for again; `ignored`: it was settled meanwhile.
+ */
+export interface ReadBackResolution {
+  readonly attempt_id: string;
+  readonly resolution: 'sent' | 'waiting' | 'held' | 'unknown' | 'ignored';
+}
+
+export interface ReadBackLedger<
+  Item extends UnknownAttempt = UnknownAttempt,
+  Result extends ReadBackResult = ReadBackResult,
+> {
+  /** Unknowns whose time to be looked for has come; each is given to one asker a minute. */
+  due(limit: number): Promise<{
+    readonly now: string;
+    readonly next_read_at: string | null;
+    readonly items: readonly Item[];
+  }>;
+  /** Reads only, so it may be repeated. It does not throw for what Unipile answers. */
+  look(item: Item): Promise<Result>;
+  resolve(results: readonly Result[]): Promise<readonly ReadBackResolution[]>;
+}

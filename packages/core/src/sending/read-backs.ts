@@ -1,0 +1,90 @@
+/**
+ * Read-backs: what is unknown is looked for on LinkedIn, on schedule, and settled by what is seen.
+ *
+ * Reading is safe to repeat, so nothing here is fenced: a look that dies is made again by whoever
+ * comes next. Whether an absence is believed, and what follows from it, the database decides.
+ */
+import pLimit from 'p-limit';
+import type { JobServices } from '../jobs/index.ts';
+import { RpcError } from '../rpc/index.ts';
+import type { ReadBackLedger, ReadBackResolution } from './outbox.ts';
+
+/** Unknowns taken at once, and looked for at the same time. */
+const BATCH_MAX = 50;
+const LOOKS_MAX = 4;
+
+/** The longest wait between two looks at the ledger, in milliseconds. */
+const POLL_MS = 5_000;
+
+/** The wait after the database was away, in milliseconds. */
+const RETRY_MS = 2_000;
+
+export interface ReadBacks {
+  /**
+   * Reads until `signal` aborts, or, with a horizon, until nothing is to be read before it.
+   *
+   * @throws {RpcError} unless the database is only away
+   */
+  work(signal: AbortSignal, horizonAt?: () => Date): Promise<void>;
+  /** Whether nothing is being read, and nothing is to be read before `horizon`. */
+  isDone(horizon: Date): boolean;
+  /** Something may have become unknown: the ledger is looked at at once. */
+  lookAgain(): void;
+}
+
+/** @param onResolved told of each batch once it is settled */
+export function createReadBacks(
+  ledger: ReadBackLedger,
+  services: Pick<JobServices, 'effects' | 'logger'>,
+  onResolved: (resolutions: readonly ReadBackResolution[]) => void,
+): ReadBacks {
+  const { effects, logger } = services;
+  const limit = pLimit(LOOKS_MAX);
+  /** When the next one is to be read, null if none is; undefined while that is not known. */
+  let nextAt: Date | null | undefined;
+  let wake = new AbortController();
+
+  /** One look at the ledger; answers the wait before the next, in milliseconds. */
+  const pass = async (): Promise<number> => {
+    const before = wake.signal;
+    const due = await ledger.due(BATCH_MAX);
+    if (due.items.length > 0) {
+      const results = await Promise.all(due.items.map((item) => limit(() => ledger.look(item))));
+      onResolved(await ledger.resolve(results));
+      return 0;
+    }
+    // What became unknown during the look is not in its answer.
+    if (before.aborted) return 0;
+    nextAt = due.next_read_at === null ? null : new Date(due.next_read_at);
+    if (nextAt === null) return POLL_MS;
+    return Math.min(Math.max(nextAt.getTime() - new Date(due.now).getTime(), 0), POLL_MS);
+  };
+
+  const tryPass = async (): Promise<number> => {
+    try {
+      return await pass();
+    } catch (error) {
+      if (!(error instanceof RpcError) || error.kind !== 'unavailable') throw error;
+      logger.warn({ err: error }, 'unknowns could not be read back yet');
+      return RETRY_MS;
+    }
+  };
+
+  const isDone = (horizon: Date): boolean => nextAt === null || (nextAt !== undefined && nextAt >= horizon);
+
+  return {
+    isDone,
+    lookAgain() {
+      nextAt = undefined;
+      wake.abort();
+    },
+    async work(signal, horizonAt) {
+      while (!signal.aborted) {
+        wake = new AbortController();
+        const waitMs = await tryPass();
+        if (horizonAt && (isDone(horizonAt()) || effects.now() >= horizonAt())) return;
+        if (waitMs > 0) await effects.sleep(waitMs, AbortSignal.any([signal, wake.signal]));
+      }
+    },
+  };
+}

@@ -1,0 +1,48 @@
+/**
+ * The reconciler: reads back whatever is unknown, of every outbox, as a job of its own.
+ *
+ * The jobs that send read back too, while they run; this one does it when none of them does.
+ */
+import type { JobDefinition, JobHandler, JobServices } from '../jobs/index.ts';
+import type { Outbox, ReadBackResolution } from './outbox.ts';
+import { createReadBacks } from './read-backs.ts';
+
+/** Builds an outbox, loading what it needs when the job first runs. */
+export type LoadOutbox = () => Promise<(services: JobServices) => Pick<Outbox, 'readBack'>>;
+
+/** @param outboxes in no particular order; they are read at the same time */
+export function createReconcileJob(outboxes: readonly LoadOutbox[]): JobDefinition {
+  return {
+    name: 'reconcile',
+    summary: 'Looks on LinkedIn for what may have been sent, and settles it.',
+    schedule: '*/5 * * * *',
+    loadHandler: async () => {
+      const makers = await Promise.all(outboxes.map((load) => load()));
+      return reconcileAll(makers);
+    },
+  };
+}
+
+function reconcileAll(
+  makers: ReadonlyArray<(services: JobServices) => Pick<Outbox, 'readBack'>>,
+): JobHandler {
+  return async (context, services) => {
+    const counts = { seen: 0, confirmed: 0, resent: 0, held: 0, unknown: 0 };
+    const count = (resolutions: readonly ReadBackResolution[]): void => {
+      for (const { resolution } of resolutions) {
+        counts.seen += 1;
+        if (resolution === 'sent') counts.confirmed += 1;
+        else if (resolution === 'waiting') counts.resent += 1;
+        else if (resolution === 'held') counts.held += 1;
+        else if (resolution === 'unknown') counts.unknown += 1;
+      }
+      context.report({ ...counts });
+    };
+    await Promise.all(
+      makers.map((make) =>
+        createReadBacks(make(services).readBack, services, count).work(context.signal, context.horizonAt),
+      ),
+    );
+    return { ...counts };
+  };
+}

@@ -1,0 +1,304 @@
+/**
+ * A run over an outbox: claims what is due, sends each row, records what became of it, and meanwhile
+ * looks for what is unknown.
+ *
+ * The database is the pacer. A claim gives at most one row an account, and only where every limit,
+ * window, pause and gap allows; between two rows of an account the run waits, holding nothing.
+ * Prefetch is zero: it claims for free send slots only, and sends at once what it claimed.
+ */
+import type { JobServices, RunContext, RunStats } from '../jobs/index.ts';
+import { RpcError } from '../rpc/index.ts';
+import type { AttemptResult, Backlog, ClaimedAttempt, RecordedResult } from './attempts.ts';
+import { releaseOf } from './attempts.ts';
+import type { Claim, Outbox, ReadBackResolution } from './outbox.ts';
+import { createReadBacks, type ReadBacks } from './read-backs.ts';
+import { createRecorder, type Recorder } from './recorder.ts';
+
+/** The longest wait between two claims, in milliseconds: what others change is seen by then. */
+const POLL_MS = 5_000;
+
+/** The shortest wait after a claim that gave nothing, in milliseconds. */
+const HELD_MS_MIN = 250;
+
+/** Claims in a row that may fail before the run does: about two minutes. */
+const CLAIM_FAILURES_MAX = 12;
+
+/**
+ * What a run counts. `due` is how many rows were due when it began; `confirmed`, `resent` and `held` are
+ * unknowns that were settled; `seen` and `skipped` are added at its end.
+ */
+const COUNTED = [
+  'due',
+  'eligible',
+  'sent',
+  'failed',
+  'unknown',
+  'retried',
+  'released',
+  'confirmed',
+  'resent',
+  'held',
+] as const;
+type Counts = Record<(typeof COUNTED)[number], number>;
+
+/** Goes on from what an earlier call for the same run counted. */
+function countsFrom(stats: RunStats): Counts {
+  const earlier = stats as Partial<Counts>;
+  return Object.fromEntries(COUNTED.map((name) => [name, earlier[name] ?? 0])) as Counts;
+}
+
+/** Whether a row is as a result said, though an earlier call had recorded it, whose answer was lost. */
+function isAsSaid(result: AttemptResult | undefined, status: string | null): boolean {
+  if (result?.outcome === 'not_sent') return status === 'pending' || status === 'failed';
+  return result?.outcome === status;
+}
+
+/** Works until nothing more can be claimed or read back before the run's horizon. */
+export async function runOutbox<Item extends ClaimedAttempt, Result extends AttemptResult>(
+  outbox: Outbox<Item, Result>,
+  context: RunContext,
+  services: JobServices,
+): Promise<RunStats> {
+  const { account_ids = null, dry_run = false } = context.run.params;
+  if (dry_run) return previewOf(outbox, account_ids);
+  return new OutboxRun(outbox, context, services).work();
+}
+
+async function previewOf(
+  outbox: Pick<Outbox, 'preview'>,
+  accountIds: readonly string[] | null,
+): Promise<RunStats> {
+  const { due, by_reason, next_at, would_send } = await outbox.preview(accountIds);
+  return {
+    dry_run: true,
+    due,
+    seen: due,
+    eligible: would_send.length,
+    would_send: [...would_send],
+    skipped: { ...by_reason },
+    next_at,
+  };
+}
+
+/** One run's state: its slots, its counts, and what it waits for. */
+class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
+  readonly #outbox: Outbox<Item, Result>;
+  readonly #context: RunContext;
+  readonly #services: JobServices;
+  readonly #accountIds: readonly string[] | null;
+  readonly #callsMax: number;
+  readonly #slots: number;
+  readonly #recorder: Recorder<Result>;
+  readonly #readBacks: ReadBacks;
+  readonly #inFlight = new Set<Promise<void>>();
+  readonly #counts: Counts;
+  /** Replaced after each wake-up; aborted when a result was recorded or a slot became free. */
+  #wake = new AbortController();
+  #platformKeyRefused = false;
+  /** Claims whose answer was lost, until the database has taken back what they may have claimed. */
+  readonly #lostClaims = new Set<string>();
+
+  constructor(outbox: Outbox<Item, Result>, context: RunContext, services: JobServices) {
+    this.#outbox = outbox;
+    this.#context = context;
+    this.#services = services;
+    this.#accountIds = context.run.params.account_ids ?? null;
+    this.#slots = Math.min(services.sendConcurrency, outbox.concurrencyMax ?? Number.POSITIVE_INFINITY);
+    this.#callsMax = context.run.params.limit ?? Number.POSITIVE_INFINITY;
+    this.#counts = countsFrom(context.run.stats);
+    this.#recorder = createRecorder(
+      (results) => outbox.record(results),
+      services.effects,
+      services.logger,
+      (results, recorded) => this.#count(results, recorded),
+    );
+    this.#readBacks = createReadBacks(outbox.readBack, services, (resolutions) =>
+      this.#countReadBacks(resolutions),
+    );
+  }
+
+  async work(): Promise<RunStats> {
+    this.#counts.due ||= (await this.#backlog())?.due ?? 0;
+    this.#report();
+    const sent = new AbortController();
+    const reading = this.#readBacks.work(AbortSignal.any([this.#context.signal, sent.signal]));
+    // A failure of the reading ends the run as soon as the sending looks; until then it must not go unheard.
+    reading.catch(() => this.#wake.abort());
+    try {
+      await this.#sendUntilDone();
+    } finally {
+      await Promise.all(this.#inFlight);
+      await this.#recorder.drain();
+      await this.#giveBackLost();
+      sent.abort();
+      await reading;
+    }
+    if (this.#platformKeyRefused) {
+      throw new Error('Unipile refuses our API key (401 missing_credentials): no account can send');
+    }
+    return this.#finalStats();
+  }
+
+  async #sendUntilDone(): Promise<void> {
+    const { effects } = this.#services;
+    for (;;) {
+      // What is woken from here on is not missed, even during the claim.
+      this.#wake = new AbortController();
+      const free = Math.min(this.#slots - this.#inFlight.size, this.#callsLeft());
+      const claim = free > 0 && this.#mayClaim() ? await this.#claim(free) : null;
+
+      if (!this.#mayClaim() && this.#inFlight.size === 0) return;
+      const waitMs = claim === null ? POLL_MS : this.#waitAfter(claim);
+      if (waitMs === null) return;
+      await effects.sleep(waitMs, AbortSignal.any([this.#wake.signal, this.#context.signal]));
+      if (this.#context.signal.aborted) return;
+    }
+  }
+
+  /** Calls that the run may still make. What was given back unsent was none. */
+  #callsLeft(): number {
+    return this.#callsMax - (this.#counts.eligible - this.#counts.released);
+  }
+
+  #mayClaim(): boolean {
+    return (
+      !this.#context.signal.aborted &&
+      !this.#platformKeyRefused &&
+      this.#callsLeft() > 0 &&
+      this.#services.effects.now() < this.#context.horizonAt()
+    );
+  }
+
+  /** The wait before the next claim in milliseconds, or null if nothing more can be done in time. */
+  #waitAfter(claim: Claim<Item>): number | null {
+    const horizon = this.#context.horizonAt();
+    const nextAt = claim.next_claim_at === null ? null : new Date(claim.next_claim_at);
+    const isInTime = nextAt !== null && nextAt < horizon;
+    // A result that is still being written, or was written during the claim, may let its account go on,
+    // and an unknown that turns out to be absent goes out once more.
+    const isQuiet = this.#inFlight.size === 0 && this.#recorder.isIdle() && !this.#wake.signal.aborted;
+    if (!isInTime && isQuiet && this.#readBacks.isDone(horizon)) return null;
+    if (nextAt === null) return POLL_MS;
+    // Nothing came although something is due: somebody else holds its row. It is not asked without a pause.
+    const waitMsMin = claim.items.length === 0 ? HELD_MS_MIN : 0;
+    return Math.min(Math.max(nextAt.getTime() - new Date(claim.now).getTime(), waitMsMin), POLL_MS);
+  }
+
+  /** Claims for the free slots and dispatches at once. Null if the database gave nothing this time. */
+  async #claim(free: number): Promise<Claim<Item> | null> {
+    const { effects, worker, logger } = this.#services;
+    await this.#giveBackLost();
+    for (let failures = 1; ; failures += 1) {
+      const claimId = effects.uuid();
+      const dispatchBy = effects.now().getTime() + this.#outbox.dispatchMsMax;
+      try {
+        const claim = await this.#outbox.claim({
+          claimId,
+          worker,
+          limit: free,
+          leaseMs: this.#outbox.leaseMs,
+          draw: effects.random(),
+          accountIds: this.#accountIds,
+        });
+        for (const item of claim.items) this.#dispatch(item, dispatchBy);
+        return claim;
+      } catch (error) {
+        if (!(error instanceof RpcError) || error.kind !== 'unavailable') throw error;
+        this.#lostClaims.add(claimId);
+        if (failures >= CLAIM_FAILURES_MAX) throw error;
+        logger.warn({ err: error, failures }, 'claim failed');
+        await effects.sleep(Math.min(250 * 2 ** failures, 15_000), this.#context.signal);
+        await this.#giveBackLost();
+        if (!this.#mayClaim()) return null;
+      }
+    }
+  }
+
+  /** A claim may have been made although its answer was lost. Nothing of it was dispatched. */
+  async #giveBackLost(): Promise<void> {
+    for (const claimId of this.#lostClaims) {
+      try {
+        this.#counts.released += await this.#outbox.release(claimId, this.#services.worker);
+        this.#lostClaims.delete(claimId);
+      } catch (error) {
+        if (!(error instanceof RpcError)) throw error;
+        this.#services.logger.warn({ err: error, claim_id: claimId }, 'a lost claim is not given back yet');
+        return;
+      }
+    }
+  }
+
+  #dispatch(item: Item, dispatchBy: number): void {
+    this.#counts.eligible += 1;
+    const sending = this.#send(item, dispatchBy).finally(() => {
+      this.#inFlight.delete(sending);
+      this.#wake.abort();
+    });
+    this.#inFlight.add(sending);
+  }
+
+  async #send(item: Item, dispatchBy: number): Promise<void> {
+    const { effects, logger } = this.#services;
+    const isInTime = (): boolean => !this.#context.signal.aborted && effects.now().getTime() < dispatchBy;
+    const result = isInTime() ? await this.#outbox.send(item, isInTime) : (releaseOf(item) as Result);
+    const { attempt_id, outcome, next_step, reason, http_status, error_type } = result;
+    if (outcome !== 'sent' && next_step !== 'release') {
+      logger.warn({ attempt_id, outcome, reason, http_status, error_type }, 'not sent, or not known to be');
+    }
+    if (reason === 'platform_key_refused') this.#platformKeyRefused = true;
+    this.#recorder.add(result);
+  }
+
+  #count(results: readonly Result[], recorded: readonly RecordedResult[]): void {
+    for (const [index, { status, applied, attempt_id }] of recorded.entries()) {
+      const result = results[index];
+      if (result?.next_step === 'release') this.#counts.released += 1;
+      else if (applied === 'missing' || (applied === 'ignored' && !isAsSaid(result, status))) {
+        this.#services.logger.warn({ attempt_id, applied, status }, 'a result came too late');
+      } else if (status === 'sent') this.#counts.sent += 1;
+      else if (status === 'failed') this.#counts.failed += 1;
+      else if (status === 'unknown') this.#counts.unknown += 1;
+      else this.#counts.retried += 1;
+    }
+    if (recorded.some(({ status }) => status === 'unknown')) this.#readBacks.lookAgain();
+    this.#report();
+    this.#wake.abort();
+  }
+
+  #countReadBacks(resolutions: readonly ReadBackResolution[]): void {
+    for (const { resolution } of resolutions) {
+      if (resolution === 'sent') this.#counts.confirmed += 1;
+      else if (resolution === 'waiting') this.#counts.resent += 1;
+      else if (resolution === 'held') this.#counts.held += 1;
+    }
+    this.#report();
+    this.#wake.abort();
+  }
+
+  #report(): void {
+    this.#context.report({ ...this.#counts });
+  }
+
+  /** The counts, and what is left waiting, why, and until when. */
+  async #finalStats(): Promise<RunStats> {
+    const backlog = await this.#backlog();
+    if (backlog === null) return { ...this.#counts };
+    return {
+      ...this.#counts,
+      seen: this.#counts.eligible + backlog.due,
+      skipped: { ...backlog.by_reason },
+      next_at: backlog.next_at,
+    };
+  }
+
+  /** What waits; null if it could not be counted, which must not cost the run. */
+  async #backlog(): Promise<Backlog | null> {
+    try {
+      return await this.#outbox.backlog(this.#accountIds);
+    } catch (error) {
+      if (!(error instanceof RpcError)) throw error;
+      this.#services.logger.warn({ err: error }, 'what waits could not be counted');
+      return null;
+    }
+  }
+}

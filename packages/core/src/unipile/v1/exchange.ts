@@ -1,0 +1,211 @@
+/**
+ * One request to Unipile v1 and its answer, over undici: DSN and token, multipart writes.
+ *
+ * Writes are never retried and each goes over a connection of its own: a kept-alive socket that the
+ * server has just closed could not be told from a request that was lost on its way. Reads keep their
+ * connections, and are asked once more if they could not be answered.
+ */
+import { Agent, buildConnector, type FormData, request } from 'undici';
+import type { Failure } from '../unipile.ts';
+import { classifyAnswer, classifySocketCode } from './classify.ts';
+
+/** How long a connection may take, in milliseconds. */
+const CONNECT_TIMEOUT_MS = 10_000;
+
+/** Answers to writes are small; a larger one is not read. */
+const WRITE_ANSWER_BYTES_MAX = 1_048_576;
+
+/** A page of a hundred messages of 8,000 characters, in any script, has room in it. */
+const READ_ANSWER_BYTES_MAX = 8 * 1_048_576;
+
+const DETAIL_LENGTH_MAX = 500;
+
+export type Body = Readonly<Record<string, unknown>>;
+
+interface Answer {
+  readonly status: number;
+  readonly retryAfter: string | null;
+  /** The parsed body; undefined if it is not a JSON object or could not be read. */
+  readonly body: Body | undefined;
+}
+
+export interface Written {
+  readonly ok: true;
+  readonly httpStatus: number;
+  /** Of what was made. */
+  readonly id: string;
+  readonly body: Body;
+}
+
+export interface WriteOptions {
+  /** How long the call may take as a whole, in milliseconds. */
+  readonly timeoutMs: number;
+  /** Where a success has the id of what was made. A success without it is ambiguous. */
+  readonly idField: 'message_id' | 'post_id';
+  /** Whether the request names a chat, so that a 404 may be about the chat alone. */
+  readonly inChat: boolean;
+}
+
+export interface ReadOptions {
+  /** Ends this read and those after it. */
+  readonly whole: AbortSignal;
+  /** Whether a read that was not answered, or with a 5xx, is asked once more. */
+  readonly isRetried: boolean;
+}
+
+export interface Exchange {
+  write(path: string, form: FormData, options: WriteOptions): Promise<Written | Failure>;
+  /** @param query left out where undefined */
+  read(
+    path: string,
+    query: Readonly<Record<string, string | undefined>>,
+    options: ReadOptions,
+  ): Promise<{ readonly ok: true; readonly body: Body } | Failure>;
+  close(): Promise<void>;
+}
+
+/** The base URL of a DSN: https unless it says otherwise. @throws {TypeError} if it is none */
+export function baseUrlOf(dsn: string): URL {
+  const url = new URL(/^https?:\/\//.test(dsn) ? dsn : `https://${dsn}`);
+  return new URL('/api/v1/', url);
+}
+
+/** @param readTimeoutMs how long one read may take, in milliseconds */
+export function createExchange(dsn: string, apiKey: string, readTimeoutMs: number): Exchange {
+  const base = baseUrlOf(dsn);
+  const connections = watchedConnections();
+  const headers = { 'x-api-key': apiKey, accept: 'application/json' };
+  const shared = { allowH2: false, connect: connections.connect };
+  // No keep-alive; see above.
+  const writing = new Agent({ ...shared, pipelining: 0, maxResponseSize: WRITE_ANSWER_BYTES_MAX });
+  const reading = new Agent({ ...shared, maxResponseSize: READ_ANSWER_BYTES_MAX });
+
+  const readOnce = async (url: URL, whole: AbortSignal): ReturnType<Exchange['read']> => {
+    try {
+      const signal = AbortSignal.any([whole, AbortSignal.timeout(readTimeoutMs)]);
+      const answer = await answerOf(await request(url, { headers, dispatcher: reading, signal }));
+      const { status, body } = answer;
+      if (status >= 200 && status < 300 && body !== undefined) return { ok: true, body };
+      return failureOf(answer, false, 'unreadable_answer');
+    } catch (error) {
+      return socketFailure(error, connections.hasFailed(error));
+    }
+  };
+
+  return {
+    async write(path, form, { timeoutMs, idField, inChat }) {
+      try {
+        const answer = await answerOf(
+          await request(new URL(path, base), {
+            method: 'POST',
+            headers,
+            body: form,
+            dispatcher: writing,
+            signal: AbortSignal.timeout(timeoutMs),
+          }),
+        );
+        const { status, body } = answer;
+        const id = body?.[idField];
+        if (status >= 200 && status < 300 && body !== undefined && typeof id === 'string' && id !== '') {
+          return { ok: true, httpStatus: status, id, body };
+        }
+        return failureOf(answer, inChat, `no_${idField}`);
+      } catch (error) {
+        return socketFailure(error, connections.hasFailed(error));
+      }
+    },
+    async read(path, query, { whole, isRetried }) {
+      const url = new URL(path, base);
+      for (const [name, value] of Object.entries(query)) {
+        if (value !== undefined) url.searchParams.set(name, value);
+      }
+      const first = await readOnce(url, whole);
+      const isWorthAnother = !first.ok && (first.kind === 'ambiguous' || first.kind === 'unreachable');
+      return isRetried && isWorthAnother ? readOnce(url, whole) : first;
+    },
+    async close() {
+      await Promise.all([writing.close(), reading.close()]);
+    },
+  };
+}
+
+async function answerOf({ statusCode, headers, body }: Awaited<ReturnType<typeof request>>): Promise<Answer> {
+  const retryAfter = headers['retry-after'];
+  // The status is known by now: a body that breaks off changes nothing about a refusal.
+  const text = await body.text().catch((): null => null);
+  return {
+    status: statusCode,
+    retryAfter: typeof retryAfter === 'string' ? retryAfter : null,
+    body: text === null ? undefined : parseObject(text),
+  };
+}
+
+/** @param typeOfSuccess the failure's type where the status is that of a success */
+function failureOf({ status, body, retryAfter }: Answer, inChat: boolean, typeOfSuccess: string): Failure {
+  const type = typeof body?.type === 'string' ? storable(body.type.replace(/^errors\//, '')) : null;
+  const detail = [body?.title, body?.detail].filter((part) => typeof part === 'string').join(': ');
+  return {
+    ok: false,
+    kind: classifyAnswer(status, type, inChat),
+    httpStatus: status,
+    type: type ?? (status < 300 ? typeOfSuccess : null),
+    detail: detail === '' ? null : storable(detail),
+    retryAfterMs: parseRetryAfter(retryAfter),
+  };
+}
+
+/** A read that was answered, with something that does not say what was asked. */
+export function unreadable(type: string): Failure {
+  return { ok: false, kind: 'ambiguous', httpStatus: null, type, detail: null, retryAfterMs: null };
+}
+
+/**
+ * Connections that remember which failures were their own: a peer that was refused, not found, not
+ * trusted, or that broke off the TLS handshake. Then there was no connection to write a request to.
+ */
+function watchedConnections(): { connect: buildConnector.connector; hasFailed(error: unknown): boolean } {
+  const connect = buildConnector({ timeout: CONNECT_TIMEOUT_MS, allowH2: false });
+  const failures = new WeakSet<Error>();
+  return {
+    connect: (options, callback) =>
+      connect(options, (...[error, socket]) => {
+        if (error === null) return callback(null, socket);
+        failures.add(error);
+        callback(error, null);
+      }),
+    hasFailed: (error) => error instanceof Error && failures.has(error),
+  };
+}
+
+function socketFailure(error: unknown, isOfConnection: boolean): Failure {
+  const { code, name } = error as { code?: unknown; name?: unknown };
+  const reason = typeof code === 'string' ? code : typeof name === 'string' ? name : null;
+  return {
+    ok: false,
+    kind: isOfConnection ? 'unreachable' : classifySocketCode(reason),
+    httpStatus: null,
+    type: reason,
+    detail: null,
+    retryAfterMs: null,
+  };
+}
+
+/** Text of any origin as Postgres can keep it: not too long, no NUL, no half of a surrogate pair. */
+function storable(text: string): string {
+  return text.replaceAll('\0', '').slice(0, DETAIL_LENGTH_MAX).toWellFormed();
+}
+
+function parseObject(text: string): Body | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? (value as Body) : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+/** Seconds only; the other form, a date, is not used by Unipile and is taken as absent. */
+function parseRetryAfter(value: string | null): number | null {
+  return value !== null && /^\d{1,8}$/.test(value) ? Number(value) * 1_000 : null;
+}

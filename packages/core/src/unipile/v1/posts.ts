@@ -1,0 +1,154 @@
+/** Posts over Unipile v1: publishing one, and finding one whose answer was lost. */
+
+import { Type } from 'typebox';
+import { Compile } from 'typebox/compile';
+import { FormData } from 'undici';
+import { isSameText } from '../same-text.ts';
+import type {
+  CreatePostRequest,
+  Failure,
+  FindPostRequest,
+  FoundPost,
+  PublishedPost,
+  ReadPostRequest,
+  Sought,
+} from '../unipile.ts';
+import { type Exchange, unreadable } from './exchange.ts';
+import { earliestOf, instantOf, isMissing, notFound, oldestOf, readAccount, readList } from './read-back.ts';
+
+/** Posts are read from LinkedIn itself and count there: the newest few are nearly always enough. */
+const PAGE_SIZE = 20;
+
+export async function createPost(
+  exchange: Exchange,
+  post: CreatePostRequest,
+  timeoutMs: number,
+): Promise<PublishedPost | Failure> {
+  const options = { timeoutMs, idField: 'post_id', inChat: false } as const;
+  const written = await exchange.write('posts', formOf(post), options);
+  if (!written.ok) return written;
+  const { httpStatus, id } = written;
+  // Asked once: it is published, and this must not hold up the record of it.
+  const read = await exchange.read(
+    postPath(id),
+    { account_id: post.accountId },
+    { whole: AbortSignal.timeout(timeoutMs), isRetried: false },
+  );
+  const { socialId, shareUrl } = addressesOf(read.ok ? read.body : {});
+  return { ok: true, httpStatus, postId: id, socialId, shareUrl };
+}
+
+function formOf(post: CreatePostRequest): FormData {
+  const form = new FormData();
+  form.append('account_id', post.accountId);
+  form.append('text', post.text);
+  for (const [index, { name, profile_id, is_company }] of post.mentions.entries()) {
+    form.append(`mentions[${index}][name]`, name);
+    form.append(`mentions[${index}][profile_id]`, profile_id);
+    form.append(`mentions[${index}][is_company]`, String(is_company));
+  }
+  if (post.externalLink !== null) form.append('external_link', post.externalLink);
+  if (post.asOrganization !== null) form.append('as_organization', post.asOrganization);
+  for (const { name, mimeType, bytes } of post.attachments) {
+    form.append('attachments', new File([bytes as Uint8Array<ArrayBuffer>], name, { type: mimeType }), name);
+  }
+  return form;
+}
+
+const Post = Compile(
+  Type.Object({
+    id: Type.String({ minLength: 1 }),
+    text: Type.Union([Type.String(), Type.Null()]),
+    parsed_datetime: Type.String(),
+    author: Type.Object({ id: Type.Optional(Type.Union([Type.String(), Type.Null()])) }),
+    is_repost: Type.Boolean(),
+  }),
+);
+
+/** Looks at the newest posts of the author, on LinkedIn itself. */
+export async function findPost(
+  exchange: Exchange,
+  sought: FindPostRequest,
+  whole: AbortSignal,
+): Promise<Sought<FoundPost>> {
+  const account = await readAccount(exchange, sought.accountId, whole);
+  if (!account.ok) return account;
+  // LinkedIn would not be read for it, and is better not asked.
+  if (account.status !== 'OK') return { ok: true, kind: 'account_out_of_order', status: account.status };
+  const authorId = sought.asOrganization ?? account.providerId;
+  const earliest = earliestOf(sought.since);
+  const posts = await readPosts(exchange, sought, authorId, whole);
+  if (!posts.ok) return posts;
+  const found: FoundPost[] = [];
+  for (const item of posts.items) {
+    const sentAt = Post.Check(item) ? instantOf(item.parsed_datetime) : null;
+    // One that cannot be read might be the one.
+    if (!Post.Check(item) || sentAt === null) return unreadable('unreadable_answer');
+    const isAuthor = item.author.id === authorId || item.author.id?.endsWith(`:${authorId}`) === true;
+    const addresses = addressesOf(item);
+    // LinkedIn has several ids for one post, and may have answered the write with another than it lists.
+    const isKnown = [item.id, addresses.socialId].some((id) => id !== null && sought.knownIds.includes(id));
+    if (!isAuthor || sentAt < earliest || isKnown) continue;
+    if (!isSameText(sought, item.text ?? '')) continue;
+    found.push({ postId: item.id, sentAt, ...addresses });
+  }
+  const oldest = oldestOf(found);
+  if (oldest !== undefined) return { ok: true, kind: 'found', ...oldest };
+  return notFound(exchange, sought.accountId, whole);
+}
+
+function readPosts(
+  exchange: Exchange,
+  sought: FindPostRequest,
+  authorId: string,
+  whole: AbortSignal,
+): ReturnType<typeof readList> {
+  const earliest = earliestOf(sought.since);
+  return readList(
+    exchange,
+    {
+      path: `users/${encodeURIComponent(authorId)}/posts`,
+      query: {
+        account_id: sought.accountId,
+        is_company: sought.asOrganization === null ? undefined : 'true',
+      },
+      pageSize: PAGE_SIZE,
+      // Newest first. A repost may bear the date of what it repeats.
+      isEnough: (items) => {
+        const last = items.findLast((item) => Post.Check(item) && !item.is_repost);
+        const lastAt = Post.Check(last) ? instantOf(last.parsed_datetime) : null;
+        return lastAt !== null && lastAt < earliest;
+      },
+    },
+    whole,
+  );
+}
+
+export async function readPost(
+  exchange: Exchange,
+  { accountId, postId }: ReadPostRequest,
+  whole: AbortSignal,
+): Promise<Sought<FoundPost>> {
+  const read = await exchange.read(postPath(postId), { account_id: accountId }, { whole, isRetried: true });
+  if (!read.ok) {
+    // How Unipile says that there is no such post, or that it is not shown yet.
+    const isNoPost = isMissing(read) || read.type === 'invalid_post';
+    return isNoPost ? notFound(exchange, accountId, whole) : read;
+  }
+  const sentAt = Post.Check(read.body) ? instantOf(read.body.parsed_datetime) : null;
+  if (!Post.Check(read.body) || sentAt === null) return unreadable('unreadable_answer');
+  return { ok: true, kind: 'found', postId: read.body.id, sentAt, ...addressesOf(read.body) };
+}
+
+function postPath(postId: string): string {
+  return `posts/${encodeURIComponent(postId)}`;
+}
+
+/** Where a post can be seen and answered; null for what the answer does not say. */
+function addressesOf(post: object): Pick<FoundPost, 'socialId' | 'shareUrl'> {
+  const { social_id, share_url } = post as { social_id?: unknown; share_url?: unknown };
+  return {
+    socialId: typeof social_id === 'string' && social_id !== '' ? social_id : null,
+    shareUrl: typeof share_url === 'string' && /^https?:\/\//.test(share_url) ? share_url : null,
+  };
+}

@@ -1,0 +1,71 @@
+/** A client of the jobs API. Paths, parameters, bodies and answers have the types of its OpenAPI document. */
+import createClient, {
+  type Client,
+  type ClientPathsWithMethod,
+  type MaybeOptionalInit,
+  type MethodResponse,
+} from 'openapi-fetch';
+import { errorOf, JobsApiError } from './problem.ts';
+import type { paths } from './schema.ts';
+
+type HttpClient = Client<paths, 'application/json'>;
+
+/** `path` as the document has it, `{id}` and all; `init` is left out where nothing in it is required. */
+type Call<Method extends 'get' | 'post' | 'patch'> = <
+  Path extends ClientPathsWithMethod<HttpClient, Method>,
+  Init extends MaybeOptionalInit<paths[Path], Method>,
+>(
+  path: Path,
+  ...init: undefined extends Init ? [Init?] : [Init]
+) => Promise<MethodResponse<HttpClient, Method, Path>>;
+
+/** Every call resolves to its answer’s body, and rejects with a `JobsApiError`. */
+export interface JobsClient {
+  readonly get: Call<'get'>;
+  readonly post: Call<'post'>;
+  readonly patch: Call<'patch'>;
+}
+
+export interface JobsClientOptions {
+  /** Such as `https://jobs.example.com`. */
+  readonly baseUrl: string;
+  /** An ops token. */
+  readonly token: string;
+  /** `globalThis.fetch` by default. */
+  readonly fetch?: (request: Request) => Promise<Response>;
+}
+
+export function createJobsClient({ baseUrl, token, fetch }: JobsClientOptions): JobsClient {
+  const http = createClient<paths, 'application/json'>({
+    baseUrl,
+    headers: { accept: 'application/json, application/problem+json', authorization: `Bearer ${token}` },
+    ...(fetch === undefined ? {} : { fetch }),
+  });
+  http.use({
+    onResponse: async ({ response }) => {
+      if (!response.ok) throw await errorOf(response);
+    },
+    onError: ({ error }) => {
+      if (error instanceof DOMException && error.name === 'AbortError') return undefined;
+      const detail = codeOf(error);
+      return new JobsApiError(
+        { kind: 'no-answer', status: null, title: 'The jobs API does not answer', detail },
+        { cause: error },
+      );
+    },
+  });
+  return {
+    get: async (path, ...init) => answerOf(await http.GET(path, ...(init as never))),
+    post: async (path, ...init) => answerOf(await http.POST(path, ...(init as never))),
+    patch: async (path, ...init) => answerOf(await http.PATCH(path, ...(init as never))),
+  };
+}
+
+/** What is no success was thrown before it came here. */
+const answerOf = ({ data }: { data?: unknown }) => data as never;
+
+/** `ECONNREFUSED` and the like, which stand one deeper in what `fetch` throws; null if there is none. */
+function codeOf(error: unknown): string | null {
+  const { code } = ((error as Error).cause ?? error) as { code?: unknown };
+  return typeof code === 'string' ? code : null;
+}

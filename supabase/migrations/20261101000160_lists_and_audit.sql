@@ -1,0 +1,292 @@
+-- What every list and every action shares: filters, cursors, the audit trail, the pause of all sending.
+
+-- filter_where: a filter as a condition, for `execute`.
+--
+-- p_fields: {name: [expression, type, operator]}; the operator is `in` (a value or an array of them), `=`,
+-- `>=`, `<` or `where` (true or false: the expression holds, or does not). Values are cast to their type here, so
+-- that a bad one is refused by its name and never reaches the statement unquoted.
+-- Errors: SE001 a filter that is no object, a field that does not exist, or a value of the wrong type.
+create or replace function public.filter_where(p_filter jsonb, p_fields jsonb)
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_name text;
+  v_value jsonb;
+  v_field jsonb;
+  v_text text;
+  v_conditions text[] := '{true}';
+begin
+  if jsonb_typeof(coalesce(p_filter, '{}'::jsonb)) <> 'object' then
+    raise exception 'a filter must be an object' using errcode = 'SE001', detail = '{"field":"filter"}';
+  end if;
+  for v_name, v_value in select * from jsonb_each(coalesce(p_filter, '{}'::jsonb)) loop
+    v_field := p_fields -> v_name;
+    if v_field is null then
+      raise exception '% is not a field to filter by', left(v_name, 60)
+        using errcode = 'SE001', detail = jsonb_build_object('field', left(v_name, 60))::text;
+    end if;
+    continue when jsonb_typeof(v_value) = 'null';
+    begin
+      if v_field ->> 2 = 'in' then
+        v_value := case jsonb_typeof(v_value) when 'array' then v_value else jsonb_build_array(v_value) end;
+        select array_agg(element.value)::text into v_text from jsonb_array_elements_text(v_value) as element (value);
+        execute format('select %L::%s[]', coalesce(v_text, '{}'), v_field ->> 1);
+        v_conditions := v_conditions
+          || format('%s = any (%L::%s[])', v_field ->> 0, coalesce(v_text, '{}'), v_field ->> 1);
+      elsif v_field ->> 2 = 'where' then
+        v_conditions := v_conditions || format('(%s) is %s', v_field ->> 0,
+          case when (v_value #>> '{}')::boolean then 'true' else 'not true' end);
+      else
+        v_text := v_value #>> '{}';
+        execute format('select %L::%s', v_text, v_field ->> 1);
+        v_conditions := v_conditions || format('%s %s %L::%s', v_field ->> 0, v_field ->> 2, v_text, v_field ->> 1);
+      end if;
+    exception when data_exception then
+      raise exception '% has a value of the wrong form', v_name
+        using errcode = 'SE001', detail = jsonb_build_object('field', v_name)::text;
+    end;
+  end loop;
+  return array_to_string(v_conditions, ' and ');
+end;
+$$;
+
+-- list_limit: checks how many rows a page may have, 1 to 200.
+--
+-- Errors: SE002 a limit out of range.
+create or replace function public.list_limit(p_limit integer)
+returns integer
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  if coalesce(p_limit, 0) not between 1 and 200 then
+    raise exception 'limit must be from 1 to 200' using errcode = 'SE002', detail = '{"field":"limit"}';
+  end if;
+  return p_limit;
+end;
+$$;
+
+-- cursor_of: the place after a row in a list, as opaque text; cursor_read: what it says.
+create or replace function public.cursor_of(p_place jsonb)
+returns text
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select translate(encode(convert_to(p_place::text, 'UTF8'), 'base64'), E'+/=\n', '-_');
+$$;
+
+-- Errors: SE003 a cursor that no list has given, or another list.
+create or replace function public.cursor_read(p_cursor text, p_length integer)
+returns jsonb
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_text constant text := translate(p_cursor, '-_', '+/');
+  v_place jsonb;
+begin
+  if p_cursor is null then
+    return null;
+  end if;
+  v_place := convert_from(decode(rpad(v_text, (length(v_text) + 3) / 4 * 4, '='), 'base64'), 'UTF8')::jsonb;
+  if jsonb_typeof(v_place) <> 'array' or jsonb_array_length(v_place) <> p_length then
+    raise data_exception;
+  end if;
+  return v_place;
+exception when data_exception then
+  raise exception 'not a cursor of this list' using errcode = 'SE003', detail = '{"field":"cursor"}';
+end;
+$$;
+
+-- list_page: rows and the cursor after the last one, from one row more than the page has.
+create or replace function public.list_page(p_rows jsonb, p_limit integer)
+returns jsonb
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select jsonb_build_object(
+    'items', coalesce(
+      (select jsonb_agg(row.value -> 'item' order by row.ordinality)
+       from jsonb_array_elements(p_rows) with ordinality as row (value, ordinality) where row.ordinality <= p_limit),
+      '[]'::jsonb),
+    'next_cursor', case when jsonb_array_length(p_rows) > p_limit
+      then public.cursor_of(p_rows -> (p_limit - 1) -> 'place') end
+  );
+$$;
+
+-- audit_add: puts a person's action into the audit trail; nothing where no person acts.
+create or replace function public.audit_add(
+  p_actor text,
+  p_action text,
+  p_subject text,
+  p_params jsonb,
+  p_now timestamptz default now()
+)
+returns void
+language sql
+security invoker
+set search_path = ''
+as $$
+  insert into public.audit_log (at, actor, action, subject, params)
+  select p_now, p_actor, p_action, p_subject, jsonb_strip_nulls(coalesce(p_params, '{}'::jsonb))
+  where p_actor is not null;
+$$;
+
+-- audit_list: what people did, newest first: {items: [{id, at, actor, action, subject, params}], next_cursor}.
+--
+-- p_filter: actor, action, subject, from, to. Errors: SE001 to SE003.
+create or replace function public.audit_list(
+  p_filter jsonb default '{}',
+  p_limit integer default 50,
+  p_after text default null,
+  p_now timestamptz default now()
+)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_after constant jsonb := public.cursor_read(p_after, 1);
+  v_rows jsonb;
+begin
+  execute format($sql$
+    select coalesce(jsonb_agg(jsonb_build_object('item', to_jsonb(page), 'place', jsonb_build_array(page.id))
+      order by page.id desc), '[]')
+    from (
+      select entry.* from public.audit_log as entry
+      where %s and ($1 is null or entry.id < $1)
+      order by entry.id desc limit $2
+    ) as page
+  $sql$, public.filter_where(p_filter, '{
+    "actor": ["entry.actor", "text", "in"], "action": ["entry.action", "text", "in"],
+    "subject": ["entry.subject", "text", "="],
+    "from": ["entry.at", "timestamptz", ">="], "to": ["entry.at", "timestamptz", "<"]}'))
+  into v_rows
+  using (v_after ->> 0)::bigint, public.list_limit(p_limit) + 1;
+  return public.list_page(v_rows, p_limit);
+end;
+$$;
+
+-- sending_is_paused: whether all sending is paused. The claims ask it before anything else.
+create or replace function public.sending_is_paused(p_now timestamptz default now())
+returns boolean
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select exists (select from public.sending_pause as pause where pause.paused_until > p_now);
+$$;
+
+-- sending_status: {paused, reason, paused_at, paused_until, paused_by}; paused_until is null without an end.
+create or replace function public.sending_status(p_now timestamptz default now())
+returns jsonb
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select jsonb_build_object(
+    'paused', pause.reason is not null,
+    'reason', pause.reason,
+    'paused_at', pause.paused_at,
+    'paused_until', nullif(pause.paused_until, 'infinity'),
+    'paused_by', pause.paused_by
+  )
+  from (select 1) as always
+  left join public.sending_pause as pause on pause.paused_until > p_now;
+$$;
+
+-- sending_wake: lets the claim look at accounts that it put off until the end of the pause of all sending,
+-- as a claim does that had begun before the pause. Part of sending_pause_set and sending_resume.
+create or replace function public.sending_wake()
+returns void
+language plpgsql
+security invoker
+set search_path = ''
+as $$
+declare
+  v_until timestamptz;
+begin
+  select pause.paused_until into v_until from public.sending_pause as pause for update;
+  if not found then
+    return;
+  end if;
+  perform from public.account_policies as policy
+  where policy.next_claim_at = v_until
+  order by policy.account_id
+  for update;
+  update public.account_policies as policy set next_claim_at = '-infinity' where policy.next_claim_at = v_until;
+end;
+$$;
+
+-- sending_pause_set: pauses all sending, of messages and of posts, until an instant or until it is resumed
+-- (null). What is on its way already is not called back. Answers as sending_status.
+--
+-- Errors: SE004 a pause without a reason, or without a name.
+create or replace function public.sending_pause_set(
+  p_reason text,
+  p_until timestamptz default null,
+  p_actor text default null,
+  p_now timestamptz default now()
+)
+returns jsonb
+language plpgsql
+security invoker
+set search_path = ''
+as $$
+begin
+  if coalesce(btrim(p_reason), '') = '' then
+    raise exception 'a pause needs a reason' using errcode = 'SE004', detail = '{"field":"reason"}';
+  end if;
+  perform public.sending_wake();
+  insert into public.sending_pause (paused_until, reason, paused_at, paused_by)
+  values (coalesce(p_until, 'infinity'), left(btrim(p_reason), 200), p_now, coalesce(p_actor, 'sql'))
+  on conflict (only_one) do update
+  set paused_until = excluded.paused_until, reason = excluded.reason, paused_at = excluded.paused_at,
+    paused_by = excluded.paused_by;
+  perform public.audit_add(p_actor, 'sending.pause', null,
+    jsonb_build_object('reason', left(btrim(p_reason), 200), 'until', p_until), p_now);
+  return public.sending_status(p_now);
+end;
+$$;
+
+-- sending_resume: ends the pause of all sending. Answers as sending_status.
+create or replace function public.sending_resume(p_actor text default null, p_now timestamptz default now())
+returns jsonb
+language plpgsql
+security invoker
+set search_path = ''
+as $$
+begin
+  perform public.sending_wake();
+  delete from public.sending_pause where true;
+  perform public.audit_add(p_actor, 'sending.resume', null, '{}', p_now);
+  return public.sending_status(p_now);
+end;
+$$;
+
+revoke execute on function
+  public.filter_where, public.list_limit, public.cursor_of, public.cursor_read, public.list_page, public.audit_add,
+  public.audit_list, public.sending_is_paused, public.sending_status, public.sending_wake, public.sending_pause_set,
+  public.sending_resume
+from public, anon, authenticated;
+grant execute on function
+  public.filter_where, public.list_limit, public.cursor_of, public.cursor_read, public.list_page, public.audit_add,
+  public.audit_list, public.sending_is_paused, public.sending_status, public.sending_wake, public.sending_pause_set,
+  public.sending_resume
+to service_role;
