@@ -114,9 +114,12 @@ as $$
   select 'failed', attempt.account_id, message.campaign_id, attempt.started_at,
     coalesce(message.reason, 'unspecified'), null
   from public.dm_attempts as attempt
-  join public.dm_queue as message on message.id = attempt.message_id and message.status = 'failed'
+  -- From the attempts, one by one: `offset` keeps the planner from beginning with everything that ever failed.
+  cross join lateral (
+    select failed.id, failed.campaign_id, failed.reason from public.dm_queue as failed
+    where failed.id = attempt.message_id and failed.status = 'failed' offset 0
+  ) as message
   where attempt.started_at >= p_from and attempt.started_at < p_to
-    -- Of the message, not of the attempt: so it is asked for failed ones only.
     and attempt.id = (
       select last.id from public.dm_attempts as last
       where last.message_id = message.id order by last.started_at desc, last.position desc limit 1)
@@ -145,7 +148,10 @@ as $$
   union all
   select 'post_failed', attempt.account_id, post.campaign_id, attempt.started_at, null, null
   from public.post_attempts as attempt
-  join public.post_publications as publication on publication.post_id = attempt.post_id and publication.state = 'failed'
+  cross join lateral (
+    select failed.post_id from public.post_publications as failed
+    where failed.post_id = attempt.post_id and failed.state = 'failed' offset 0
+  ) as publication
   left join public.posts as post on post.id = attempt.post_id
   where attempt.started_at >= p_from and attempt.started_at < p_to
     and attempt.id = (

@@ -12,7 +12,7 @@ import { planHistory, storeHistory } from './analytics-history.ts';
 import { type ExpectedRow, percentile, placeOf, platformDay, recount } from './analytics-oracle.ts';
 import { readZones } from './world.ts';
 
-const RUNS_DEFAULT = 60;
+const RUNS_DEFAULT = 40;
 
 /** SEED and RUNS replay. */
 const { SEED, RUNS } = process.env;

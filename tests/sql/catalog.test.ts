@@ -45,8 +45,14 @@ type Row = Record<string, unknown>;
 const ask = (project: string, text: string): Promise<Row[]> =>
   withClient(urls[project] ?? '', async (client) => (await client.query<Row>(text)).rows);
 
+/**
+ * The only function that runs as its owner: a materialized view is refreshed by its owner alone before Postgres 17. It
+ * uses no argument, and what it names is written out in full.
+ */
+const AS_OWNER = ['analytics_views_refresh'];
+
 const TABLES = `
-  select c.oid, c.relname as name, c.relrowsecurity as row_security,
+  select c.oid, c.relname as name, c.relkind as kind, c.relrowsecurity as row_security,
     (select count(*)::int from pg_policy where polrelid = c.oid) as policies
   from pg_class as c where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'm') order by 2`;
 const FUNCTIONS = `
@@ -72,7 +78,12 @@ describe.each(['closed', 'older'])('on a project whose default grants are %s', (
   it('every table has row-level security, no policy, and is granted to service_role alone', async () => {
     const tables = await ask(project, TABLES);
     expect(tables.length).toBeGreaterThanOrEqual(7);
-    expect(tables.filter((table) => table.row_security !== true || table.policies !== 0)).toEqual([]);
+    // A materialized view can have no row-level security: its grant is all that stands before it.
+    const isView = ({ kind }: Row) => kind === 'm';
+    expect(tables.filter(isView).map(({ name }) => name)).toEqual(['analytics_platform_daily']);
+    expect(tables.filter((table) => table.row_security !== !isView(table) || table.policies !== 0)).toEqual(
+      [],
+    );
 
     const grants = await ask(
       project,
@@ -85,9 +96,10 @@ describe.each(['closed', 'older'])('on a project whose default grants are %s', (
     );
     expect([...new Set(grants.map((grant) => grant.grantee))]).toEqual(['service_role']);
     expect(grants).toHaveLength(tables.length);
-    for (const grant of grants) {
-      for (const privilege of ['SELECT', 'INSERT', 'UPDATE', 'DELETE'])
-        expect(grant.privileges).toContain(privilege);
+    const views = tables.filter(isView).map(({ name }) => name);
+    for (const { table_name, privileges } of grants) {
+      const wanted = views.includes(table_name) ? ['SELECT'] : ['SELECT', 'INSERT', 'UPDATE', 'DELETE'];
+      for (const privilege of wanted) expect(privileges).toContain(privilege);
     }
   });
 
@@ -105,7 +117,9 @@ describe.each(['closed', 'older'])('on a project whose default grants are %s', (
     const functions = await ask(project, FUNCTIONS);
     expect(functions.length).toBeGreaterThan(30);
     const wrong = functions.filter(
-      ({ definer, config }) => definer !== false || !(config as string[] | null)?.includes('search_path=""'),
+      ({ proname, definer, config }) =>
+        definer !== AS_OWNER.includes(String(proname)) ||
+        !(config as string[] | null)?.includes('search_path=""'),
     );
     expect(wrong.map(({ name }) => name)).toEqual([]);
 

@@ -435,11 +435,17 @@ describe('what RevOS changes in the meantime', () => {
         await revosSets(session, id, { status, unipile_post_id: null, published_at: null, content: 'Again' });
         expect(await claimPosts(session)).toEqual([]);
       }
-      // Even if what we know beside it is lost: the ledger stands.
-      await session.query('delete from post_publications', []);
-      expect(await claimPosts(session)).toEqual([]);
-      await session.query(`update post_publications set state = 'waiting'`, []);
-      expect(await claimPosts(session)).toEqual([]);
+      // Even if what we know beside it is lost, or wrong: the ledger stands. No lease and no gap is in the way by now.
+      advance(HOUR_MS);
+      const again = { status: 'scheduled', unipile_post_id: null };
+      for (const state of [null, 'waiting', 'held', 'missed']) {
+        await session.query('delete from post_publications', []);
+        if (state !== null) {
+          await session.query('insert into post_publications (post_id, state) values ($1, $2)', [id, state]);
+        }
+        await revosSets(session, id, again);
+        expect(await claimPosts(session)).toEqual([]);
+      }
       expect(await attemptsOf(session, id)).toHaveLength(1);
       if (outcome === 'sent') expect(await revosReads(session, id)).toMatchObject({ status: 'published' });
     },

@@ -32,7 +32,7 @@ import { runRoutes } from './routes/runs.ts';
 import { sendingRoutes } from './routes/sending.ts';
 import { triggerRoutes } from './routes/trigger.ts';
 import { createSystemProbe } from './system-probe.ts';
-import { validatorCompiler } from './validation.ts';
+import { NO_QUERY, validatorCompiler } from './validation.ts';
 
 const BODY_BYTES_MAX = 64 * 1_024;
 
@@ -116,6 +116,9 @@ export async function buildApp(options: AppOptions) {
   await app.register(
     async (api) => {
       await api.register(auth, credentials);
+      api.addHook('onRoute', ({ schema }) => {
+        if (schema !== undefined) schema.querystring ??= NO_QUERY;
+      });
       await api.register(runRoutes, { jobs, runs, effects });
       await api.register(runEventRoutes, { runs, streamsMax: options.streamsMax ?? STREAMS_MAX });
       await api.register(messageRoutes, operations);

@@ -5,8 +5,11 @@
  * integer, a boolean or a list of one is read as such. `1.5`, `1e2`, `0x10` and `True` cannot.
  */
 import type { FastifySchemaCompiler, FastifySchemaValidationError } from 'fastify';
-import type { TSchema } from 'typebox';
+import Type, { type TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
+
+/** The query of a route that has none. */
+export const NO_QUERY = Type.Object({}, { additionalProperties: false });
 
 const DIGITS = /^-?\d{1,15}$/;
 

@@ -417,22 +417,6 @@ describe('a request that is refused', () => {
 });
 
 describe('a request that cannot be served', () => {
-  it.each([
-    { method: 'GET', url: '/api/jobs' },
-    { method: 'GET', url: '/api/runs' },
-    { method: 'GET', url: RUN },
-    { method: 'GET', url: `${RUN}/events` },
-    { method: 'POST', url: `${RUN}/cancel` },
-    { method: 'POST', url: '/api/jobs/quick' },
-  ] as const)('$method $url is 503 while the database is away', async ({ method, url }) => {
-    database.reachable = false;
-    const response = await test.app.inject({ method, url, headers: asOps });
-    expect(response.statusCode).toBe(503);
-    expect((response.json() as ProblemAnswer).type).toBe('/problems/database-unavailable');
-    expect(response.headers['retry-after']).toBe('5');
-    expect(response.body).not.toContain('10.0.0.1');
-  });
-
   it('is an opaque 500 when the database refuses the call, and its id stands in the log', async () => {
     await database.asOwner('revoke execute on function public.run_list from service_role');
     const response = await test.app.inject({ method: 'GET', url: '/api/runs', headers: asOps });

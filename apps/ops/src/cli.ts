@@ -1,16 +1,17 @@
 #!/usr/bin/env node
 /** `ops`: everything of the jobs API from a terminal. `docs/ops-cli.md` is its manual. */
-import { failureOf } from './failure.ts';
-import { createProgram } from './program.ts';
-import { endWithReader } from './terminal.ts';
+import { enableCompileCache } from 'node:module';
+import path from 'node:path';
+
+// A third of the time of a short command goes into compiling. Not in the system’s temporary folder: others write to it.
+enableCompileCache(path.join(import.meta.dirname, '..', 'node_modules', '.cache', 'compiled'));
+const [{ main }, { environment }, { endWithReader }] = await Promise.all([
+  import('./main.ts'),
+  import('./env.ts'),
+  import('./terminal.ts'),
+]);
 
 endWithReader();
-// Package managers hand on the `--` that stands before a script's arguments.
-const args = process.argv.slice(2);
-try {
-  await createProgram().parseAsync(args[0] === '--' ? args.slice(1) : args, { from: 'user' });
-} catch (error) {
-  const { code, words } = failureOf(error);
-  if (words !== null) process.stderr.write(`${words}\n`);
-  process.exitCode = code;
-}
+const { stdin, stdout, stderr } = process;
+// The process ends once everything is written, and not before.
+process.exitCode = await main(process.argv.slice(2), { env: environment, stdin, stdout, stderr });

@@ -2,7 +2,10 @@
 import { readEnv } from '@revos/core/config';
 import Type from 'typebox';
 
-type Source = Readonly<Record<string, string | undefined>>;
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The environment of this process. */
+export const environment: Environment = process.env;
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 
@@ -30,13 +33,13 @@ export interface Connection {
  * @param url stands before `JOBS_API_URL`; undefined if it was not given
  * @throws {EnvironmentError} naming every bad or missing variable at once, and no value
  */
-export function readConnection(url: string | undefined, source: Source = process.env): Connection {
+export function readConnection(url: string | undefined, source: Environment): Connection {
   const env = readEnv(Env, { ...source, JOBS_API_URL: url ?? source.JOBS_API_URL });
   return { baseUrl: env.JOBS_API_URL.replace(/\/+$/, ''), token: env.OPS_TOKEN };
 }
 
 /** Whether colours are wanted (`FORCE_COLOR`), not wanted (`NO_COLOR`, which wins), or left to the terminal. */
-export function readColourWish(source: Source = process.env): boolean | null {
+export function readColourWish(source: Environment): boolean | null {
   if (source.NO_COLOR) return false;
   return source.FORCE_COLOR && source.FORCE_COLOR !== '0' ? true : null;
 }

@@ -38,13 +38,7 @@ export function failureOf(error: unknown): Failure {
 
 function apiFailure(error: JobsApiError): Failure {
   const { kind, status } = error;
-  if (kind === 'no-answer') {
-    const why = error.detail === null ? '' : ` (${error.detail})`;
-    return {
-      code: EXIT.unreached,
-      words: `The jobs API does not answer${why}. What was asked for may have been done: look before you repeat it.`,
-    };
-  }
+  if (kind === 'no-answer') return { code: EXIT.unreached, words: noAnswer(error) };
   if (kind === 'not-understood') {
     return { code: EXIT.unreached, words: `${error.title}. Is the address right, and is it up?` };
   }
@@ -55,6 +49,19 @@ function apiFailure(error: JobsApiError): Failure {
     };
   }
   return { code: status !== null && status < 500 ? EXIT.refused : EXIT.unreached, words: refusal(error) };
+}
+
+/** Codes of failures before a byte of the request has left. */
+const NEVER_SENT: ReadonlySet<string | null> = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'UND_ERR_CONNECT_TIMEOUT',
+]);
+
+function noAnswer({ detail }: JobsApiError): string {
+  const what = `The jobs API does not answer${detail === null ? '' : ` (${detail})`}.`;
+  if (NEVER_SENT.has(detail)) return `${what} Is the address right, and is it up?`;
+  return `${what} A change that was asked for may have been made: look before you repeat it.`;
 }
 
 /** A refusal, with every field that is wrong and where the service's log has it. */

@@ -1,5 +1,6 @@
 /** The commands, and what all of them take. */
 import { Command } from 'commander';
+import { type Action, actionFor, type Io } from './cli-context.ts';
 import { address } from './command-line.ts';
 import { addAccountsCommands } from './commands/accounts.ts';
 import { addAnalyticsCommands } from './commands/analytics.ts';
@@ -11,7 +12,7 @@ import { addRunsCommands } from './commands/runs.ts';
 import { addUnknownsCommands } from './commands/settle.ts';
 import { addStatusCommand } from './commands/status.ts';
 import { addWhyCommand } from './commands/why.ts';
-import { EXIT_CODES_HELP } from './exit-codes.ts';
+import { EXIT_CODES_HELP, type ExitCode } from './exit-codes.ts';
 
 const ENVIRONMENT_HELP = `
 Environment:
@@ -21,7 +22,8 @@ Environment:
 
 An account is given by its id or its name. Instants are shown in UTC.`;
 
-export function createProgram(): Command {
+/** @param onEnd called with the exit code of the command that was carried out */
+export function createProgram(io: Io, onEnd: (code: ExitCode) => void): Command {
   const program = new Command('ops')
     .description('RevOS jobs from a terminal: runs, messages, posts, accounts.')
     .option('--url <address>', 'where the jobs API is; JOBS_API_URL by default', address)
@@ -30,17 +32,22 @@ export function createProgram(): Command {
     .addHelpText('after', ENVIRONMENT_HELP)
     .addHelpText('after', EXIT_CODES_HELP)
     .helpCommand(true)
+    .configureOutput({
+      writeOut: (text) => void io.stdout.write(text),
+      writeErr: (text) => void io.stderr.write(text),
+    })
     .exitOverride()
     .showHelpAfterError('(--help shows what it takes)');
-  addStatusCommand(program);
-  addRunCommand(program);
-  addRunsCommands(program);
-  addWhyCommand(program);
-  addDmCommands(program);
-  addPostsCommands(program);
-  addAccountsCommands(program);
-  addUnknownsCommands(program);
-  addAnalyticsCommands(program);
-  addAuditCommand(program);
+  const action: Action = actionFor(io, onEnd);
+  addStatusCommand(program, action);
+  addRunCommand(program, action);
+  addRunsCommands(program, action);
+  addWhyCommand(program, action);
+  addDmCommands(program, action);
+  addPostsCommands(program, action);
+  addAccountsCommands(program, action);
+  addUnknownsCommands(program, action);
+  addAnalyticsCommands(program, action);
+  addAuditCommand(program, action);
   return program;
 }

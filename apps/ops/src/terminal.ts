@@ -4,6 +4,7 @@
  */
 import { createInterface } from 'node:readline/promises';
 import { styleText } from 'node:util';
+import type { Io } from './cli-context.ts';
 import { InterruptedError } from './exit-codes.ts';
 
 export type Paint = 'bold' | 'dim' | 'green' | 'red' | 'yellow';
@@ -28,24 +29,25 @@ export interface Terminal {
   confirm(question: string): Promise<boolean>;
 }
 
-export function createTerminal({ json, colour }: TerminalOptions): Terminal {
-  const isColoured = colour ?? (process.stdout.isTTY === true && !json);
+export function createTerminal(io: Io, { json, colour }: TerminalOptions): Terminal {
+  const { stdin, stdout, stderr } = io;
+  const isColoured = colour ?? (stdout.isTTY === true && !json);
   return {
     json,
-    canAsk: process.stdin.isTTY === true && process.stderr.isTTY === true,
+    canAsk: stdin.isTTY === true && stderr.isTTY === true,
     answer(value, inWords) {
-      process.stdout.write(`${json ? JSON.stringify(value, null, 2) : inWords()}\n`);
+      stdout.write(`${json ? JSON.stringify(value, null, 2) : inWords()}\n`);
     },
     note(text) {
-      process.stderr.write(`${text}\n`);
+      stderr.write(`${text}\n`);
     },
     paint: (paint, text) => (isColoured ? styleText(paint, text, { validateStream: false }) : text),
-    confirm,
+    confirm: (question) => confirm(io, question),
   };
 }
 
-async function confirm(question: string): Promise<boolean> {
-  const lines = createInterface({ input: process.stdin, output: process.stderr });
+async function confirm({ stdin, stderr }: Io, question: string): Promise<boolean> {
+  const lines = createInterface({ input: stdin, output: stderr });
   try {
     const interrupted = new Promise<never>((_, reject) => {
       lines.once('SIGINT', () => reject(new InterruptedError('Nothing was done.')));
@@ -62,7 +64,7 @@ async function confirm(question: string): Promise<boolean> {
 /** A reader that goes away (`| head`) ends this program without a word: it has seen what it wanted. */
 export function endWithReader(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(process.exitCode ?? 0);
+    if (error.code === 'EPIPE') process.exit(0);
     throw error;
   });
   // Nobody hears what is said besides.

@@ -13,12 +13,12 @@ import type { Run } from './shapes.ts';
  * @param seconds how long it is waited for; null for as long as it takes
  * @throws {InterruptedError} on Ctrl-C: the run goes on
  */
-export async function untilEnded({ connection }: Cli, run: Run, seconds: number | null): Promise<Run> {
+export async function untilEnded({ connection, io }: Cli, run: Run, seconds: number | null): Promise<Run> {
   const stopped = new AbortController();
   const interrupt = (): void => stopped.abort('interrupted');
   const timer = seconds === null ? undefined : setTimeout(() => stopped.abort('late'), seconds * 1_000);
   process.once('SIGINT', interrupt);
-  const progress = createProgress(process.stderr);
+  const progress = createProgress(io.stderr);
   let latest = run;
   try {
     return await followRun(connection, run.id, {

@@ -9,6 +9,10 @@ const HEADER = `/**
 
 /** The source of `src/schema.ts`. */
 export async function schemaSource(document: object): Promise<string> {
-  const nodes = await openapiTS(JSON.stringify(document), { alphabetize: true });
+  const nodes = await openapiTS(JSON.stringify(document), {
+    alphabetize: true,
+    // What has a default may be left out of a request.
+    defaultNonNullable: false,
+  });
   return HEADER + astToString(nodes);
 }

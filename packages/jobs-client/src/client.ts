@@ -43,29 +43,39 @@ export function createJobsClient({ baseUrl, token, fetch }: JobsClientOptions): 
   });
   http.use({
     onResponse: async ({ response }) => {
-      if (!response.ok) throw await errorOf(response);
-    },
-    onError: ({ error }) => {
-      if (error instanceof DOMException && error.name === 'AbortError') return undefined;
-      const detail = codeOf(error);
-      return new JobsApiError(
-        { kind: 'no-answer', status: null, title: 'The jobs API does not answer', detail },
-        { cause: error },
-      );
+      if (!response.ok || !isJson(response)) throw await errorOf(response);
     },
   });
   return {
-    get: async (path, ...init) => answerOf(await http.GET(path, ...(init as never))),
-    post: async (path, ...init) => answerOf(await http.POST(path, ...(init as never))),
-    patch: async (path, ...init) => answerOf(await http.PATCH(path, ...(init as never))),
+    get: (path, ...init) => answerOf(http.GET(path, ...(init as never))),
+    post: (path, ...init) => answerOf(http.POST(path, ...(init as never))),
+    patch: (path, ...init) => answerOf(http.PATCH(path, ...(init as never))),
   };
 }
 
-/** What is no success was thrown before it came here. */
-const answerOf = ({ data }: { data?: unknown }) => data as never;
+const isJson = ({ headers }: Response): boolean =>
+  /^application\/json\b/i.test(headers.get('content-type') ?? '');
+
+/** The body of a success. What is none has thrown. */
+async function answerOf(call: Promise<{ data?: unknown }>): Promise<never> {
+  try {
+    const { data } = await call;
+    return data as never;
+  } catch (error) {
+    const isAborted = error instanceof DOMException && error.name === 'AbortError';
+    if (error instanceof JobsApiError || isAborted) throw error;
+    const title = 'The jobs API does not answer';
+    throw new JobsApiError(
+      { kind: 'no-answer', status: null, title, detail: codeOf(error) },
+      { cause: error },
+    );
+  }
+}
 
 /** `ECONNREFUSED` and the like, which stand one deeper in what `fetch` throws; null if there is none. */
 function codeOf(error: unknown): string | null {
-  const { code } = ((error as Error).cause ?? error) as { code?: unknown };
+  const { name, cause } = error as Error;
+  if (name === 'TimeoutError') return name;
+  const { code } = (cause ?? error) as { code?: unknown };
   return typeof code === 'string' ? code : null;
 }

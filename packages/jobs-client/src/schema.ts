@@ -752,7 +752,7 @@ export interface components {
             /** @description Every placeholder filled in: `{{…}}` is refused. */
             message: string;
             /** @default 0 */
-            priority: number;
+            priority?: number;
             /** @description LinkedIn provider id (`ACo…`). */
             recipient_id: string;
             /** @description Not before this instant; now by default. */

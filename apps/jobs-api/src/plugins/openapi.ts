@@ -16,6 +16,9 @@ Lists answer \`{items, next_cursor}\`; the next page is asked for with \`cursor\
 values is repeated (\`status=failed&status=unknown\`). What a request says is taken as it is, or refused: unknown
 fields and parameters are. Instants are ISO 8601. Refusals are \`application/problem+json\` (RFC 9457).`;
 
+/** Where the document is shown as a page. What is there does not stand in the document. */
+export const REFERENCE_PATH = '/docs';
+
 const TAGS = [
   { name: 'jobs', description: 'What runs, and when.' },
   { name: 'runs', description: 'One execution of a job, from its trigger to its end.' },
@@ -56,8 +59,11 @@ export const openapi = fp(
         },
         security: [{ ops: [] }],
       },
-      // A route of the reference page has no schema, and does not stand in it.
-      transform: ({ schema, url }) => ({ schema: withTitles(schema ?? { hide: true }), url }),
+      transform: ({ schema, url }) => {
+        if (url.startsWith(REFERENCE_PATH)) return { schema: { hide: true }, url };
+        if (schema?.operationId === undefined) throw new Error(`${url} does not say what it is`);
+        return { schema: withTitles(schema), url };
+      },
       transformObject: (made) =>
         'openapiObject' in made ? withComponents(made.openapiObject) : made.swaggerObject,
     });

@@ -1,9 +1,9 @@
 /** `/docs`: the OpenAPI document as a page, for whoever has an ops token. All of it is served from here. */
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance } from 'fastify';
-import fp from 'fastify-plugin';
 import type { AuthOptions } from './auth.ts';
 import { basicAuth } from './basic-auth.ts';
+import { REFERENCE_PATH } from './openapi.ts';
 
 /** Its styles are written into the page by its script; its scripts are files. */
 const CONTENT_SECURITY_POLICY = [
@@ -17,14 +17,15 @@ const CONTENT_SECURITY_POLICY = [
   "style-src 'self' 'unsafe-inline'",
 ].join('; ');
 
-export const referencePage = fp<Pick<AuthOptions, 'opsTokens'>>(
-  async (app: FastifyInstance, { opsTokens }) => {
-    await app.register(swaggerUi, {
-      routePrefix: '/docs',
-      staticCSP: CONTENT_SECURITY_POLICY,
-      uiHooks: { onRequest: basicAuth({ opsTokens }) },
-      uiConfig: { deepLinking: true, displayRequestDuration: true, persistAuthorization: false },
-    });
-  },
-  { name: 'reference-page', dependencies: ['openapi'] },
-);
+/** Registered as a scope: the credential is asked for before every file of it, the styles and icons as well. */
+export const referencePage = async (
+  app: FastifyInstance,
+  { opsTokens }: Pick<AuthOptions, 'opsTokens'>,
+): Promise<void> => {
+  app.addHook('onRequest', basicAuth({ opsTokens }));
+  await app.register(swaggerUi, {
+    routePrefix: REFERENCE_PATH,
+    staticCSP: CONTENT_SECURITY_POLICY,
+    uiConfig: { deepLinking: true, displayRequestDuration: true, persistAuthorization: false },
+  });
+};

@@ -1,7 +1,7 @@
 /** `ops accounts`, `ops pause` and `ops resume`. */
 import { type Command, Option } from 'commander';
 import { accountId } from '../accounts.ts';
-import { action, type Cli } from '../cli-context.ts';
+import type { Action, Cli } from '../cli-context.ts';
 import { CURSOR, examples, instantArgument, LIMIT, nonEmpty } from '../command-line.ts';
 import { EXIT, type ExitCode, UsageError } from '../exit-codes.ts';
 import { type FilterKind, filterHelp, readFilter } from '../filters.ts';
@@ -23,7 +23,7 @@ interface PauseOptions {
   readonly all?: boolean;
 }
 
-export function addAccountsCommands(program: Command): void {
+export function addAccountsCommands(program: Command, action: Action): void {
   const accounts = program
     .command('accounts')
     .description('Accounts: list, look at, and set their policies.');

@@ -1,6 +1,6 @@
 /** `ops analytics`: what went out, by day, account, client and campaign. */
 import { type Command, Option } from 'commander';
-import { action, type Cli } from '../cli-context.ts';
+import type { Action, Cli } from '../cli-context.ts';
 import { CURSOR, day, examples, integer, LIMIT } from '../command-line.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { type FilterKind, filterHelp, readFilter } from '../filters.ts';
@@ -26,7 +26,7 @@ const GROUPS: ReadonlyArray<NonNullable<SummaryQuery['group_by']>> = [
   'none',
 ];
 
-export function addAnalyticsCommands(program: Command): void {
+export function addAnalyticsCommands(program: Command, action: Action): void {
   const analytics = program.command('analytics').description('What went out, by day, account and campaign.');
   analytics
     .command('platform', { isDefault: true })

@@ -1,6 +1,6 @@
 /** `ops audit`: what people did. */
 import type { Command } from 'commander';
-import { action, type Cli } from '../cli-context.ts';
+import type { Action, Cli } from '../cli-context.ts';
 import { CURSOR, examples, LIMIT } from '../command-line.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { type FilterKind, filterHelp, readFilter } from '../filters.ts';
@@ -16,7 +16,7 @@ const FILTERS = {
   to: 'instant',
 } as const satisfies Readonly<Record<Exclude<keyof AuditQuery, Paging>, FilterKind>>;
 
-export function addAuditCommand(program: Command): void {
+export function addAuditCommand(program: Command, action: Action): void {
   program
     .command('audit')
     .description('What people did, newest first.')

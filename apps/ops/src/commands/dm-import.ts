@@ -5,13 +5,13 @@ import { CsvImportError, type CsvQueue, importCsv, type RefusedRow } from '@revo
 import { JobsApiError, type JobsClient } from '@revos/jobs-client';
 import type { Command } from 'commander';
 import { accountsNamed } from '../accounts.ts';
-import { action, type Cli } from '../cli-context.ts';
+import type { Action, Cli } from '../cli-context.ts';
 import { examples, nonEmpty } from '../command-line.ts';
 import { EXIT, type ExitCode, UsageError } from '../exit-codes.ts';
 import { counted, printable } from '../output/words.ts';
 import type { EnqueueMessages } from '../shapes.ts';
 
-export function addImportCommand(dm: Command): void {
+export function addImportCommand(dm: Command, action: Action): void {
   dm.command('import')
     .description('Queue every message of a CSV file, or none of them.')
     .argument('<file>', 'a CSV file in UTF-8; - for standard input', nonEmpty)
@@ -26,8 +26,8 @@ ${examples('dm import examples/campaign.csv')}`,
     .action(action(importFile));
 }
 
-async function importFile({ terminal, api }: Cli, file: string): Promise<ExitCode> {
-  const text = file === '-' ? await readAll(process.stdin) : await readText(file);
+async function importFile({ terminal, api, io }: Cli, file: string): Promise<ExitCode> {
+  const text = file === '-' ? await readAll(io.stdin) : await readText(file);
   try {
     const answer = await importCsv(apiQueue(api), text);
     terminal.answer(answer, () => {

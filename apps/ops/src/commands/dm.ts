@@ -1,7 +1,7 @@
 /** `ops dm`: messages. */
 import type { Command } from 'commander';
 import { actOnMany, type Rows } from '../act-on-many.ts';
-import { action, type Cli } from '../cli-context.ts';
+import type { Action, Cli } from '../cli-context.ts';
 import { CURSOR, examples, id, instantArgument, LIMIT, nonEmpty } from '../command-line.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { type FilterKind, filterHelp, readFilter } from '../filters.ts';
@@ -35,9 +35,9 @@ const FILTERS = {
   Record<Exclude<keyof MessageQuery, Paging | 'account_id'> | 'account', FilterKind>
 >;
 
-export function addDmCommands(program: Command): void {
+export function addDmCommands(program: Command, action: Action): void {
   const dm = program.command('dm').description('Messages: queue, list, look at, and act on many.');
-  addImportCommand(dm);
+  addImportCommand(dm, action);
   dm.command('list')
     .description('Messages, the last queued first, without their texts.')
     .argument('[filters...]', 'key=value')

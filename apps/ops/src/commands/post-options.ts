@@ -1,6 +1,6 @@
 /** `ops posts options`: how a post is published, besides its text. */
 import { type Command, InvalidArgumentError } from 'commander';
-import { action, type Cli } from '../cli-context.ts';
+import type { Action, Cli } from '../cli-context.ts';
 import { examples, id, nonEmpty, several } from '../command-line.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { postOptionsText } from '../output/message-text.ts';
@@ -15,7 +15,7 @@ interface Given {
   readonly organization?: string | false;
 }
 
-export function addPostOptionsCommand(posts: Command): void {
+export function addPostOptionsCommand(posts: Command, action: Action): void {
   posts
     .command('options')
     .description('Show, or set, how a post is published: its media, mentions, link and organization.')

@@ -1,7 +1,7 @@
 /** `ops posts`: posts and their publication. */
 import type { Command } from 'commander';
 import { actOnMany, type Rows } from '../act-on-many.ts';
-import { action, type Cli } from '../cli-context.ts';
+import type { Action, Cli } from '../cli-context.ts';
 import { CURSOR, examples, id, instantArgument, LIMIT, nonEmpty } from '../command-line.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { type FilterKind, filterHelp, readFilter } from '../filters.ts';
@@ -34,7 +34,7 @@ const FILTERS = {
   Record<Exclude<keyof PostQuery, Paging | 'account_id'> | 'account', FilterKind>
 >;
 
-export function addPostsCommands(program: Command): void {
+export function addPostsCommands(program: Command, action: Action): void {
   const posts = program.command('posts').description('Posts: list, look at, set options, and act on many.');
   posts
     .command('list')
@@ -51,11 +51,11 @@ export function addPostsCommands(program: Command): void {
     .argument('<post>', 'its id', id)
     .addHelpText('after', examples('posts show 7b4e…'))
     .action(action(showPost));
-  addPostOptionsCommand(posts);
-  addPostActions(posts);
+  addPostOptionsCommand(posts, action);
+  addPostActions(posts, action);
 }
 
-function addPostActions(posts: Command): void {
+function addPostActions(posts: Command, action: Action): void {
   const plain = [
     { name: 'retry', summary: 'Try again what has failed and was provably not published.' },
     { name: 'publish-now', summary: 'Publish what was missed, or waits, with the next run.' },

@@ -1,7 +1,7 @@
 /** `ops run`: starts a run, and waits for its end if told so. */
 import { type Command, Option } from 'commander';
 import { accountIds } from '../accounts.ts';
-import { action, type Cli } from '../cli-context.ts';
+import type { Action, Cli } from '../cli-context.ts';
 import { day, examples, integer, nonEmpty, several } from '../command-line.ts';
 import { EXIT, type ExitCode, UsageError } from '../exit-codes.ts';
 import { runSentence } from '../output/run-text.ts';
@@ -19,7 +19,7 @@ interface RunOptions {
   readonly priority?: number;
 }
 
-export function addRunCommand(program: Command): void {
+export function addRunCommand(program: Command, action: Action): void {
   program
     .command('run')
     .description('Start a run of a job now; it consumes no slot.')

@@ -1,6 +1,6 @@
 /** `ops jobs`, `ops runs` and `ops watch`: what runs, and how it gets on. */
 import { type Command, Option } from 'commander';
-import { action, type Cli } from '../cli-context.ts';
+import type { Action, Cli } from '../cli-context.ts';
 import { CURSOR, examples, id, LIMIT, nonEmpty } from '../command-line.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { jobsTable } from '../output/job-text.ts';
@@ -18,7 +18,7 @@ const STATUSES: readonly RunStatus[] = [
   'interrupted',
 ];
 
-export function addRunsCommands(program: Command): void {
+export function addRunsCommands(program: Command, action: Action): void {
   program
     .command('jobs')
     .description('Every job with its schedule, its next slot and its last run.')

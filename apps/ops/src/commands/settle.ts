@@ -2,7 +2,7 @@
 import { JobsApiError } from '@revos/jobs-client';
 import { Argument, type Command } from 'commander';
 import { actOnMany } from '../act-on-many.ts';
-import { action, type Cli } from '../cli-context.ts';
+import type { Action, Cli } from '../cli-context.ts';
 import { examples, id, LIMIT, nonEmpty } from '../command-line.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { type UnknownRow, unknownsTable } from '../output/unknown-text.ts';
@@ -14,7 +14,7 @@ import { postRows } from './posts.ts';
 /** Rows that are asked about at the same time. */
 const AT_ONCE = 8;
 
-export function addUnknownsCommands(program: Command): void {
+export function addUnknownsCommands(program: Command, action: Action): void {
   program
     .command('unknowns')
     .description('Messages and posts that may have reached LinkedIn, and when they are looked for next.')

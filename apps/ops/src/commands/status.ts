@@ -1,14 +1,14 @@
 /** `ops status`: whether the system is well. */
 import { JobsApiError } from '@revos/jobs-client';
 import type { Command } from 'commander';
-import { action, type Cli } from '../cli-context.ts';
+import type { Action, Cli } from '../cli-context.ts';
 import { examples } from '../command-line.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { troubles } from '../judge-status.ts';
 import { sendingText } from '../output/account-text.ts';
 import { jobsTable } from '../output/job-text.ts';
 
-export function addStatusCommand(program: Command): void {
+export function addStatusCommand(program: Command, action: Action): void {
   program
     .command('status')
     .description('Whether the service is ready, its jobs run, and sending is not paused; exit code 1 if not.')

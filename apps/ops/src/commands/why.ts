@@ -1,12 +1,12 @@
 /** `ops why`: why one message or post has not gone out. */
 import { JobsApiError } from '@revos/jobs-client';
 import type { Command } from 'commander';
-import { action, type Cli } from '../cli-context.ts';
+import type { Action, Cli } from '../cli-context.ts';
 import { examples, id } from '../command-line.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { type Asked, whyText } from '../output/why-text.ts';
 
-export function addWhyCommand(program: Command): void {
+export function addWhyCommand(program: Command, action: Action): void {
   program
     .command('why')
     .description('Why a message or a post has not gone out, when it can, and what to do.')

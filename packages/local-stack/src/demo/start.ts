@@ -145,7 +145,7 @@ function showProgress(): (run: Run) => void {
 /** Where a run is; what was unknown and then found on LinkedIn is told apart. */
 function progressOf(status: string, stats: RunStats): string {
   const { due = 0, sent = 0, failed = 0, unknown = 0, confirmed = 0 } = stats;
-  const found = confirmed === 0 ? '' : `, ${confirmed} of them found on LinkedIn`;
+  const found = confirmed === 0 ? '' : `, of which ${confirmed} was found on LinkedIn`;
   return `  ${status}: ${sent} of ${due} sent, ${failed} failed, ${unknown} unknown${found}`;
 }
 

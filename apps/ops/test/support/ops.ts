@@ -1,0 +1,47 @@
+/** The CLI as a process of its own, as a person or a script starts it. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import path from 'node:path';
+
+const CLI = path.resolve(import.meta.dirname, '../../src/cli.ts');
+
+export interface OpsOptions {
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** What stands on standard input; nothing by default. */
+  readonly input?: string;
+}
+
+export interface Finished {
+  readonly code: number | NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Started {
+  readonly child: ChildProcess;
+  readonly finished: Promise<Finished>;
+  /** Resolves once standard error has said something that matches. */
+  said(pattern: RegExp): Promise<void>;
+}
+
+export function startOps(args: readonly string[], { env = {}, input = '' }: OpsOptions = {}): Started {
+  const child = spawn(process.execPath, [CLI, ...args], { env: env as NodeJS.ProcessEnv });
+  const output = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].setEncoding('utf8').on('data', (text: string) => {
+      output[name] += text;
+      child.emit('said');
+    });
+  }
+  child.stdin.end(input);
+  return {
+    child,
+    finished: once(child, 'close').then(([code, signal]) => ({ code: code ?? signal, ...output })),
+    async said(pattern) {
+      while (!pattern.test(output.stderr)) {
+        if (child.exitCode !== null) throw new Error(`it has ended: ${output.stderr}`);
+        await Promise.race([once(child, 'said'), once(child, 'close')]);
+      }
+    },
+  };
+}
