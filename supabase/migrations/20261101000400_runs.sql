@@ -268,7 +268,8 @@ $$;
 
 -- run_list: runs, newest first: {items, next_cursor}.
 --
--- p_filter: job, status, trigger, requested_by, from, to. Errors: SE001 to SE003.
+-- p_filter: job, status, trigger, requested_by, from, to, scoped (true: only runs with parameters; false: none).
+-- Errors: SE001 to SE003.
 create or replace function public.run_list(
   p_filter jsonb default '{}',
   p_limit integer default 50,
@@ -296,7 +297,7 @@ begin
     ) as page
   $sql$, public.filter_where(p_filter, '{
     "job": ["run.job", "text", "in"], "status": ["run.status", "text", "in"], "trigger": ["run.trigger", "text", "in"],
-    "requested_by": ["run.requested_by", "text", "in"],
+    "requested_by": ["run.requested_by", "text", "in"], "scoped": ["run.params <> ''{}''", "boolean", "where"],
     "from": ["run.requested_at", "timestamptz", ">="], "to": ["run.requested_at", "timestamptz", "<"]}'))
   into v_rows
   using (v_after ->> 0)::timestamptz, (v_after ->> 1)::uuid, public.list_limit(p_limit) + 1;

@@ -317,6 +317,10 @@ describe('a run with parameters', () => {
     const again = await session.runs.start(request({ params: { dry_run: true } }));
     expect(again.outcome).toBe('created');
     expect(new Set([normal.id, scoped.run.id, again.run.id]).size).toBe(3);
+    const listed = async (isScoped: boolean) =>
+      (await session.runs.list({ scoped: isScoped, limit: 10 })).items.map(({ id }) => id).sort();
+    expect(await listed(true)).toEqual([scoped.run.id, again.run.id].sort());
+    expect(await listed(false)).toEqual([normal.id]);
     expect((await start(NEXT_SLOT)).run.id).toBe(normal.id);
     expect((await session.runs.start(request({}))).outcome).toBe('coalesced');
   });

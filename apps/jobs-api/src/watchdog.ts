@@ -65,7 +65,7 @@ async function look(
   options: WatchdogOptions,
 ): Promise<void> {
   const { store, effects, catchUp } = options;
-  const newest = (await store.list({ job: job.name, limit: 1 })).items[0];
+  const newest = (await store.list({ job: job.name, scoped: false, limit: 1 })).items[0];
   if (newest?.status === 'interrupted' && catchUp === 'latest') await resume(job, newest, memory, options);
 
   const slot = currentSlot(job.schedule, new Date(effects.now().getTime() - GRACE_MS));

@@ -1,5 +1,5 @@
 import { simulatedEffects } from '@revos/core/effects';
-import { createSqlRpc, type Rpc } from '@revos/core/rpc';
+import { createSqlRpc, type Rpc, SCHEMA_VERSION } from '@revos/core/rpc';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createSystemProbe, isMisconfigured } from '../src/system-probe.ts';
 import { createTestApp, type TestApp } from './support/app.ts';
@@ -112,38 +112,38 @@ describe('the system probe', () => {
   it.each([
     {
       what: 'all is well',
-      rpc: answering({ schema_version: 1, can_see: seen }),
+      rpc: answering({ schema_version: SCHEMA_VERSION, can_see: seen }),
       status: 'ok,ok,ok',
       refuses: false,
     },
     {
       what: 'an older schema',
-      rpc: answering({ schema_version: 0, can_see: seen }),
+      rpc: answering({ schema_version: SCHEMA_VERSION - 1, can_see: seen }),
       status: 'ok,failed,ok',
       refuses: true,
     },
     {
       what: 'a newer schema',
-      rpc: answering({ schema_version: 2, can_see: seen }),
+      rpc: answering({ schema_version: SCHEMA_VERSION + 1, can_see: seen }),
       status: 'ok,failed,ok',
       refuses: true,
     },
     { what: 'no answer', rpc: answering(null), status: 'ok,failed,failed', refuses: true },
     {
       what: 'one table hidden',
-      rpc: answering({ schema_version: 1, can_see: { ...seen, dm_attempts: false } }),
+      rpc: answering({ schema_version: SCHEMA_VERSION, can_see: { ...seen, dm_attempts: false } }),
       status: 'ok,ok,failed',
       refuses: true,
     },
     {
       what: 'one table not named',
-      rpc: answering({ schema_version: 1, can_see: { dm_queue: true } }),
+      rpc: answering({ schema_version: SCHEMA_VERSION, can_see: { dm_queue: true } }),
       status: 'ok,ok,failed',
       refuses: true,
     },
     {
       what: 'a further table hidden',
-      rpc: answering({ schema_version: 1, can_see: { ...seen, posts: false } }),
+      rpc: answering({ schema_version: SCHEMA_VERSION, can_see: { ...seen, posts: false } }),
       status: 'ok,ok,failed',
       refuses: true,
     },

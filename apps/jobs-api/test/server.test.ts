@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
-import type { Run } from '@revos/core/jobs';
+import type { Run, RunPage } from '@revos/core/jobs';
 import { createSupabaseRpc, type Rpc } from '@revos/core/rpc';
 import { type LocalSupabase, startSupabase } from '@revos/local-stack';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -41,7 +41,7 @@ afterEach(async () => {
   await server?.exited;
   server = undefined;
   // A run whose process was killed would answer the next test's trigger until its lease runs out.
-  const [run] = await rpc.call<Run[]>('run_list', { limit: 1 });
+  const [run] = (await rpc.call<RunPage>('run_list', { limit: 1 })).items;
   if (run) await rpc.call('run_cancel', { id: run.id, requested_by: 'the test' });
 });
 

@@ -61,12 +61,5 @@ export const actionFor =
   async (...args) => {
     // Commander gives the command last.
     const options = (args.at(-1) as Command).optsWithGlobals<GlobalOptions>();
-    onEnd(
-      await work(
-        createCli(io, options),
-        ...(args.slice(0, -1) as unknown as Parameters<typeof work> extends [Cli, ...infer Args]
-          ? Args
-          : never),
-      ),
-    );
+    onEnd(await work(createCli(io, options), ...(args.slice(0, -1) as never)));
   };

@@ -4,7 +4,7 @@
  * Each event is the whole run, so a connection that breaks off is made again and nothing is missed. A connection
  * that is silent for longer than the service's heartbeat counts as broken off.
  */
-import { setTimeout as delay } from 'node:timers/promises';
+import { realEffects } from '@revos/core/effects';
 import { isEnded } from '@revos/core/jobs';
 import { errorOf, JobsApiError } from '@revos/jobs-client';
 import { createParser } from 'eventsource-parser';
@@ -25,6 +25,8 @@ export interface FollowOptions {
   readonly signal: AbortSignal;
   /** Called with the run now, and after each change. */
   readonly onRun: (run: Run) => void;
+  /** As of `effects`, for tests. */
+  readonly sleep?: (ms: number, signal?: AbortSignal) => Promise<void>;
 }
 
 /**
@@ -34,9 +36,10 @@ export interface FollowOptions {
  * signal's reason once it aborts
  */
 export async function followRun(connection: Connection, id: string, options: FollowOptions): Promise<Run> {
-  const { signal, onRun } = options;
+  const { signal, onRun, sleep = realEffects.sleep } = options;
   for (let failures = 0; failures < FAILURES_MAX; failures += 1) {
-    if (failures > 0) await delay(backoffMs(failures), undefined, { signal });
+    if (failures > 0) await sleep(backoffMs(failures), signal);
+    signal.throwIfAborted();
     try {
       for await (const run of runEvents(connection, id, signal)) {
         failures = 0;

@@ -1,6 +1,6 @@
-/** Every command as a process, against the real API. What each one prints in full is tested in text.test.ts. */
+/** Every command against the real API. What it prints of which facts is tested in text.test.ts. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Finished, type OpsOptions, startOps } from './support/ops.ts';
+import { type Finished, type OpsOptions, runOps, startOps } from './support/ops.ts';
 import {
   attempt,
   makeAccount,
@@ -23,7 +23,7 @@ const environment = () => ({ JOBS_API_URL: system.url, OPS_TOKEN });
 const ops = (...args: string[]): Promise<Finished> => opsWith({}, ...args);
 
 const opsWith = ({ env, ...options }: OpsOptions, ...args: string[]): Promise<Finished> =>
-  startOps(args, { ...options, env: { ...environment(), ...env } }).finished;
+  runOps(args, { ...options, env: { ...environment(), ...env } });
 
 /** What a script reads of a command that ends well. */
 async function json<Answer = Record<string, unknown>>(...args: string[]): Promise<Answer> {
@@ -100,7 +100,7 @@ describe('a run', () => {
   }
 });
 
-describe.concurrent('dm import', () => {
+describe('dm import', () => {
   const HEADER = 'account,recipient_id,message,dedupe_key';
 
   it('queues a file, and again finds the messages that exist', async () => {
@@ -137,7 +137,7 @@ describe.concurrent('dm import', () => {
   });
 });
 
-describe.concurrent('messages', () => {
+describe('messages', () => {
   it('are listed without their texts, and shown with them', async () => {
     const account = await makeAccount(system, 'Lister');
     const [first = ''] = await queue(system, account, 'List', 3);
@@ -187,10 +187,28 @@ describe.concurrent('messages', () => {
     expect(JSON.parse(foreseen.stdout)).toMatchObject({ dry_run: true, changed: 7 });
     expect(await statusOf(ids[0] ?? '')).toBe('pending');
 
+    const declined = await opsWith({ isTTY: true, input: 'n\n' }, ...cancel);
+    expect(declined).toMatchObject({ code: 1, stderr: expect.stringContaining('Cancel 7 messages? [y/N]') });
+    expect(declined.stderr).toContain('Nothing was done.');
+    expect(await statusOf(ids[0] ?? '')).toBe('pending');
+
     const done = await ops(...cancel, '--yes', '--json');
     expect(done.code).toBe(0);
     expect(JSON.parse(done.stdout)).toMatchObject({ dry_run: false, matched: 7, changed: 7 });
     expect(await statusOf(ids[0] ?? '')).toBe('cancelled');
+  });
+
+  it('that match a filter are changed once a person says yes', async () => {
+    const account = await makeAccount(system, 'Asked');
+    await queue(system, account, 'Asked', 2);
+    const asked = await opsWith(
+      { isTTY: true, input: 'yes\n' },
+      'dm',
+      'cancel',
+      '--filter',
+      `account=${account}`,
+    );
+    expect(asked).toMatchObject({ code: 0, stdout: '2 messages were cancelled, of 2 that matched.\n' });
   });
 
   it('that failed are queued again', async () => {
@@ -238,7 +256,7 @@ describe('what is unknown', () => {
   });
 });
 
-describe.concurrent('posts', () => {
+describe('posts', () => {
   it('are listed, shown, given options, rescheduled, and cancelled', async () => {
     const account = await makeAccount(system, 'Poster');
     const id = await makePost(system, account, '2030-01-01T09:00:00Z', 'What I learnt');
@@ -271,12 +289,11 @@ describe.concurrent('posts', () => {
     expect((await ops('run', 'post-scheduler', '--account', account, '--wait')).code).toBe(0);
     expect((await ops('posts', 'list', 'account=Late', 'state=missed')).stdout).toContain(id);
     expect(await json('posts', 'publish-now', id)).toMatchObject({ action: 'publish_now', changed: 1 });
-    expect(await ops('posts', 'retry', id)).toMatchObject({ code: 1 });
     expect(await ops('posts', 'settle', id, '--as', 'sent')).toMatchObject({ code: 1 });
   });
 });
 
-describe.concurrent('accounts', () => {
+describe('accounts', () => {
   it('are listed and shown, by id and by name', async () => {
     const id = await makeAccount(system, 'Shown');
     expect((await ops('accounts')).stdout).toMatch(new RegExp(`${id} +│ Shown`));

@@ -5,7 +5,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startOps } from './support/ops.ts';
+import { runOps, startOps } from './support/ops.ts';
 
 const TOKEN = 'ops-token-0123456789';
 const ID = '00000000-0000-4000-8000-000000000001';
@@ -36,6 +36,9 @@ beforeAll(async () => {
         JSON.stringify({ type: `/problems/${name}`, title: name, status, request_id: 'r-1', ...more }),
       );
     };
+    const json = (body: object): void => {
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    };
     if (kind === 'page') response.writeHead(200, { 'content-type': 'text/html' }).end('<h1>Hello</h1>');
     else if (kind === 'proxy') response.writeHead(502, { 'content-type': 'text/html' }).end('<h1>Bad</h1>');
     else if (kind === 'gone') request.socket.destroy();
@@ -44,10 +47,10 @@ beforeAll(async () => {
     else if (kind === 'forbidding') problem(403, 'credential-not-allowed');
     else if (kind === 'bad')
       problem(400, 'invalid-request', { errors: [{ field: 'querystring/limit', message: 'must be fewer' }] });
-    else {
-      response.writeHead(200, { 'content-type': 'application/json' });
-      response.end(JSON.stringify({ items: Array.from({ length: 2_000 }, () => RUN), next_cursor: null }));
-    }
+    else if (pathname === '/ready') json({ status: 'ready', checks: [] });
+    else if (pathname === '/api/jobs') json({ jobs: [] });
+    else if (pathname === '/api/sending') json({ paused: false });
+    else json({ items: Array.from({ length: 2_000 }, () => RUN), next_cursor: null });
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -58,11 +61,14 @@ afterAll(() => {
   server.close();
 });
 
-const ops = (args: readonly string[], env: Readonly<Record<string, string | undefined>> = {}) =>
-  startOps(args, { env: { JOBS_API_URL: url, OPS_TOKEN: TOKEN, ...env } }).finished;
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const environment = (more: Environment): Environment => ({ JOBS_API_URL: url, OPS_TOKEN: TOKEN, ...more });
+
+const ops = (args: readonly string[], env: Environment = {}) => runOps(args, { env: environment(env) });
 
 describe('an exit code', () => {
-  it.concurrent.each([
+  it.each([
     { what: 'an answer', path: '', code: 0, says: '' },
     { what: 'a refusal', path: '/bad', code: 3, says: 'querystring/limit: must be fewer' },
     { what: 'trouble of the API', path: '/broken', code: 4, says: 'database-unavailable' },
@@ -78,7 +84,7 @@ describe('an exit code', () => {
     expect(finished.stderr).not.toMatch(/\n {4}at /);
   });
 
-  it.concurrent.each([
+  it.each([
     {
       what: 'no environment',
       args: ['runs'],
@@ -137,23 +143,39 @@ describe('an exit code', () => {
 });
 
 describe('standard output', () => {
-  const status = (job: object): string => JSON.stringify(job);
-
   it.each([
     { env: { FORCE_COLOR: '1' }, args: [], coloured: true },
     { env: {}, args: [], coloured: false },
     { env: { FORCE_COLOR: '1', NO_COLOR: '1' }, args: [], coloured: false },
     { env: { FORCE_COLOR: '1' }, args: ['--no-color'], coloured: false },
+    { env: { FORCE_COLOR: '1' }, args: ['--json'], coloured: false },
   ])('with $env and $args has colours: $coloured', async ({ env, args, coloured }) => {
-    const { stdout } = await ops(['colour-probe', ...args], env);
-    expect(status({ stdout })).toBeDefined();
-    expect(/\u001B\[/.test(stdout)).toBe(coloured);
+    const { stdout } = await ops(['status', ...args], env);
+    expect(stdout.includes('\u001B[')).toBe(coloured);
   });
 
-  it('is closed by a reader without a word', async () => {
-    const cli = path.resolve(import.meta.dirname, '../src/cli.ts');
-    const piped = spawn('sh', ['-c', '"$0" "$1" runs | head -n 1', process.execPath, cli], {
-      env: { ...process.env, JOBS_API_URL: url, OPS_TOKEN: TOKEN },
+  it('shows no control characters of others', async () => {
+    expect((await ops(['runs'])).stdout).toContain('an�[31mna');
+  });
+});
+
+describe('a process', () => {
+  const CLI = path.resolve(import.meta.dirname, '../src/cli.ts');
+
+  it('answers a script in JSON alone, also behind the -- of a package manager', async () => {
+    const finished = await startOps(['--', 'runs', '--json'], { env: environment({}) }).finished;
+    expect(finished).toMatchObject({ code: 0, stderr: '' });
+    expect(JSON.parse(finished.stdout).items).toHaveLength(2_000);
+  });
+
+  it('ends with its exit code', async () => {
+    const refused = startOps(['runs'], { env: environment({ JOBS_API_URL: `${url}/refusing` }) });
+    expect(await refused.finished).toMatchObject({ code: 5, stdout: '' });
+  });
+
+  it('says nothing when its reader goes away', async () => {
+    const piped = spawn('sh', ['-c', '"$0" "$1" runs | head -n 1', process.execPath, CLI], {
+      env: { ...process.env, ...environment({}) },
     });
     let stderr = '';
     piped.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -162,10 +184,5 @@ describe('standard output', () => {
     piped.stdout.resume();
     await once(piped, 'close');
     expect(stderr).toBe('');
-  });
-
-  it('shows no control characters of others', async () => {
-    const { stdout } = await ops(['runs']);
-    expect(stdout).toContain('an�[31mna');
   });
 });

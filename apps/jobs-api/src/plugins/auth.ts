@@ -68,7 +68,7 @@ export const auth = fp<AuthOptions>(
 );
 
 /**
- * The name that the audit trail shows. No ops credential can be called `cron`: see `loadConfig`.
+ * The name that runs and the audit trail show: the ops token's, or `cron`.
  *
  * @throws on a request that was not authenticated, which never comes so far as a handler
  */

@@ -65,6 +65,9 @@ const countsText = (counts: Account['messages']): string =>
     .map(([status, count]) => `${count} ${onOneLine(status)}`)
     .join(', ') || 'none';
 
+/** `09:00`; the seconds only if there are any. */
+const clock = (time: string): string => time.replace(/^(\d\d:\d\d):00$/, '$1');
+
 const DAYS = ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'] as const;
 
 const policyFacts = (policy: Policy): ReadonlyArray<readonly [string, string]> => [
@@ -73,7 +76,7 @@ const policyFacts = (policy: Policy): ReadonlyArray<readonly [string, string]> =
     'Pace',
     `${policy.gap_min_s} to ${policy.gap_max_s} s between two messages, ${policy.post_gap_s} s between two posts`,
   ],
-  ['Hours', `${policy.window_start} to ${policy.window_end}, ${onOneLine(policy.time_zone)}`],
+  ['Hours', `${clock(policy.window_start)} to ${clock(policy.window_end)}, ${onOneLine(policy.time_zone)}`],
   ['Work days', policy.work_days.map((day) => DAYS[day - 1] ?? day).join(', ')],
   ['Holidays', policy.holidays.join(', ') || 'none'],
   ['Warm-up from', policy.warm_up_from ?? 'none'],
@@ -98,6 +101,7 @@ export function auditTable(entries: readonly AuditEntry[]): string {
       head: 'With',
       of: ({ params }) => (Object.keys(params).length === 0 ? null : onOneLine(JSON.stringify(params))),
       width: 60,
+      breaksWords: true,
     },
   ]);
 }

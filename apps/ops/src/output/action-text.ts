@@ -7,7 +7,7 @@ const DONE: Readonly<Record<string, string>> = {
   cancel: 'cancelled',
   retry: 'queued again',
   reschedule: 'rescheduled',
-  publish_now: 'to be published now',
+  publish_now: 'set to be published now',
   settle: 'settled',
 };
 
@@ -27,8 +27,14 @@ export function actionText(result: ActionResult, noun: string): string {
   return [sentence, refusals, ...(more > 0 ? [`… and ${more} more`] : [])].join('\n');
 }
 
+const QUESTIONS: Readonly<Record<string, string>> = {
+  cancel: 'Cancel',
+  retry: 'Queue again',
+  reschedule: 'Reschedule',
+  publish_now: 'Publish',
+  settle: 'Settle',
+};
+
 /** The question before many are changed. */
-export function actionQuestion({ action, changed }: ActionResult, noun: string): string {
-  const name = action.replaceAll('_', ' ');
-  return `${name.charAt(0).toUpperCase()}${name.slice(1)} ${counted(changed, noun)}?`;
-}
+export const actionQuestion = ({ action, changed }: ActionResult, noun: string): string =>
+  `${QUESTIONS[action] ?? action} ${counted(changed, noun)}?`;

@@ -23,6 +23,7 @@ function progressBar(stream: ProgressStream): Progress {
     barIncompleteChar: '░',
     barsize: 24,
     hideCursor: true,
+    emptyOnZero: true,
     // It would put handlers of its own on the signals.
     gracefulExit: false,
   });

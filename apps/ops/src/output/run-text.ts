@@ -87,7 +87,7 @@ function countsOf(stats: Run['stats']): ReadonlyArray<readonly [name: string, co
   });
   const ours: ReadonlySet<string> = new Set([...COUNTS, ...APART]);
   const others = Object.entries(stats)
-    .filter(([name]) => !ours.has(name))
+    .filter(([name, value]) => !ours.has(name) && value !== 0)
     .map(([name, value]) => [onOneLine(name), typeof value === 'number' ? value : anyValue(value)] as const);
   return [...known, ...others];
 }

@@ -14,31 +14,37 @@ export interface Column<Row> {
   readonly of: (row: Row) => string | number | null;
   /** Characters at most; longer text is wrapped. As wide as its content by default. */
   readonly width?: number;
+  /** Whether a word may be broken: of what has no spaces, the rest would be cut off. */
+  readonly breaksWords?: boolean;
 }
 
 /** A table with a row each; numbers stand at the right. */
 export function table<Row>(rows: readonly Row[], columns: ReadonlyArray<Column<Row>>): string {
-  const isNumeric = columns.map(
-    ({ of }) => rows.length > 0 && rows.every((row) => typeof of(row) === 'number'),
-  );
+  const cells = rows.map((row) => columns.map(({ of }) => of(row)));
+  const isNumeric = columns.map((_, column) => cells.every((row) => typeof row[column] === 'number'));
   const shown = new Table({
     ...LOOK,
     head: columns.map(({ head }) => head),
     colAligns: isNumeric.map((numeric) => (numeric ? 'right' : 'left')),
-    // A border's two spaces belong to the width.
-    colWidths: columns.map(({ width }) => (width === undefined ? null : width + 2)),
+    colWidths: columns.map(({ head, width }, column) =>
+      width === undefined ? null : widthOf([head, ...cells.map((row) => row[column])], width),
+    ),
     wordWrap: true,
   });
-  for (const row of rows) {
+  for (const row of cells) {
     shown.push(
-      columns.map(({ of }) => {
-        const cell = of(row);
-        return cell === null || cell === '' ? NOTHING : String(cell);
-      }),
+      row.map((cell, column) => ({
+        content: cell === null || cell === '' ? NOTHING : String(cell),
+        wrapOnWordBoundary: columns[column]?.breaksWords !== true,
+      })),
     );
   }
   return shown.toString();
 }
+
+/** As wide as the longest, up to `max`; a border's two spaces belong to it. */
+const widthOf = (cells: ReadonlyArray<string | number | null | undefined>, max: number): number =>
+  Math.min(max, Math.max(...cells.map((cell) => String(cell ?? NOTHING).length))) + 2;
 
 /** Names and values below each other; what is undefined is left out. */
 export function facts(

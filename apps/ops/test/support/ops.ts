@@ -1,7 +1,10 @@
-/** The CLI as a process of its own, as a person or a script starts it. */
+/** The CLI, as a process of its own or within the test's. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { main } from '../../src/main.ts';
 
 const CLI = path.resolve(import.meta.dirname, '../../src/cli.ts');
 
@@ -9,6 +12,8 @@ export interface OpsOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** What stands on standard input; nothing by default. */
   readonly input?: string;
+  /** Whether a person sits before it. Only within this process. */
+  readonly isTTY?: boolean;
 }
 
 export interface Finished {
@@ -44,4 +49,20 @@ export function startOps(args: readonly string[], { env = {}, input = '' }: OpsO
       }
     },
   };
+}
+
+/** The program within this process: the same from its arguments to its exit code, without a second of start-up. */
+export async function runOps(
+  args: readonly string[],
+  { env = {}, input = '', isTTY = false }: OpsOptions = {},
+): Promise<Finished> {
+  const stdout = Object.assign(new PassThrough(), { isTTY });
+  const stderr = Object.assign(new PassThrough(), { isTTY });
+  const stdin = Object.assign(Readable.from([input]), { isTTY });
+  const written = Promise.all([text(stdout), text(stderr)]);
+  const code = await main(args, { env, stdin, stdout, stderr });
+  stdout.end();
+  stderr.end();
+  const [out, err] = await written;
+  return { code, stdout: out, stderr: err };
 }

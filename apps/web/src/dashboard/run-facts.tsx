@@ -6,7 +6,7 @@ import { RunNotes } from './run-notes.tsx';
 import { StatusBadge } from './status-badge.tsx';
 import { durationWords, exactTime, TRIGGER_WORDS, workedMs } from './words.ts';
 
-const COUNTS = ['seen', 'eligible', 'sent', 'failed', 'unknown', 'retried'] as const;
+const COUNTS = ['seen', 'eligible', 'sent', 'failed', 'unknown', 'confirmed', 'retried'] as const;
 
 /** Members of the statistics that have a place of their own. */
 const KNOWN_STATS: ReadonlySet<string> = new Set([...COUNTS, 'skipped', 'next_at']);

@@ -1,6 +1,7 @@
 /** Facts of a run, in words. Pure: the current instant is an argument. */
-import { reasonInWords } from '@revos/core/sending';
+
 import type { Run, RunStatus, RunTrigger } from '@revos/core/jobs';
+import { reasonInWords } from '@revos/core/sending';
 
 export const STATUS_WORDS: Readonly<Record<RunStatus, string>> = {
   queued: 'Queued',

@@ -30,6 +30,8 @@ export interface RunFilter {
   readonly job?: string;
   readonly status?: RunStatus;
   readonly trigger?: RunTrigger;
+  /** Only runs with parameters, or none of them. */
+  readonly scoped?: boolean;
   /** 1 to 200. */
   readonly limit: number;
   /** The `next_cursor` of the page before. */

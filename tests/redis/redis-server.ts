@@ -1,0 +1,59 @@
+/** A Redis server of a test's own: `redis-server` of the machine, in memory, on a port of 127.0.0.1. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { createInterface } from 'node:readline';
+
+export interface RedisServer {
+  readonly url: string;
+  /** Kills it; what it knew is gone. */
+  kill(): Promise<void>;
+  /** Starts it again on the same port, empty. */
+  restart(): Promise<void>;
+}
+
+/** @param password what clients must give; none by default */
+export async function startRedis(password?: string): Promise<RedisServer> {
+  const port = await findFreePort();
+  let child: ChildProcess | undefined;
+
+  const start = async (): Promise<void> => {
+    const started = spawn('redis-server', [
+      ...['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'],
+      ...(password === undefined ? [] : ['--requirepass', password]),
+    ]);
+    child = started;
+    const failed = once(started, 'error').then(([error]) => Promise.reject(error));
+    const ready = (async () => {
+      for await (const line of createInterface({ input: started.stdout })) {
+        if (line.includes('Ready to accept connections')) return;
+      }
+      throw new Error('redis-server ended before it was ready');
+    })();
+    await Promise.race([ready, failed]);
+    // Nobody reads on; its pipe must not fill up.
+    started.stdout.resume();
+  };
+  await start();
+
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    restart: start,
+    async kill() {
+      if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+      const ended = once(child, 'exit');
+      child.kill('SIGKILL');
+      await ended;
+    },
+  };
+}
+
+async function findFreePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}

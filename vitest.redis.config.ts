@@ -1,0 +1,11 @@
+import { defineConfig } from 'vitest/config';
+
+/** What needs a real Redis: redis-server must be on the machine, so it is not part of `npm test`. */
+export default defineConfig({
+  test: {
+    include: ['tests/redis/**/*.test.ts'],
+    reporters: ['default', './tests/support/closing-line.ts'],
+    testTimeout: 60_000,
+    hookTimeout: 180_000,
+  },
+});
