@@ -15,8 +15,8 @@ export default defineConfig({
         test: {
           name: 'parts',
           include: ['packages/*/test/**/*.test.ts', 'apps/*/test/**/*.test.ts', 'tests/**/*.test.ts'],
-          // The browser's tests need Chromium and have a configuration of their own.
-          exclude: [...HEAVY, 'tests/browser/**', '**/node_modules/**'],
+          // They need Chromium, or a Redis, and have configurations of their own.
+          exclude: [...HEAVY, 'tests/browser/**', 'tests/redis/**', '**/node_modules/**'],
           sequence: { groupOrder: 0 },
         },
       },

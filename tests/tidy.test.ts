@@ -135,6 +135,10 @@ describe('names and documents', () => {
     const raised = new Set(
       [...sql.matchAll(/'((?:AC|AN|DM|PO|RN|SE)\d{3})'/g)].map((match) => match[1] ?? ''),
     );
+    // What messages and posts share is told whose errors to raise.
+    const shared = [...sql.matchAll(/p_errors \|\| '(\d{3})'/g)].map((match) => match[1] ?? '');
+    expect(shared.length).toBeGreaterThan(3);
+    for (const number of shared) for (const subject of ['DM', 'PO']) raised.add(subject + number);
     const documented = [...read('docs/errors.md').matchAll(/^\| `([A-Z]{2}\d{3})`/gm)].map(
       (match) => match[1],
     );

@@ -192,7 +192,8 @@ as $$
   select exists (select from public.sending_pause as pause where pause.paused_until > p_now);
 $$;
 
--- sending_status: {paused, reason, paused_at, paused_until, paused_by}; paused_until is null without an end.
+-- sending_status: {paused, reason, paused_at, paused_until, paused_by, due}; paused_until is null without an end.
+-- due: messages whose time has come, which a pause holds and a resume releases; counted up to 100,000.
 create or replace function public.sending_status(p_now timestamptz default now())
 returns jsonb
 language sql
@@ -205,7 +206,15 @@ as $$
     'reason', pause.reason,
     'paused_at', pause.paused_at,
     'paused_until', nullif(pause.paused_until, 'infinity'),
-    'paused_by', pause.paused_by
+    'paused_by', pause.paused_by,
+    'due', (
+      select count(*)
+      from (
+        select from public.dm_queue as message
+        where message.status = 'pending' and message.due_at <= p_now
+        limit 100000
+      ) as due
+    )
   )
   from (select 1) as always
   left join public.sending_pause as pause on pause.paused_until > p_now;

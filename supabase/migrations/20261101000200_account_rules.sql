@@ -322,7 +322,7 @@ begin
   end if;
   for v_field in select jsonb_object_keys(p_patch) loop
     if v_field <> all (array['dms_per_day', 'dms_per_24h', 'dms_per_7d', 'gap_min_s', 'gap_max_s',
-        'time_zone', 'window_start', 'window_end', 'work_days', 'holidays', 'warm_up_from']) then
+        'time_zone', 'window_start', 'window_end', 'work_days', 'holidays', 'warm_up_from', 'post_gap_s']) then
       raise exception '% is not a field of a policy that can be set', v_field
         using errcode = 'AC003', detail = jsonb_build_object('field', v_field)::text;
     end if;
@@ -343,7 +343,8 @@ begin
       window_end = v_policy.window_end,
       work_days = v_policy.work_days,
       holidays = v_policy.holidays,
-      warm_up_from = v_policy.warm_up_from
+      warm_up_from = v_policy.warm_up_from,
+      post_gap_s = v_policy.post_gap_s
     where policy.account_id = p_account_id
     returning policy.* into v_policy;
   exception

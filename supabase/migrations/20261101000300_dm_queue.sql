@@ -469,7 +469,10 @@ begin
   if public.sending_is_paused(p_now) then
     return jsonb_build_object(
       'now', p_now,
-      'next_claim_at', public.sending_status(p_now) -> 'paused_until',
+      'next_claim_at', (
+        select nullif(pause.paused_until, 'infinity')
+        from public.sending_pause as pause where pause.paused_until > p_now
+      ),
       'items', v_messages
     );
   end if;

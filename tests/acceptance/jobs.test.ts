@@ -31,9 +31,8 @@ beforeAll(async () => {
   const open = { window_start: '00:00', window_end: '24:00', work_days: [1, 2, 3, 4, 5, 6, 7] };
   await stack.rpc.call('account_policy_set', {
     account_id: accountId,
-    patch: { ...open, gap_min_s: 0, gap_max_s: 0 },
+    patch: { ...open, gap_min_s: 0, gap_max_s: 0, post_gap_s: 0 },
   });
-  await stack.client.from('account_policies').update({ post_gap_s: 0 }).eq('account_id', accountId);
 });
 
 afterAll(async () => {

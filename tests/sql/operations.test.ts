@@ -257,6 +257,7 @@ describe('the pause of all sending', () => {
       reason: 'LinkedIn is down',
       paused_until: null,
       paused_by: 'ada',
+      due: 1,
     });
     expect(await claim(session)).toEqual([]);
     expect(await session.dm.explain(id)).toMatchObject({ reason: 'all_paused', can_go_at: null });
@@ -264,6 +265,7 @@ describe('the pause of all sending', () => {
     expect(await session.rpc.call('sending_resume', { actor: 'ben' })).toMatchObject({
       paused: false,
       reason: null,
+      due: 1,
     });
     expect(await claimOne(session)).toMatchObject({ message_id: id });
     expect(await trail()).toMatchObject([

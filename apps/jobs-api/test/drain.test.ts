@@ -104,6 +104,8 @@ describe('closing the app', () => {
     const refused = await send('POST', '/api/jobs/stubborn');
     expect(refused.status).toBe(503);
     expect((json(refused) as ProblemAnswer).type).toBe('/problems/shutting-down');
+    const patch = await send('PATCH', '/api/accounts/00000000-0000-4000-8000-000000000000/policy');
+    expect(patch.status).toBe(503);
     expect(refused.headers).toMatchObject({ 'retry-after': '10', connection: 'close' });
     expect(json(await send('GET', '/health'))).toMatchObject({ status: 'ok', shutting_down: true });
     expect((await send('GET', '/ready')).status).toBe(503);

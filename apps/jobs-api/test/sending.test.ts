@@ -18,7 +18,14 @@ beforeEach(() => database.clear());
 
 const ops = operator(() => test);
 
-const NOT_PAUSED = { paused: false, reason: null, paused_at: null, paused_until: null, paused_by: null };
+const NOT_PAUSED = {
+  paused: false,
+  reason: null,
+  paused_at: null,
+  paused_until: null,
+  paused_by: null,
+  due: 0,
+};
 
 describe('the pause of all sending', () => {
   it('is off, goes on, holds messages back, and goes off', async () => {
@@ -31,7 +38,7 @@ describe('the pause of all sending', () => {
     const paused = await ops.post('/api/sending/pause', { reason: 'LinkedIn is out of order' });
     expect([paused.status, paused.body]).toMatchObject([
       200,
-      { paused: true, reason: 'LinkedIn is out of order', paused_until: null, paused_by: 'anna' },
+      { paused: true, reason: 'LinkedIn is out of order', paused_until: null, paused_by: 'anna', due: 1 },
     ]);
     expect((await ops.get('/api/sending')).body).toEqual(paused.body);
     expect(await database.latestAudit()).toMatchObject({ actor: 'anna', action: 'sending.pause' });
@@ -39,7 +46,7 @@ describe('the pause of all sending', () => {
     const explanation = await ops.get(`/api/messages/${items[0]?.id}/explanation`);
     expect(explanation.body).toMatchObject({ reason: 'all_paused', can_go_at: null });
 
-    expect((await ops.post('/api/sending/resume')).body).toEqual(NOT_PAUSED);
+    expect((await ops.post('/api/sending/resume')).body).toEqual({ ...NOT_PAUSED, due: 1 });
     expect(await database.latestAudit()).toMatchObject({ actor: 'anna', action: 'sending.resume' });
   });
 

@@ -11,6 +11,7 @@ const KINDS = {
   dms_per_7d: 'integer',
   gap_min_s: 'integer',
   gap_max_s: 'integer',
+  post_gap_s: 'integer',
   time_zone: 'text',
   window_start: 'text',
   window_end: 'text',

@@ -1,6 +1,6 @@
 /** Every command against the real API. What it prints of which facts is tested in text.test.ts. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Finished, type OpsOptions, runOps, startOps } from './support/ops.ts';
+import { type Finished, type RunOpsOptions, runOps, startOps } from './support/ops.ts';
 import {
   attempt,
   makeAccount,
@@ -22,7 +22,7 @@ const environment = () => ({ JOBS_API_URL: system.url, OPS_TOKEN });
 
 const ops = (...args: string[]): Promise<Finished> => opsWith({}, ...args);
 
-const opsWith = ({ env, ...options }: OpsOptions, ...args: string[]): Promise<Finished> =>
+const opsWith = ({ env, ...options }: RunOpsOptions, ...args: string[]): Promise<Finished> =>
   runOps(args, { ...options, env: { ...environment(), ...env } });
 
 /** What a script reads of a command that ends well. */
@@ -211,6 +211,16 @@ describe('messages', () => {
     expect(asked).toMatchObject({ code: 0, stdout: '2 messages were cancelled, of 2 that matched.\n' });
   });
 
+  it('that match a filter are left alone if others match by the time a person says yes', async () => {
+    const account = await makeAccount(system, 'Changed');
+    const [id = ''] = await queue(system, account, 'Changed', 1);
+    const onRead = () => queue(system, account, 'Late', 1);
+    const options = { isTTY: true, input: 'yes\n', onRead };
+    const late = await opsWith(options, 'dm', 'cancel', '--filter', `account=${account}`);
+    expect(late).toMatchObject({ code: 3, stdout: '', stderr: expect.stringContaining('selection-changed') });
+    expect(await statusOf(id)).toBe('pending');
+  });
+
   it('that failed are queued again', async () => {
     const account = await makeAccount(system, 'Retrier');
     const [id = ''] = await queue(system, account, 'Retry', 1);
@@ -353,7 +363,9 @@ describe('the system', () => {
     const paused = await ops('status', '--json');
     expect(paused.code).toBe(1);
     expect(JSON.parse(paused.stdout)).toMatchObject({ ok: false, troubles: ['All sending is paused.'] });
-    expect((await ops('resume', '--all')).stdout).toBe('Sending is not paused.\n');
+    expect((await ops('resume', '--all')).stdout).toMatch(
+      /^Sending goes on\. That releases \d+ due messages?, each account at its pace\.\n$/,
+    );
     expect((await ops('audit', 'action=sending.pause,sending.resume')).stdout).toMatch(
       /anna.*sending\.resume/,
     );

@@ -295,13 +295,27 @@ describe('accounts', () => {
   it('are all paused', () => {
     const at = '2026-11-24T10:00:00Z';
     expect(
-      sendingText({ paused: true, reason: 'x', paused_at: at, paused_until: null, paused_by: 'anna' }),
+      sendingText({
+        paused: true,
+        reason: 'x',
+        paused_at: at,
+        paused_until: null,
+        paused_by: 'anna',
+        due: 0,
+      }),
     ).toBe('All sending is paused until somebody resumes it: x (since 2026-11-24 10:00 UTC, by anna).');
   });
 });
 
 describe('the status', () => {
-  const sending = { paused: false, reason: null, paused_at: null, paused_until: null, paused_by: null };
+  const sending = {
+    paused: false,
+    reason: null,
+    paused_at: null,
+    paused_until: null,
+    paused_by: null,
+    due: 0,
+  };
   const wrong = (last_run: Run | null, now = NOW): string[] => {
     const job = {
       name: 'dm-queue',

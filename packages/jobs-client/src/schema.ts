@@ -1014,6 +1014,8 @@ export interface components {
         RunStatus: "queued" | "running" | "succeeded" | "failed" | "cancelled" | "interrupted";
         RunTrigger: "vercel-cron" | "ops" | "worker" | "catch-up";
         Sending: {
+            /** @description Messages whose time has come, which a pause holds and a resume releases; up to 100,000. */
+            due: number;
             paused: boolean;
             paused_at: string | null;
             paused_by: string | null;
@@ -1350,6 +1352,8 @@ export interface operations {
                     /** @description Seconds between two messages, at least. */
                     gap_min_s?: number;
                     holidays?: string[];
+                    /** @description Seconds between two posts, at least. */
+                    post_gap_s?: number;
                     /** @description IANA name, such as Europe/Berlin. */
                     time_zone?: string;
                     /** @description The day on which the warm-up began: 20 % of dms_per_day, all of it from the 14th day on. */

@@ -149,7 +149,8 @@ async function resume(cli: Cli, account: string | undefined, { all }: { all?: bo
   assertOne(account, all);
   if (account === undefined) {
     const sending = await api.post('/api/sending/resume');
-    terminal.answer(sending, () => sendingText(sending));
+    const released = counted(sending.due, 'due message');
+    terminal.answer(sending, () => `Sending goes on. That releases ${released}, each account at its pace.`);
     return EXIT.ok;
   }
   const id = await accountId(api, account);

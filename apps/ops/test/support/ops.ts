@@ -12,8 +12,14 @@ export interface OpsOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** What stands on standard input; nothing by default. */
   readonly input?: string;
-  /** Whether a person sits before it. Only within this process. */
+}
+
+/** Of the program within this process. */
+export interface RunOpsOptions extends OpsOptions {
+  /** Whether a person sits before it. */
   readonly isTTY?: boolean;
+  /** Called when standard input is read for the first time, before it says anything. */
+  readonly onRead?: () => Promise<unknown>;
 }
 
 export interface Finished {
@@ -54,11 +60,15 @@ export function startOps(args: readonly string[], { env = {}, input = '' }: OpsO
 /** The program within this process: the same from its arguments to its exit code, without a second of start-up. */
 export async function runOps(
   args: readonly string[],
-  { env = {}, input = '', isTTY = false }: OpsOptions = {},
+  { env = {}, input = '', isTTY = false, onRead = async () => {} }: RunOpsOptions = {},
 ): Promise<Finished> {
   const stdout = Object.assign(new PassThrough(), { isTTY });
   const stderr = Object.assign(new PassThrough(), { isTTY });
-  const stdin = Object.assign(Readable.from([input]), { isTTY });
+  async function* typed() {
+    await onRead();
+    yield input;
+  }
+  const stdin = Object.assign(Readable.from(typed()), { isTTY });
   const written = Promise.all([text(stdout), text(stderr)]);
   const code = await main(args, { env, stdin, stdout, stderr });
   stdout.end();

@@ -31,6 +31,11 @@ const rules = {
     maximum: 86_400,
     description: 'Seconds between two messages, at most.',
   }),
+  post_gap_s: Type.Integer({
+    minimum: 0,
+    maximum: 86_400,
+    description: 'Seconds between two posts, at least.',
+  }),
   time_zone: Type.String({ minLength: 1, maxLength: 64, description: 'IANA name, such as Europe/Berlin.' }),
   window_start: ClockTime,
   window_end: ClockTime,
@@ -45,7 +50,6 @@ export const Policy = Type.Object(
   {
     account_id: Id,
     ...rules,
-    post_gap_s: Type.Integer({ minimum: 0, description: 'Seconds between two posts, at least.' }),
     paused_until: PausedUntil,
     pause_reason: Nullable(Type.String()),
     paused_at: Nullable(Instant),

@@ -11,6 +11,10 @@ export const Sending = Type.Object(
       description: 'Null while paused: until somebody resumes it.',
     }),
     paused_by: Nullable(Type.String()),
+    due: Type.Integer({
+      minimum: 0,
+      description: 'Messages whose time has come, which a pause holds and a resume releases; up to 100,000.',
+    }),
   },
   { $id: 'Sending' },
 );
