@@ -83,11 +83,12 @@ as $$
   select translate(encode(convert_to(p_place::text, 'UTF8'), 'base64'), E'+/=\n', '-_');
 $$;
 
--- Errors: SE003 a cursor that no list has given, or another list.
-create or replace function public.cursor_read(p_cursor text, p_length integer)
+-- p_types: the type of each of its parts, so that a forged one is refused here. Errors: SE003 a cursor that no list has
+-- given, or another list.
+create or replace function public.cursor_read(p_cursor text, p_types text[])
 returns jsonb
 language plpgsql
-immutable
+stable
 security invoker
 set search_path = ''
 as $$
@@ -99,9 +100,12 @@ begin
     return null;
   end if;
   v_place := convert_from(decode(rpad(v_text, (length(v_text) + 3) / 4 * 4, '='), 'base64'), 'UTF8')::jsonb;
-  if jsonb_typeof(v_place) <> 'array' or jsonb_array_length(v_place) <> p_length then
+  if jsonb_typeof(v_place) <> 'array' or jsonb_array_length(v_place) <> cardinality(p_types) then
     raise data_exception;
   end if;
+  for v_part in 1..cardinality(p_types) loop
+    execute format('select %L::%s', v_place ->> (v_part - 1), p_types[v_part]);
+  end loop;
   return v_place;
 exception when data_exception then
   raise exception 'not a cursor of this list' using errcode = 'SE003', detail = '{"field":"cursor"}';
@@ -160,7 +164,7 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_after constant jsonb := public.cursor_read(p_after, 1);
+  v_after constant jsonb := public.cursor_read(p_after, '{bigint}');
   v_rows jsonb;
 begin
   execute format($sql$
@@ -220,29 +224,6 @@ as $$
   left join public.sending_pause as pause on pause.paused_until > p_now;
 $$;
 
--- sending_wake: lets the claim look at accounts that it put off until the end of the pause of all sending,
--- as a claim does that had begun before the pause. Part of sending_pause_set and sending_resume.
-create or replace function public.sending_wake()
-returns void
-language plpgsql
-security invoker
-set search_path = ''
-as $$
-declare
-  v_until timestamptz;
-begin
-  select pause.paused_until into v_until from public.sending_pause as pause for update;
-  if not found then
-    return;
-  end if;
-  perform from public.account_policies as policy
-  where policy.next_claim_at = v_until
-  order by policy.account_id
-  for update;
-  update public.account_policies as policy set next_claim_at = '-infinity' where policy.next_claim_at = v_until;
-end;
-$$;
-
 -- sending_pause_set: pauses all sending, of messages and of posts, until an instant or until it is resumed
 -- (null). What is on its way already is not called back. Answers as sending_status.
 --
@@ -262,7 +243,6 @@ begin
   if coalesce(btrim(p_reason), '') = '' then
     raise exception 'a pause needs a reason' using errcode = 'SE004', detail = '{"field":"reason"}';
   end if;
-  perform public.sending_wake();
   insert into public.sending_pause (paused_until, reason, paused_at, paused_by)
   values (coalesce(p_until, 'infinity'), left(btrim(p_reason), 200), p_now, coalesce(p_actor, 'sql'))
   on conflict (only_one) do update
@@ -282,7 +262,6 @@ security invoker
 set search_path = ''
 as $$
 begin
-  perform public.sending_wake();
   delete from public.sending_pause where true;
   perform public.audit_add(p_actor, 'sending.resume', null, '{}', p_now);
   return public.sending_status(p_now);
@@ -291,11 +270,11 @@ $$;
 
 revoke execute on function
   public.filter_where, public.list_limit, public.cursor_of, public.cursor_read, public.list_page, public.audit_add,
-  public.audit_list, public.sending_is_paused, public.sending_status, public.sending_wake, public.sending_pause_set,
+  public.audit_list, public.sending_is_paused, public.sending_status, public.sending_pause_set,
   public.sending_resume
 from public, anon, authenticated;
 grant execute on function
   public.filter_where, public.list_limit, public.cursor_of, public.cursor_read, public.list_page, public.audit_add,
-  public.audit_list, public.sending_is_paused, public.sending_status, public.sending_wake, public.sending_pause_set,
+  public.audit_list, public.sending_is_paused, public.sending_status, public.sending_pause_set,
   public.sending_resume
 to service_role;

@@ -181,6 +181,7 @@ declare
   v_attempt public.dm_attempts;
   v_read record;
   v_found text;
+  v_is_twin boolean;
   v_resolution text;
   v_answers jsonb := '[]';
 begin
@@ -222,12 +223,24 @@ begin
       where other.account_id = v_attempt.account_id and other.started_at >= v_attempt.started_at - interval '1 hour'
         and other.id <> v_attempt.id and other.unipile_message_id = v_result.unipile_message_id
     ) then 'unreadable' else v_result.found end;
+    -- A person said of its twin that it was sent, and not which one on LinkedIn it is: a person decides on this one too.
+    v_is_twin := v_found = 'sent' and exists (
+      select from public.dm_attempts as twin
+      join public.dm_queue as theirs on theirs.id = twin.message_id
+      join public.dm_queue as ours on ours.id = v_attempt.message_id
+      where twin.account_id = v_attempt.account_id and twin.started_at >= v_attempt.started_at - interval '1 hour'
+        and twin.id <> v_attempt.id and twin.recipient_id = v_attempt.recipient_id
+        and twin.outcome = 'sent' and twin.unipile_message_id is null and theirs.message = ours.message
+    );
     select * into v_read from public.read_back_verdict(
       v_found, v_attempt.finished_at, v_attempt.effect_by, v_attempt.absent_since,
       p_policy = 'resend-when-absent' and not exists (
         select from public.dm_attempts as earlier
         where earlier.message_id = v_attempt.message_id and earlier.outcome = 'not_sent' and earlier.error_type = 'absent'
       ), p_now);
+    if v_is_twin then
+      v_read.verdict := 'held';
+    end if;
 
     update public.dm_attempts as attempt set
       read_backs = attempt.read_backs + 1,

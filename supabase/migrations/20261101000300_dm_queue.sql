@@ -89,9 +89,13 @@ begin
       raise exception 'message % is on its way: what became of it decides', new.id
         using errcode = 'DM011', detail = '{"field":"status"}';
     end if;
-    if old.status in ('sending', 'sent', 'unknown')
-      and (new.message, new.recipient_id, new.linkedin_account_id)
-        is distinct from (old.message, old.recipient_id, old.linkedin_account_id) then
+    if (new.message, new.recipient_id, new.linkedin_account_id)
+        is distinct from (old.message, old.recipient_id, old.linkedin_account_id)
+      and (old.status in ('sending', 'sent', 'unknown') or exists (
+        -- It once was unknown, and is looked for by what it says right before it goes out again.
+        select from public.dm_attempts as attempt
+        where attempt.message_id = new.id and attempt.error_type in ('absent', 'settled')
+      )) then
       raise exception 'message % is %: its text, recipient and account stand', new.id, old.status
         using errcode = 'DM010';
     end if;
@@ -532,6 +536,8 @@ begin
         end,
         next_claim_at = case
           when attempt.id is not null then v_lease_until
+          -- Whoever ends the pause of all sending cannot see what this claim puts off.
+          when gated.reason = 'all_paused' then p_now + interval '1 second'
           when gated.clear_at > p_now then gated.clear_at
           when gated.reason is null and next_due.at > p_now then next_due.at
           -- It is due, but somebody else is writing its row or its attempt: looked at again soon.
@@ -585,7 +591,7 @@ $$;
 -- dm_record: closes attempts with what became of them, in bulk.
 --
 -- p_results: [{attempt_id, outcome, next_step?, reason?, error?, retry_after_ms?, http_status?, error_type?,
--- detail?, unipile_message_id?, chat_id?, is_strike?, pause_ms?, pause_reason?}].
+-- detail?, unipile_message_id?, chat_id?, sent_at?, is_strike?, pause_ms?, pause_reason?}].
 -- `outcome` is sent, not_sent or unknown. For not_sent, next_step says what next: `release` (never
 -- dispatched), `wait` (again after retry_after_ms, nothing burned), `retry` (the same, one attempt
 -- burned, at most 5), `restart` (again without the stored chat) or `fail`. pause_ms -1 is without end.
@@ -593,7 +599,7 @@ $$;
 -- Fenced by the attempt: an attempt that was closed before is not closed again, so a result recorded
 -- twice changes nothing, and a late answer never overwrites newer truth and never makes a message
 -- go out again. A late `sent` is the truth whatever was thought before: it is put into the ledger,
--- and settles a message that is unknown or would have been tried again.
+-- and settles a message that is unknown, would have been tried again, or was given up.
 -- Answers [{attempt_id, applied, status}]; applied is recorded, late, ignored or missing.
 -- Errors: DM040 results that are not of this form.
 create or replace function public.dm_record(p_results jsonb, p_now timestamptz default now())
@@ -636,7 +642,7 @@ begin
     select result.*
     from jsonb_to_recordset(p_results) as result (
       attempt_id uuid, outcome text, next_step text, reason text, error text, retry_after_ms bigint,
-      http_status integer, error_type text, detail text, unipile_message_id text, chat_id text,
+      http_status integer, error_type text, detail text, unipile_message_id text, chat_id text, sent_at timestamptz,
       is_strike boolean, pause_ms bigint, pause_reason text)
   loop
     v_status := null;
@@ -702,7 +708,7 @@ begin
       unipile_message_id = left(p_result ->> 'unipile_message_id', 200),
       chat_id = coalesce(left(p_result ->> 'chat_id', 200), message.chat_id)
     where message.id = p_message_id
-      and message.status = any (case when p_late then '{unknown,pending}' else '{sending}' end::text[]);
+      and message.status = any (case when p_late then '{unknown,pending,failed,cancelled}' else '{sending}' end::text[]);
     return;
   end if;
 

@@ -283,7 +283,7 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_after constant jsonb := public.cursor_read(p_after, 2);
+  v_after constant jsonb := public.cursor_read(p_after, '{timestamptz,uuid}');
   v_rows jsonb;
 begin
   execute format($sql$

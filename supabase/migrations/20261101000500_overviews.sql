@@ -49,7 +49,7 @@ set search_path = ''
 set statement_timeout = '60s'
 as $$
 declare
-  v_after constant jsonb := public.cursor_read(p_after, 2);
+  v_after constant jsonb := public.cursor_read(p_after, '{text,uuid}');
   v_rows jsonb;
 begin
   execute format($sql$

@@ -58,6 +58,7 @@ declare
   v_item jsonb;
   v_account_ids uuid[];
   v_account_id uuid;
+  v_tried uuid[] := '{}';
   v_next timestamptz;
 begin
   if (p_limit between 1 and 1000 and p_lease_ms between 1000 and 3600000
@@ -77,31 +78,37 @@ begin
     perform public.post_look(null, p_late_limit_minutes, p_now);
   end if;
 
-  select array_agg(ready.account_id order by ready.account_id) into v_account_ids
-  from (
-    select open.account_id
-    from public.post_states(null, p_account_ids, p_now, p_late_limit_minutes, p_now) as open
-    where open.is_open
-    group by open.account_id
-    order by min(open.due_at), open.account_id
-    limit p_limit
-  ) as ready;
-  select array_agg(locked.account_id order by locked.account_id) into v_account_ids
-  from (
-    select policy.account_id
-    from public.account_policies as policy
-    where policy.account_id = any (v_account_ids)
-    order by policy.account_id
-    for update skip locked
-  ) as locked;
+  -- An account whose row, or whose posts, somebody else holds gives nothing, and costs one look; then the next ones
+  -- are tried. Bounded: the rest waits for the next call.
+  for v_round in 1..50 loop
+    exit when jsonb_array_length(v_items) >= p_limit;
 
-  -- Statements of their own: their snapshots are younger than the locks.
-  foreach v_account_id in array coalesce(v_account_ids, '{}') loop
-    v_item := public.post_take(
-      v_account_id, p_worker, p_claim_id, p_now + make_interval(secs => p_lease_ms / 1000.0), p_late_limit_minutes, p_now);
-    if v_item is not null then
-      v_items := v_items || v_item;
-    end if;
+    select array_agg(ready.account_id order by ready.account_id) into v_account_ids
+    from (
+      select open.account_id
+      from public.post_states(null, p_account_ids, p_now, p_late_limit_minutes, p_now) as open
+      where open.is_open and open.account_id <> all (v_tried)
+      group by open.account_id
+      order by min(open.due_at), open.account_id
+      limit p_limit - jsonb_array_length(v_items)
+    ) as ready;
+    exit when v_account_ids is null;
+    v_tried := v_tried || v_account_ids;
+
+    -- Statements of their own: their snapshots are younger than the locks.
+    for v_account_id in
+      select policy.account_id
+      from public.account_policies as policy
+      where policy.account_id = any (v_account_ids)
+      order by policy.account_id
+      for update skip locked
+    loop
+      v_item := public.post_take(
+        v_account_id, p_worker, p_claim_id, p_now + make_interval(secs => p_lease_ms / 1000.0), p_late_limit_minutes, p_now);
+      if v_item is not null then
+        v_items := v_items || v_item;
+      end if;
+    end loop;
   end loop;
 
   select min(future.at) into v_next

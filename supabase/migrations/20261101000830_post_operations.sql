@@ -158,7 +158,7 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_after constant jsonb := public.cursor_read(p_after, 2);
+  v_after constant jsonb := public.cursor_read(p_after, '{timestamptz,uuid}');
   v_rows jsonb;
 begin
   execute format($sql$
@@ -445,7 +445,8 @@ end;
 $$;
 
 -- post_media_due: posts due within a day whose media are to be looked at: not looked at yet, or 15 minutes after a look
--- that failed and may not the next time. Answers {now, items: [{post_id, media}]}, those due first first.
+-- that failed and may not the next time. Answers {now, items: [{post_id, media}]}, those not looked at yet first, then
+-- those due first.
 --
 -- Errors: PO070 a limit out of range.
 create or replace function public.post_media_due(p_limit integer, p_now timestamptz default now())
@@ -460,9 +461,10 @@ begin
     raise exception 'limit must be from 1 to 1000' using errcode = 'PO070', detail = '{"field":"limit"}';
   end if;
   return jsonb_build_object('now', p_now, 'items', coalesce((
-    select jsonb_agg(jsonb_build_object('post_id', due.id, 'media', due.media) order by due.scheduled_for, due.id)
+    select jsonb_agg(jsonb_build_object('post_id', due.id, 'media', due.media)
+      order by due.media_checked_at nulls first, due.scheduled_for, due.id)
     from (
-      select post.id, post.scheduled_for, publication.media
+      select post.id, post.scheduled_for, publication.media, publication.media_checked_at
       from public.post_publications as publication
       join public.posts as post on post.id = publication.post_id
       where post.status = 'scheduled' and post.scheduled_for <= p_now + interval '24 hours'
@@ -471,7 +473,7 @@ begin
         and (publication.media_checked_at is null
           or ((publication.media_problem ->> 'retryable')::boolean
             and publication.media_checked_at <= p_now - interval '15 minutes'))
-      order by post.scheduled_for, post.id
+      order by publication.media_checked_at nulls first, post.scheduled_for, post.id
       limit p_limit
     ) as due
   ), '[]'::jsonb));

@@ -467,7 +467,7 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_after constant jsonb := public.cursor_read(p_after, 3);
+  v_after constant jsonb := public.cursor_read(p_after, '{date,uuid,uuid}');
   v_rows jsonb;
 begin
   execute format($sql$

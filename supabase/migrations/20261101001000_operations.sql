@@ -55,7 +55,7 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_after constant jsonb := public.cursor_read(p_after, 1);
+  v_after constant jsonb := public.cursor_read(p_after, '{bigint}');
   v_rows jsonb;
 begin
   execute format($sql$

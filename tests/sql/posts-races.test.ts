@@ -43,6 +43,21 @@ beforeEach(async () => {
 /** A claim that waited for somebody would be cut off here. */
 const mustNotWait = (session: Session) => session.query(`set statement_timeout = '10s'`, []);
 
+describe('posts that RevOS is writing', () => {
+  it('hold up no other account, however few slots there are', async () => {
+    for (const n of [1, 2, 3]) {
+      const account = await postingAccount(ann, n);
+      await insertPost(ann, { linkedin_account_id: account, scheduled_for: after(NOW, -n * 1_000) });
+    }
+    await ann.query('begin', []);
+    await ann.query('select from posts where linkedin_account_id <> $1 for update', [accountId(1)]);
+    await mustNotWait(bob);
+    const claimed = await claimPosts(bob, { limit: 1 });
+    expect(claimed.map((one) => one.account_id)).toEqual([accountId(1)]);
+    await ann.query('rollback', []);
+  });
+});
+
 describe('posts that are claimed at once', () => {
   it('by 12 sessions, each goes to one of them, one an account', async () => {
     for (let n = 1; n <= 15; n += 1) {

@@ -243,7 +243,56 @@ describe('not found', () => {
   });
 });
 
+describe('what was unknown once', () => {
+  it('keeps its text, recipient and account while it waits to go out again: it is looked for by them', async () => {
+    const { id } = await lost();
+    await looksUntil(HOUR_MS, 'absent');
+    expect(await rowOf(session, id)).toMatchObject({ status: 'pending' });
+    for (const change of [`message = 'Other'`, `recipient_id = 'ACoAA9'`]) {
+      expect(await refusal(session.query(`update dm_queue set ${change} where id = $1`, [id]))).toMatchObject(
+        {
+          code: 'DM010',
+        },
+      );
+    }
+    await session.query('update dm_queue set priority = 9 where id = $1', [id]);
+  });
+
+  it('found right before it would have gone out, was sent when LinkedIn shows it', async () => {
+    const { id } = await lost();
+    await looksUntil(HOUR_MS, 'absent');
+    const again = await claimOne(session);
+    await session.dm.record([
+      {
+        attempt_id: again.attempt_id,
+        outcome: 'sent',
+        sent_at: after(NOW, 3_000).toISOString(),
+        unipile_message_id: 'm1',
+      },
+    ]);
+    expect(await rowOf(session, id)).toMatchObject({ status: 'sent', sent_at: after(NOW, 3_000) });
+  });
+});
+
 describe('settled by a person', () => {
+  it('given up, and then its answer comes after all: it is sent', async () => {
+    const { id, claimed } = await lost();
+    await act(session, 'settle', [id], { decision: 'drop' });
+    await session.dm.record([{ attempt_id: claimed.attempt_id, outcome: 'sent', unipile_message_id: 'm1' }]);
+    expect(await rowOf(session, id)).toMatchObject({ status: 'sent', unipile_message_id: 'm1' });
+  });
+
+  it('as sent, without saying which: what is found then may be that one, and its twin is for a person', async () => {
+    const { id } = await lost();
+    session.clock.now = after(NOW, LEASE_MS);
+    const [twin = ''] = await queue(session, account);
+    const second = await claimOne(session);
+    await session.dm.record([{ attempt_id: second.attempt_id, outcome: 'unknown', reason: 'answer_lost' }]);
+    await act(session, 'settle', [id], { decision: 'sent' });
+    expect(await look(LEASE_MS + MINUTE_MS, 'sent')).toBe('held');
+    expect(await rowOf(session, twin)).toMatchObject({ status: 'unknown', reason: 'unknown_held' });
+  });
+
   it.each([
     { decision: 'sent', status: 'sent', reason: null, outcome: 'sent' },
     { decision: 'resend', status: 'pending', reason: 'absent_on_linkedin', outcome: 'not_sent' },

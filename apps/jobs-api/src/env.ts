@@ -13,6 +13,9 @@ const TOKEN = /^[A-Za-z0-9._~+/-]+=*$/;
 
 const OPS_NAME = /^[a-z0-9-]{1,64}$/;
 
+/** Names that runs and the audit trail show for the machines. */
+const RESERVED: ReadonlySet<string> = new Set(['cron', 'scheduler', 'watchdog', 'sql']);
+
 const isToken = (token: string): boolean => token.length >= TOKEN_LENGTH_MIN && TOKEN.test(token);
 
 const areTokens = (value: string): boolean => {
@@ -40,7 +43,7 @@ const areOpsTokens = (value: string): boolean => {
     pairs.length > 0 &&
     names.size === pairs.length &&
     tokens.size === pairs.length &&
-    pairs.every(([name, token]) => OPS_NAME.test(name) && isToken(token))
+    pairs.every(([name, token]) => OPS_NAME.test(name) && !RESERVED.has(name) && isToken(token))
   );
 };
 

@@ -104,6 +104,7 @@ describe('loadConfig', () => {
     { name: 'OPS_TOKENS', value: ':canary-0123456789abcdef' },
     { name: 'OPS_TOKENS', value: 'anna:short' },
     { name: 'OPS_TOKENS', value: 'Anna:canary-0123456789abcdef' },
+    { name: 'OPS_TOKENS', value: 'cron:canary-0123456789abcdef' },
     { name: 'OPS_TOKENS', value: 'a:canary-0123456789abcdef,a:canary-fedcba9876543210' },
     { name: 'OPS_TOKENS', value: 'a:canary-0123456789abcdef,b:canary-0123456789abcdef' },
     { name: 'UNKNOWN_POLICY', value: 'resend' },

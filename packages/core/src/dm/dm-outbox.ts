@@ -1,6 +1,6 @@
 /** Messages as an outbox: the claim and the ledger in SQL, and one call to Unipile for each. */
 import type { JobServices } from '../jobs/index.ts';
-import { type Outbox, outcomeOf, releaseOf } from '../sending/index.ts';
+import { type Outbox, outcomeOf, releaseOf, unlessAborted } from '../sending/index.ts';
 import type { FoundMessage, Unipile } from '../unipile/index.ts';
 import { createDmReadBack } from './dm-read-back.ts';
 import { type ClaimedMessage, createDmStore, type DmResult } from './store.ts';
@@ -25,11 +25,12 @@ export function createDmOutbox(services: DmServices): Outbox<ClaimedMessage, DmR
     backlog: (accountIds) => store.backlog(accountIds),
     preview: (accountIds) => store.preview(accountIds),
     readBack: createDmReadBack(store, unipile, services.settings.unknownPolicy),
-    async send(message, isInTime) {
+    async send(message, isInTime, signal) {
       if (message.was_unknown_since !== null) {
-        const earlier = await findEarlier(message, message.was_unknown_since, unipile);
+        const looking = findEarlier(message, message.was_unknown_since, unipile);
+        const earlier = await unlessAborted(looking, signal);
         if (earlier !== null) return earlier;
-        // The look took its time.
+        // The look took its time, or was cut short.
         if (!isInTime()) return releaseOf(message);
       }
       const answer = await unipile.sendMessage({
@@ -83,6 +84,7 @@ const sentEarlier = (message: ClaimedMessage, found: FoundMessage): DmResult => 
   attempt_id: message.attempt_id,
   outcome: 'sent',
   detail: 'an earlier attempt was found on LinkedIn',
+  sent_at: found.sentAt.toISOString(),
   unipile_message_id: found.messageId,
   chat_id: found.chatId,
 });

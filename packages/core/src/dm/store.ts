@@ -29,6 +29,8 @@ export interface ClaimedMessage extends ClaimedAttempt {
 
 /** What became of an attempt, as `dm_record` takes it. */
 export interface DmResult extends AttemptResult {
+  /** When LinkedIn shows it was sent; now, if nothing is said. */
+  readonly sent_at?: string;
   readonly unipile_message_id?: string;
   readonly chat_id?: string | null;
 }

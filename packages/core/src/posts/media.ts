@@ -20,23 +20,29 @@ export type PostFiles =
   | { readonly ok: true; readonly files: readonly MediaFile[] }
   | ({ readonly ok: false } & PostMediaProblem);
 
-/** Fetches every file, in order. The first that cannot be used ends it, and so does a set that cannot stand together. */
+/**
+ * Fetches every file, in order. The first that cannot be used ends it, and so does a set that cannot stand together.
+ *
+ * @param signal ends it early, as unreachable
+ */
 export async function fetchMedia(
   media: readonly PostMedia[],
   fetcher: Pick<MediaFetcher, 'fetch'>,
   effects: Pick<Effects, 'sleep'>,
+  signal: AbortSignal,
 ): Promise<PostFiles> {
   if (media.length === 0) return { ok: true, files: [] };
   const stop = new AbortController();
   const done = new AbortController();
   const timer = effects.sleep(FETCH_MS_MAX, done.signal).then(() => stop.abort());
   try {
+    const until = AbortSignal.any([stop.signal, signal]);
     const limit = pLimit(FETCHES_MAX);
     let bytes = 0;
     const fetched = await Promise.all(
       media.map(({ url, name }) =>
         limit(async () => {
-          const file = await fetcher.fetch(url, stop.signal);
+          const file = await fetcher.fetch(url, until);
           if (file.ok) bytes += file.bytes.length;
           // The others are of no use any more, and would only fill the memory.
           if (!file.ok || bytes > MEDIA_SET_BYTES_MAX) stop.abort();

@@ -1,7 +1,7 @@
 /** Posts as an outbox: the claim and the ledger in SQL; media, and one call to Unipile, for each. */
 import type { JobServices } from '../jobs/index.ts';
 import type { MediaFile } from '../media/index.ts';
-import { type Outbox, outcomeOf, releaseOf } from '../sending/index.ts';
+import { type Outbox, outcomeOf, releaseOf, unlessAborted } from '../sending/index.ts';
 import type { Unipile } from '../unipile/index.ts';
 import { fetchMedia } from './media.ts';
 import { mediaOutcomeOf, notReadBack, publishedEarlier } from './outcome.ts';
@@ -32,12 +32,13 @@ export function createPostOutbox(services: PostServices): Outbox<ClaimedPost, Po
     backlog: (accountIds) => store.backlog(accountIds),
     preview: (accountIds) => store.preview(accountIds),
     readBack: createPostReadBack(store, unipile, settings.unknownPolicy),
-    async send(post, isInTime) {
-      const media = await fetchMedia(post.media, services.media, services.effects);
+    async send(post, isInTime, signal) {
+      const media = await fetchMedia(post.media, services.media, services.effects, signal);
+      if (signal.aborted) return releaseOf(post);
       if (!media.ok) return mediaOutcomeOf(media, post, services.effects.random());
-      const earlier = await findEarlier(post, unipile);
+      const earlier = await unlessAborted(findEarlier(post, unipile), signal);
       if (earlier !== null) return earlier;
-      // The files and the look took their time.
+      // The files and the look took their time, or were cut short.
       if (!isInTime()) return releaseOf(post);
       return publish(post, media.files, services);
     },

@@ -19,4 +19,5 @@ export { outcomeOf } from './outcome.ts';
 export { REASONS, type Reason, reasonInWords } from './reasons.ts';
 export { createReconcileJob, type LoadOutbox } from './reconcile.ts';
 export { runOutbox } from './run-outbox.ts';
+export { unlessAborted } from './unless-aborted.ts';
 export { unseen } from './unseen.ts';

@@ -52,8 +52,9 @@ export interface Outbox<
    * One call to Unipile, and what it means. It does not throw for what Unipile answers.
    *
    * @param isInTime false once it is too late for the call: then resolve to `releaseOf(item)`
+   * @param signal aborts when the run must stop: what comes before the call is cut short, the call is not
    */
-  send(item: Item, isInTime: () => boolean): Promise<Result>;
+  send(item: Item, isInTime: () => boolean, signal: AbortSignal): Promise<Result>;
   readonly readBack: ReadBackLedger;
 }
 

@@ -4,14 +4,12 @@
  * Reading is safe to repeat, so nothing here is fenced: a look that dies is made again by whoever
  * comes next. Whether an absence is believed, and what follows from it, the database decides.
  */
-import pLimit from 'p-limit';
 import type { JobServices } from '../jobs/index.ts';
 import { RpcError } from '../rpc/index.ts';
 import type { ReadBackLedger, ReadBackResolution } from './outbox.ts';
 
-/** Unknowns taken at once, and looked for at the same time. */
-const BATCH_MAX = 50;
-const LOOKS_MAX = 4;
+/** Unknowns taken at once, and looked for at the same time: no more than are looked for at once. */
+const LOOKS_MAX = 8;
 
 /** The longest wait between two looks at the ledger, in milliseconds. */
 const POLL_MS = 5_000;
@@ -39,18 +37,22 @@ export function createReadBacks(
   onResolved: (resolutions: readonly ReadBackResolution[]) => void,
 ): ReadBacks {
   const { effects, logger } = services;
-  const limit = pLimit(LOOKS_MAX);
   /** When the next one is to be read, null if none is; undefined while that is not known. */
   let nextAt: Date | null | undefined;
   let wake = new AbortController();
 
   /** One look at the ledger; answers the wait before the next, in milliseconds. */
-  const pass = async (): Promise<number> => {
+  const pass = async (signal: AbortSignal): Promise<number> => {
     const before = wake.signal;
-    const due = await ledger.due(BATCH_MAX);
+    const due = await ledger.due(LOOKS_MAX);
     if (due.items.length > 0) {
-      const results = await Promise.all(due.items.map((item) => limit(() => ledger.look(item))));
-      onResolved(await ledger.resolve(results));
+      // Each is settled by itself: one account that hangs does not keep what was seen of the others.
+      const settled = due.items.map(async (item) => {
+        const result = await ledger.look(item);
+        if (!signal.aborted) onResolved(await ledger.resolve([result]));
+      });
+      // What is not seen by the end is looked for again: nobody waits for it.
+      await Promise.race([Promise.all(settled), aborted(signal)]);
       return 0;
     }
     // What became unknown during the look is not in its answer.
@@ -60,9 +62,9 @@ export function createReadBacks(
     return Math.min(Math.max(nextAt.getTime() - new Date(due.now).getTime(), 0), POLL_MS);
   };
 
-  const tryPass = async (): Promise<number> => {
+  const tryPass = async (signal: AbortSignal): Promise<number> => {
     try {
-      return await pass();
+      return await pass(signal);
     } catch (error) {
       if (!(error instanceof RpcError) || error.kind !== 'unavailable') throw error;
       logger.warn({ err: error }, 'unknowns could not be read back yet');
@@ -81,10 +83,16 @@ export function createReadBacks(
     async work(signal, horizonAt) {
       while (!signal.aborted) {
         wake = new AbortController();
-        const waitMs = await tryPass();
+        const waitMs = await tryPass(signal);
         if (horizonAt && (isDone(horizonAt()) || effects.now() >= horizonAt())) return;
         if (waitMs > 0) await effects.sleep(waitMs, AbortSignal.any([signal, wake.signal]));
       }
     },
   };
 }
+
+/** Resolves once `signal` aborts. */
+const aborted = (signal: AbortSignal): Promise<void> =>
+  signal.aborted
+    ? Promise.resolve()
+    : new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));

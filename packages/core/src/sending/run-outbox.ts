@@ -95,8 +95,14 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
   /** Replaced after each wake-up; aborted when a result was recorded or a slot became free. */
   #wake = new AbortController();
   #platformKeyRefused = false;
-  /** Claims whose answer was lost, until the database has taken back what they may have claimed. */
-  readonly #lostClaims = new Set<string>();
+  #readingFailed = false;
+  /**
+   * Claims whose answer was lost, and until when they are given back, in milliseconds since 1970: one may
+   * still be at work in the database when it is asked for, and a lease later nothing is left to give back.
+   */
+  readonly #lostClaims = new Map<string, number>();
+  /** Calls made, or under way. */
+  #callCount: number;
 
   constructor(outbox: Outbox<Item, Result>, context: RunContext, services: JobServices) {
     this.#outbox = outbox;
@@ -106,6 +112,7 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
     this.#slots = Math.min(services.sendConcurrency, outbox.concurrencyMax ?? Number.POSITIVE_INFINITY);
     this.#callsMax = context.run.params.limit ?? Number.POSITIVE_INFINITY;
     this.#counts = countsFrom(context.run.stats);
+    this.#callCount = Math.max(this.#counts.eligible - this.#counts.released, 0);
     this.#recorder = createRecorder(
       (results) => outbox.record(results),
       services.effects,
@@ -122,8 +129,11 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
     this.#report();
     const sent = new AbortController();
     const reading = this.#readBacks.work(AbortSignal.any([this.#context.signal, sent.signal]));
-    // A failure of the reading ends the run as soon as the sending looks; until then it must not go unheard.
-    reading.catch(() => this.#wake.abort());
+    reading.catch(() => {
+      // It is thrown below, once what is in flight has ended.
+      this.#readingFailed = true;
+      this.#wake.abort();
+    });
     try {
       await this.#sendUntilDone();
     } finally {
@@ -157,13 +167,14 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
 
   /** Calls that the run may still make. What was given back unsent was none. */
   #callsLeft(): number {
-    return this.#callsMax - (this.#counts.eligible - this.#counts.released);
+    return this.#callsMax - this.#callCount;
   }
 
   #mayClaim(): boolean {
     return (
       !this.#context.signal.aborted &&
       !this.#platformKeyRefused &&
+      !this.#readingFailed &&
       this.#callsLeft() > 0 &&
       this.#services.effects.now() < this.#context.horizonAt()
     );
@@ -204,7 +215,7 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
         return claim;
       } catch (error) {
         if (!(error instanceof RpcError) || error.kind !== 'unavailable') throw error;
-        this.#lostClaims.add(claimId);
+        this.#lostClaims.set(claimId, effects.now().getTime() + this.#outbox.leaseMs);
         if (failures >= CLAIM_FAILURES_MAX) throw error;
         logger.warn({ err: error, failures }, 'claim failed');
         await effects.sleep(Math.min(250 * 2 ** failures, 15_000), this.#context.signal);
@@ -216,10 +227,11 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
 
   /** A claim may have been made although its answer was lost. Nothing of it was dispatched. */
   async #giveBackLost(): Promise<void> {
-    for (const claimId of this.#lostClaims) {
+    for (const [claimId, untilMs] of this.#lostClaims) {
       try {
-        this.#counts.released += await this.#outbox.release(claimId, this.#services.worker);
-        this.#lostClaims.delete(claimId);
+        const count = await this.#outbox.release(claimId, this.#services.worker);
+        this.#counts.released += count;
+        if (count > 0 || this.#services.effects.now().getTime() >= untilMs) this.#lostClaims.delete(claimId);
       } catch (error) {
         if (!(error instanceof RpcError)) throw error;
         this.#services.logger.warn({ err: error, claim_id: claimId }, 'a lost claim is not given back yet');
@@ -230,6 +242,7 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
 
   #dispatch(item: Item, dispatchBy: number): void {
     this.#counts.eligible += 1;
+    this.#callCount += 1;
     const sending = this.#send(item, dispatchBy).finally(() => {
       this.#inFlight.delete(sending);
       this.#wake.abort();
@@ -240,7 +253,9 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
   async #send(item: Item, dispatchBy: number): Promise<void> {
     const { effects, logger } = this.#services;
     const isInTime = (): boolean => !this.#context.signal.aborted && effects.now().getTime() < dispatchBy;
-    const result = isInTime() ? await this.#outbox.send(item, isInTime) : (releaseOf(item) as Result);
+    const result = isInTime()
+      ? await this.#outbox.send(item, isInTime, this.#context.signal)
+      : (releaseOf(item) as Result);
     const { attempt_id, outcome, next_step, reason, http_status, error_type } = result;
     if (outcome !== 'sent' && next_step !== 'release') {
       logger.warn({ attempt_id, outcome, reason, http_status, error_type }, 'not sent, or not known to be');
@@ -252,8 +267,10 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
   #count(results: readonly Result[], recorded: readonly RecordedResult[]): void {
     for (const [index, { status, applied, attempt_id }] of recorded.entries()) {
       const result = results[index];
-      if (result?.next_step === 'release') this.#counts.released += 1;
-      else if (applied === 'missing' || (applied === 'ignored' && !isAsSaid(result, status))) {
+      if (result?.next_step === 'release') {
+        this.#counts.released += 1;
+        this.#callCount -= 1;
+      } else if (applied === 'missing' || (applied === 'ignored' && !isAsSaid(result, status))) {
         this.#services.logger.warn({ attempt_id, applied, status }, 'a result came too late');
       } else if (status === 'sent') this.#counts.sent += 1;
       else if (status === 'failed') this.#counts.failed += 1;

@@ -1,10 +1,13 @@
 /** What may have been sent is looked for in the chats, whichever way its answer was lost. */
 import type { Action } from '@revos/unipile-sandbox';
 import { describe, expect, it } from 'vitest';
+import { createDmOutbox } from '../../src/dm/dm-outbox.ts';
+import { dmQueue } from '../../src/dm/index.ts';
 import type { JobSettings } from '../../src/jobs/index.ts';
+import { RpcError } from '../../src/rpc/index.ts';
 import { createReconcileJob } from '../../src/sending/index.ts';
 import { type Campaign, campaignOf } from '../support/campaign.ts';
-import { databaseForFile } from '../support/database.ts';
+import { databaseForFile, unavailable } from '../support/database.ts';
 import { requestsOf } from '../support/sandbox.ts';
 
 const db = databaseForFile();
@@ -202,17 +205,69 @@ describe('the same text to the same person, twice in the queue', () => {
   });
 });
 
+describe('a run', () => {
+  it('does not wait at its end for a look that hangs: it is made again', async () => {
+    const campaign = await struckBy({ kind: 'drop_answer' });
+    const { unipile } = campaign.system.services;
+    const { findMessage } = unipile;
+    let looks = 0;
+    unipile.findMessage = () => {
+      looks += 1;
+      return new Promise(() => {});
+    };
+    const { id } = await campaign.system.start(dmQueue);
+    await campaign.driver.pass(20_000);
+    expect(looks).toBe(1);
+    await campaign.system.runs.cancel(id, 'ada');
+    expect(await campaign.driver.untilEnd(campaign.system.ended(id))).toMatchObject({ status: 'cancelled' });
+    unipile.findMessage = findMessage;
+    await runFor(campaign, 15);
+    expect(await statusesOf(campaign)).toEqual(['sent']);
+    expect(campaign.delivered()).toHaveLength(1);
+  });
+
+  it('ends, and says so, when unknowns cannot be settled at all', async () => {
+    const campaign = await campaignOf(db, {
+      messages: { ada: 1 },
+      sandbox: { faults: [{ match: { operation: 'send' }, action: { kind: 'drop_answer' } }] },
+      async intercept(name, next) {
+        if (name === 'dm_resolve') throw new RpcError('bug', name, '42883', 'does not exist');
+        return next();
+      },
+    });
+    const began = campaign.effects.now().getTime();
+    expect(await campaign.run()).toMatchObject({
+      status: 'failed',
+      error: expect.stringContaining('dm_resolve'),
+    });
+    expect(campaign.effects.now().getTime() - began).toBeLessThan(MINUTE_MS);
+  });
+
+  it('with a limit makes no more calls, though the answer to a claim was lost', async () => {
+    let lost = 0;
+    const campaign = await campaignOf(db, {
+      messages: { ada: 3, ben: 3, cleo: 3 },
+      async intercept(name, next) {
+        const answer = await next();
+        if (name === 'dm_claim' && lost++ === 0) throw unavailable(name);
+        return answer;
+      },
+    });
+    expect((await campaign.run({ limit: 4 })).stats).toMatchObject({ sent: 4 });
+    expect(campaign.delivered()).toHaveLength(4);
+  });
+});
+
 describe('the reconciler', () => {
   it('reads back without a run of the queue, until nothing is due before its horizon', async () => {
     const campaign = await struckBy({ kind: 'drop_answer' });
     // The queue's run is stopped before the first look.
-    const { id } = await campaign.system.start((await import('../../src/dm/index.ts')).dmQueue);
+    const { id } = await campaign.system.start(dmQueue);
     await campaign.driver.pass(5_000);
     await campaign.system.runs.cancel(id, 'ada');
     await campaign.driver.untilEnd(campaign.system.ended(id));
     expect(await statusesOf(campaign)).toEqual(['unknown']);
 
-    const { createDmOutbox } = await import('../../src/dm/dm-outbox.ts');
     const job = createReconcileJob([async () => createDmOutbox]);
     const handler = await job.loadHandler();
     const stats: unknown[] = [];

@@ -204,7 +204,7 @@ describe.each([
     expect(await rpc.call('probe_rows')).toHaveLength(2_500);
   });
 
-  it.each(['DM021', 'RN001', 'AC004', 'PL001'])(
+  it.each(['DM021', 'RN001', 'AC004', 'SE001'])(
     'a rule of ours keeps its code %s and its detail',
     async (code) => {
       const detail = '[{"row":0,"field":"message"}]';

@@ -53,6 +53,8 @@ const Message = Compile(
     text: Type.Union([Type.String(), Type.Null()]),
     // 0 or 1 here; a boolean in webhooks.
     is_sender: Type.Union([Type.Literal(0), Type.Literal(1)]),
+    edited: Type.Optional(Type.Union([Type.Literal(0), Type.Literal(1)])),
+    deleted: Type.Optional(Type.Union([Type.Literal(0), Type.Literal(1)])),
     timestamp: Type.String(),
   }),
 );
@@ -69,17 +71,23 @@ export async function findMessage(
   const messages = await readMessages(exchange, sought, whole);
   if (!messages.ok) return messages;
   const found: FoundMessage[] = [];
+  let mayBeChanged = false;
   for (const item of messages.items) {
     const sentAt = Message.Check(item) ? instantOf(item.timestamp) : null;
     // One that cannot be read might be the one.
     if (!Message.Check(item) || sentAt === null) return unreadable('unreadable_answer');
     const isOwn = item.is_sender === 1 && item.account_id === sought.accountId;
     if (!isOwn || sentAt < earliestOf(sought.since) || sought.knownIds.includes(item.id)) continue;
-    if (!isSameText({ text: sought.text }, item.text ?? '')) continue;
+    if (!isSameText({ text: sought.text }, item.text ?? '')) {
+      // A person changed it on LinkedIn, or took it away: it may have been the one.
+      mayBeChanged ||= item.edited === 1 || item.deleted === 1;
+      continue;
+    }
     found.push({ messageId: item.id, chatId: item.chat_id, sentAt });
   }
   const oldest = oldestOf(found);
   if (oldest !== undefined) return { ok: true, kind: 'found', ...oldest };
+  if (mayBeChanged) return unreadable('edited_or_deleted');
   return notFound(exchange, sought.accountId, whole);
 }
 

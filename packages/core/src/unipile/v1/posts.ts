@@ -26,7 +26,7 @@ export async function createPost(
 ): Promise<PublishedPost | Failure> {
   const options = { timeoutMs, idField: 'post_id', inChat: false } as const;
   const written = await exchange.write('posts', formOf(post), options);
-  if (!written.ok) return written;
+  if (!written.ok) return asAboutThePost(written, post);
   const { httpStatus, id } = written;
   // Asked once: it is published, and this must not hold up the record of it.
   const read = await exchange.read(
@@ -36,6 +36,12 @@ export async function createPost(
   );
   const { socialId, shareUrl } = addressesOf(read.ok ? read.body : {});
   return { ok: true, httpStatus, postId: id, socialId, shareUrl };
+}
+
+/** What is not found may be the page or the person that a post names: that is no reason to stop the account. */
+function asAboutThePost(failure: Failure, post: CreatePostRequest): Failure {
+  const namesOthers = post.asOrganization !== null || post.mentions.length > 0;
+  return failure.kind === 'account_missing' && namesOthers ? { ...failure, kind: 'rejected' } : failure;
 }
 
 function formOf(post: CreatePostRequest): FormData {

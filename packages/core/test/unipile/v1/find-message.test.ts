@@ -361,6 +361,23 @@ describe('an answer that cannot be understood', () => {
     expect(await client.findMessage(soughtMessage({ chatId: 'c1' }))).toEqual({ ok: true, kind: 'absent' });
   });
 
+  it.each(['edited', 'deleted'])(
+    'one that a person has %s on LinkedIn may have been it: that is no absence',
+    async (flag) => {
+      const changed = { ...message, text: 'Something else', [flag]: 1 };
+      const { client } = await saying({ messages: { items: [changed] } });
+      expect(await client.findMessage(soughtMessage({ chatId: 'c1' }))).toMatchObject({
+        ok: false,
+        type: 'edited_or_deleted',
+      });
+      const knownIds = [message.id];
+      expect(await client.findMessage(soughtMessage({ chatId: 'c1', knownIds }))).toEqual({
+        ok: true,
+        kind: 'absent',
+      });
+    },
+  );
+
   it('a chat that is none', async () => {
     const { client } = await saying({ chats: { items: [{ id: 'c1' }] } });
     expect(await client.findMessage(soughtMessage())).toMatchObject({ type: 'unreadable_answer' });

@@ -10,6 +10,19 @@ const file = (name: string, mimeType: string, size: number): PostFile => ({
   bytes: new Uint8Array(size).fill(7),
 });
 
+describe('a 404', () => {
+  const gone = { status: 404, body: { status: 404, type: 'errors/resource_not_found', title: 'Not found' } };
+
+  it.each([
+    { more: {}, kind: 'account_missing' },
+    { more: { asOrganization: PAGE }, kind: 'rejected' },
+    { more: { mentions: [{ name: 'Ada', profile_id: ADA, is_company: false }] }, kind: 'rejected' },
+  ])('for $more is $kind: what is not found may be what the post names', async ({ more, kind }) => {
+    const { client } = await unipileSaying(() => gone);
+    expect(await client.createPost(post(more))).toMatchObject({ ok: false, kind, httpStatus: 404 });
+  });
+});
+
 describe('a post that goes out', () => {
   it('is published once, and says where it is', async () => {
     const sandbox = await sandboxForTest({ accounts });
