@@ -6,6 +6,8 @@ const HEAVY = ['tests/acceptance/**/*.test.ts', 'tests/property/**/*.test.ts', '
 export default defineConfig({
   test: {
     reporters: ['default', './tests/support/closing-line.ts'],
+    // One for each core: the default leaves one idle, which of two is half of them.
+    maxWorkers: '100%',
     // Real servers and databases start in the tests, on machines that may be slow.
     testTimeout: 60_000,
     hookTimeout: 180_000,
