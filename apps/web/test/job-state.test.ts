@@ -1,6 +1,8 @@
 /** Whether a slot was missed, and whether a run gives signs of life. */
+
+import { silentMs } from '@revos/core/jobs';
 import { describe, expect, it } from 'vitest';
-import { jobState, silentMs } from '../src/dashboard/job-state.ts';
+import { jobState } from '../src/dashboard/job-state.ts';
 import { aRun } from './a-run.ts';
 
 const at = (time: string) => `2026-11-24T${time}.000Z`;

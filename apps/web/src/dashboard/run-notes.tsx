@@ -1,6 +1,5 @@
-import type { Run, RunStatus } from '@revos/core/jobs';
+import { type Run, type RunStatus, silentMs } from '@revos/core/jobs';
 import { Instant } from './instant.tsx';
-import { silentMs } from './job-state.ts';
 import { durationWords, skippedReasons } from './words.ts';
 
 /** A run that was cancelled or interrupted says why, too; that is no failure. */

@@ -1,6 +1,7 @@
+import { silentMs } from '@revos/core/jobs';
 import type { Overview } from '../jobs-api/read.ts';
 import { Instant } from './instant.tsx';
-import { activeRuns, type JobState, silentMs } from './job-state.ts';
+import { activeRuns, type JobState } from './job-state.ts';
 import { slotTime } from './words.ts';
 
 interface Named {

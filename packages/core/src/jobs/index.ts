@@ -2,6 +2,7 @@ export type { JobDefinition, JobHandler, JobServices, JobSettings, RunContext } 
 export type { Engine } from './engine.ts';
 export { createInProcessEngine } from './engines/in-process.ts';
 export { isEnded, Run, RunParams, RunPriority, RunStats, RunStatus, RunTrigger } from './run.ts';
+export { missedSlot, silentMs } from './run-health.ts';
 export {
   createRunStore,
   type RunFilter,

@@ -19,6 +19,7 @@ export const publishPosts: JobHandler = async (context, services) => {
   const [stop, done] = [new AbortController(), new AbortController()];
   const checking = checkMedia(store, services, AbortSignal.any([context.signal, stop.signal]));
   const limited = publishing
+    // Its failure is thrown below.
     .catch(() => {})
     .then(() => services.effects.sleep(CHECK_MS_MAX, done.signal))
     .then(() => stop.abort());

@@ -7,6 +7,7 @@
 import type { JobServices } from '../jobs/index.ts';
 import { RpcError } from '../rpc/index.ts';
 import type { ReadBackLedger, ReadBackResolution } from './outbox.ts';
+import { unlessAborted } from './unless-aborted.ts';
 
 /** Unknowns taken at once, and looked for at the same time: no more than are looked for at once. */
 const LOOKS_MAX = 8;
@@ -52,7 +53,7 @@ export function createReadBacks(
         if (!signal.aborted) onResolved(await ledger.resolve([result]));
       });
       // What is not seen by the end is looked for again: nobody waits for it.
-      await Promise.race([Promise.all(settled), aborted(signal)]);
+      await unlessAborted(Promise.all(settled), signal);
       return 0;
     }
     // What became unknown during the look is not in its answer.
@@ -90,9 +91,3 @@ export function createReadBacks(
     },
   };
 }
-
-/** Resolves once `signal` aborts. */
-const aborted = (signal: AbortSignal): Promise<void> =>
-  signal.aborted
-    ? Promise.resolve()
-    : new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));

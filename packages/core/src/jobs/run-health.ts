@@ -1,0 +1,43 @@
+/** Whether a job's runs are as they should be, from what is known of its last one. Pure. */
+import { isEnded, type Run } from './run.ts';
+import { currentSlot } from './schedule.ts';
+
+/** How long after its slot a run may appear before the slot counts as missed, in milliseconds. */
+const LATE_MS_MIN = 3 * 60_000;
+
+/** How old the last sign of life of a running run may be, in milliseconds. */
+const SILENT_MS_MIN = 2 * 60_000;
+
+/**
+ * The latest slot, if it is past its grace and the job's last run does not answer for it; null if all is well.
+ *
+ * @param lastRun null for a job that has never run: it is new here, and its first slot may be to come
+ */
+export function missedSlot(
+  schedule: string,
+  lastRun: Pick<Run, 'status' | 'scheduled_for' | 'requested_at' | 'finished_at'> | null,
+  now: Date,
+): Date | null {
+  const slot = currentSlot(schedule, now);
+  if (slot === null || lastRun === null) return null;
+  const isLate = now.getTime() - slot.getTime() >= LATE_MS_MIN;
+  return isLate && !covers(lastRun, slot) ? slot : null;
+}
+
+/** A run answers for its own slot, and for the slots that came while it was active. */
+function covers(
+  run: Pick<Run, 'status' | 'scheduled_for' | 'requested_at' | 'finished_at'>,
+  slot: Date,
+): boolean {
+  if (!isEnded(run)) return true;
+  return [run.scheduled_for ?? run.requested_at, run.finished_at ?? run.requested_at].some(
+    (instant) => Date.parse(instant) >= slot.getTime(),
+  );
+}
+
+/** How long a running run has given no sign of life, in milliseconds; null if it does. */
+export function silentMs(run: Pick<Run, 'status' | 'heartbeat_at'>, now: Date): number | null {
+  if (run.status !== 'running') return null;
+  const ms = now.getTime() - Date.parse(run.heartbeat_at);
+  return ms >= SILENT_MS_MIN ? ms : null;
+}
