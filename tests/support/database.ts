@@ -35,12 +35,19 @@ export interface Session {
   readonly asOwner: SqlQuery;
   /** Forgets every row. */
   reset(): Promise<void>;
+  /** The same; faster where there are few. */
+  forget(): Promise<void>;
   close(): Promise<void>;
 }
 
 const TABLES =
   'dm_queue, dm_attempts, account_policies, job_runs, job_slots, audit_log, sending_pause, post_publications, ' +
   'post_attempts, analytics_daily, analytics_cache, linkedin_accounts, posts';
+
+/** In one statement, so that nothing looks at the rows between; the referring table first. */
+const FORGET = `with ${TABLES.split(', ')
+  .map((table, index) => `t${index} as (delete from ${table})`)
+  .join(', ')} select`;
 
 /** A session, from a way to run one statement in it. */
 export async function sessionOf(run: SqlQuery, close: () => Promise<void>, clock: Clock): Promise<Session> {
@@ -64,18 +71,28 @@ export async function sessionOf(run: SqlQuery, close: () => Promise<void>, clock
     reset: async () => {
       await asOwner(`truncate ${TABLES} cascade`, []);
     },
+    forget: async () => {
+      await run(FORGET, []);
+    },
     close,
   };
 }
 
 /** The repository's migrations, or those of the folder MIGRATIONS: to see a broken rule being caught. */
-function migrationsUnderTest(): Promise<Migration[]> {
+export function migrationsUnderTest(): Promise<Migration[]> {
   return readMigrations(process.env.MIGRATIONS);
 }
 
-/** A migrated database of its own, inside this process. */
-export async function openSession(now = new Date('2026-03-02T10:00:00Z')): Promise<Session> {
-  const db = await openPglite({ migrations: await migrationsUnderTest() });
+/**
+ * A migrated database of its own, inside this process.
+ *
+ * @param migrations by default those under test
+ */
+export async function openSession(
+  now = new Date('2026-03-02T10:00:00Z'),
+  migrations?: readonly Migration[],
+): Promise<Session> {
+  const db = await openPglite({ migrations: migrations ?? (await migrationsUnderTest()) });
   const run: SqlQuery = async (text, values) =>
     (await db.query<Record<string, unknown>>(text, [...values])).rows;
   return sessionOf(run, () => db.close(), { now });

@@ -22,6 +22,7 @@ export function scriptedEffects(
   return {
     waits,
     now: () => new Date(nowMs),
+    monotonicMs: () => nowMs,
     random: () => 0.5,
     uuid: () => '00000000-0000-4000-8000-000000000000',
     async sleep(ms, signal) {

@@ -8,8 +8,11 @@ import { type ClaimedMessage, createDmStore, type DmResult } from './store.ts';
 /** How long an attempt without a result counts as in flight, in milliseconds. */
 const LEASE_MS = 120_000;
 
-/** Half of the lease, so that a call of 60 s ends within it. */
-const DISPATCH_MS_MAX = 60_000;
+/**
+ * How long after its claim a call may begin, in milliseconds. It takes up to 60 s then, and Unipile may carry it out
+ * though nobody waits for it any more: for that another 30 s of the lease are left.
+ */
+const DISPATCH_MS_MAX = 30_000;
 
 export type DmServices = Pick<JobServices, 'rpc' | 'unipile' | 'effects' | 'logger' | 'settings'>;
 
@@ -30,8 +33,9 @@ export function createDmOutbox(services: DmServices): Outbox<ClaimedMessage, DmR
         const looking = findEarlier(message, message.was_unknown_since, unipile);
         const earlier = await unlessAborted(looking, signal);
         if (earlier !== null) return earlier;
-        // The look took its time, or was cut short.
-        if (!isInTime()) return releaseOf(message);
+        if (signal.aborted) return releaseOf(message);
+        // The look took its time. Claimed again at once, it would take as long again.
+        if (!isInTime()) return notReadBack(message);
       }
       const answer = await unipile.sendMessage({
         accountId: message.unipile_account_id,
@@ -72,13 +76,20 @@ async function findEarlier(
   });
   if (sought.ok && sought.kind === 'found') return sentEarlier(message, sought);
   if (sought.ok && sought.kind === 'absent') return null;
-  const reason = 'not_read_back';
-  const wait = { outcome: 'not_sent', next_step: 'wait', reason, retry_after_ms: WAIT_MS } as const;
-  return { attempt_id: message.attempt_id, ...wait, error: 'LinkedIn could not be read just before sending' };
+  return notReadBack(message);
 }
 
 /** The wait when LinkedIn could not be read, in milliseconds. */
 const WAIT_MS = 5 * 60_000;
+
+const notReadBack = (message: ClaimedMessage): DmResult => ({
+  attempt_id: message.attempt_id,
+  outcome: 'not_sent',
+  next_step: 'wait',
+  reason: 'not_read_back',
+  retry_after_ms: WAIT_MS,
+  error: 'LinkedIn could not be read just before sending',
+});
 
 const sentEarlier = (message: ClaimedMessage, found: FoundMessage): DmResult => ({
   attempt_id: message.attempt_id,

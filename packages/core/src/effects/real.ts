@@ -7,6 +7,7 @@ const TIMER_MS_MAX = 2_147_483_647;
 /** The process's own clock, timers and randomness. */
 export const realEffects: Effects = {
   now: () => new Date(),
+  monotonicMs: () => performance.now(),
   random: () => Math.random(),
   uuid: () => randomUUID(),
   sleep: (ms, signal) =>

@@ -44,6 +44,7 @@ export function simulatedEffects(start: Date, seed = 1): SimulatedEffects {
 
   return {
     now: () => new Date(nowMs),
+    monotonicMs: () => nowMs,
     random,
     uuid: () => {
       const hex = Array.from({ length: 32 }, () => Math.floor(random() * 16).toString(16));

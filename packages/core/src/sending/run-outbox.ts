@@ -6,6 +6,7 @@
  * window, pause and gap allows; between two rows of an account the run waits, holding nothing.
  * Prefetch is zero: it claims for free send slots only, and sends at once what it claimed.
  */
+import { timeLeft } from '../effects/index.ts';
 import type { JobServices, RunContext, RunStats } from '../jobs/index.ts';
 import { RpcError } from '../rpc/index.ts';
 import type { AttemptResult, Backlog, ClaimedAttempt, RecordedResult } from './attempts.ts';
@@ -201,7 +202,8 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
     await this.#giveBackLost();
     for (let failures = 1; ; failures += 1) {
       const claimId = effects.uuid();
-      const dispatchBy = effects.now().getTime() + this.#outbox.dispatchMsMax;
+      // From before the claim: its lease may have begun at any moment since.
+      const isInTime = timeLeft(effects, this.#outbox.dispatchMsMax);
       try {
         const claim = await this.#outbox.claim({
           claimId,
@@ -211,7 +213,7 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
           draw: effects.random(),
           accountIds: this.#accountIds,
         });
-        for (const item of claim.items) this.#dispatch(item, dispatchBy);
+        for (const item of claim.items) this.#dispatch(item, isInTime);
         return claim;
       } catch (error) {
         if (!(error instanceof RpcError) || error.kind !== 'unavailable') throw error;
@@ -240,21 +242,21 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
     }
   }
 
-  #dispatch(item: Item, dispatchBy: number): void {
+  #dispatch(item: Item, isInTime: () => boolean): void {
     this.#counts.eligible += 1;
     this.#callCount += 1;
-    const sending = this.#send(item, dispatchBy).finally(() => {
+    const sending = this.#send(item, isInTime).finally(() => {
       this.#inFlight.delete(sending);
       this.#wake.abort();
     });
     this.#inFlight.add(sending);
   }
 
-  async #send(item: Item, dispatchBy: number): Promise<void> {
-    const { effects, logger } = this.#services;
-    const isInTime = (): boolean => !this.#context.signal.aborted && effects.now().getTime() < dispatchBy;
-    const result = isInTime()
-      ? await this.#outbox.send(item, isInTime, this.#context.signal)
+  async #send(item: Item, isInTime: () => boolean): Promise<void> {
+    const { logger } = this.#services;
+    const maySend = (): boolean => !this.#context.signal.aborted && isInTime();
+    const result = maySend()
+      ? await this.#outbox.send(item, maySend, this.#context.signal)
       : (releaseOf(item) as Result);
     const { attempt_id, outcome, next_step, reason, http_status, error_type } = result;
     if (outcome !== 'sent' && next_step !== 'release') {

@@ -605,8 +605,8 @@ describe('prefetch is zero', () => {
   });
 
   it.each([
-    { stalledMs: 59_999, released: 0 },
-    { stalledMs: 60_000, released: 2 }, // half of the lease, exactly
+    { stalledMs: 29_999, released: 0 },
+    { stalledMs: 30_000, released: 2 }, // a call of 60 s would leave no 30 s of the lease
     { stalledMs: 110_000, released: 2 },
   ])(
     'a process that stood still for $stalledMs ms after a claim gives back $released',
@@ -624,6 +624,21 @@ describe('prefetch is zero', () => {
       expect(await campaign.attempts()).toHaveLength(2 + released);
     },
   );
+
+  it('a process whose clock was set back meanwhile gives back what it claimed too long ago', async () => {
+    const campaign: Campaign = await campaignOf(db, {
+      messages: { ada: 1 },
+      intercept: strike('dm_claim', 1, async (next) => {
+        const answer = await next();
+        await campaign.effects.advance(40_000);
+        const { now } = campaign.effects;
+        campaign.effects.now = () => new Date(now().getTime() - 3_600_000);
+        return answer;
+      }),
+    });
+    expect((await campaign.run()).stats).toMatchObject({ sent: 1, released: 1 });
+    expect(campaign.delivered()).toEqual(['ada 0']);
+  });
 
   it('a process that stood still beyond its lease overwrites nothing: what it held is unknown, and never sent', async () => {
     const campaign: Campaign = await campaignOf(db, {

@@ -1,6 +1,7 @@
 /** Unipile v1: the port's calls, over one exchange. */
+import { type Effects, realEffects, withTimeout } from '../../effects/index.ts';
 import type { Unipile } from '../unipile.ts';
-import { createExchange } from './exchange.ts';
+import { createExchange, openSockets, type Transport } from './exchange.ts';
 import { findMessage, sendMessage } from './messages.ts';
 import { createPost, findPost, readPost } from './posts.ts';
 
@@ -16,6 +17,10 @@ export interface UnipileV1Options {
   readonly readTimeoutMs?: number;
   /** How long all reads of one search may take, in milliseconds. Default 50 s, within a read-back's lease. */
   readonly searchTimeoutMs?: number;
+  /** Whose timers end a call. Default: the process's own. */
+  readonly effects?: Pick<Effects, 'sleep'>;
+  /** Default: sockets of its own. */
+  readonly transport?: Transport;
 }
 
 /** @throws {TypeError} if the DSN is none */
@@ -25,15 +30,19 @@ export function createUnipileV1(options: UnipileV1Options): Unipile {
     postTimeoutMs = 120_000,
     readTimeoutMs = 20_000,
     searchTimeoutMs = 50_000,
+    effects = realEffects,
+    transport = openSockets(),
   } = options;
-  const exchange = createExchange(options.dsn, options.apiKey, readTimeoutMs);
-  const search = () => AbortSignal.timeout(searchTimeoutMs);
+  const { dsn, apiKey } = options;
+  const exchange = createExchange({ dsn, apiKey, readTimeoutMs, effects, transport });
+  const search = <Found>(look: (whole: AbortSignal) => Promise<Found>): Promise<Found> =>
+    withTimeout(effects, searchTimeoutMs, look);
   return {
     sendMessage: (message) => sendMessage(exchange, message, timeoutMs),
     createPost: (post) => createPost(exchange, post, postTimeoutMs),
-    findMessage: (sought) => findMessage(exchange, sought, search()),
-    findPost: (sought) => findPost(exchange, sought, search()),
-    readPost: (sought) => readPost(exchange, sought, search()),
+    findMessage: (sought) => search((whole) => findMessage(exchange, sought, whole)),
+    findPost: (sought) => search((whole) => findPost(exchange, sought, whole)),
+    readPost: (sought) => search((whole) => readPost(exchange, sought, whole)),
     close: () => exchange.close(),
   };
 }

@@ -5,7 +5,8 @@
  * server has just closed could not be told from a request that was lost on its way. Reads keep their
  * connections, and are asked once more if they could not be answered.
  */
-import { Agent, buildConnector, type FormData, request } from 'undici';
+import { Agent, buildConnector, type Dispatcher, type FormData, request } from 'undici';
+import { type Effects, withTimeout } from '../../effects/index.ts';
 import type { Failure } from '../unipile.ts';
 import { classifyAnswer, classifySocketCode } from './classify.ts';
 
@@ -19,6 +20,9 @@ const WRITE_ANSWER_BYTES_MAX = 1_048_576;
 const READ_ANSWER_BYTES_MAX = 8 * 1_048_576;
 
 const DETAIL_LENGTH_MAX = 500;
+
+/** The name of an error's type. Types are logged: what is no name may be the message, quoted. */
+const ERROR_TYPE = /^(?:errors\/)?([\w./-]{1,100})$/;
 
 export type Body = Readonly<Record<string, unknown>>;
 
@@ -47,8 +51,8 @@ export interface WriteOptions {
 }
 
 export interface ReadOptions {
-  /** Ends this read and those after it. */
-  readonly whole: AbortSignal;
+  /** Ends this read and those after it, besides this one's own timeout. */
+  readonly whole?: AbortSignal;
   /** Whether a read that was not answered, or with a 5xx, is asked once more. */
   readonly isRetried: boolean;
 }
@@ -70,39 +74,55 @@ export function baseUrlOf(dsn: string): URL {
   return new URL('/api/v1/', url);
 }
 
-/** @param readTimeoutMs how long one read may take, in milliseconds */
-export function createExchange(dsn: string, apiKey: string, readTimeoutMs: number): Exchange {
-  const base = baseUrlOf(dsn);
-  const connections = watchedConnections();
-  const headers = { 'x-api-key': apiKey, accept: 'application/json' };
-  const shared = { allowH2: false, connect: connections.connect };
-  // No keep-alive; see above.
-  const writing = new Agent({ ...shared, pipelining: 0, maxResponseSize: WRITE_ANSWER_BYTES_MAX });
-  const reading = new Agent({ ...shared, maxResponseSize: READ_ANSWER_BYTES_MAX });
+/** What requests travel over. */
+export interface Transport {
+  readonly writing: Dispatcher;
+  readonly reading: Dispatcher;
+  /** Whether an error was one of making a connection: then nothing was written to it. */
+  hasFailedToConnect(error: unknown): boolean;
+}
 
-  const readOnce = async (url: URL, whole: AbortSignal): ReturnType<Exchange['read']> => {
+export interface ExchangeOptions {
+  readonly dsn: string;
+  readonly apiKey: string;
+  /** How long one read may take, in milliseconds. */
+  readonly readTimeoutMs: number;
+  readonly effects: Pick<Effects, 'sleep'>;
+  readonly transport: Transport;
+}
+
+export function createExchange(options: ExchangeOptions): Exchange {
+  const { apiKey, readTimeoutMs, effects, transport } = options;
+  const base = baseUrlOf(options.dsn);
+  const headers = { 'x-api-key': apiKey, accept: 'application/json' };
+
+  const readOnce = async (url: URL, whole: AbortSignal | undefined): ReturnType<Exchange['read']> => {
     try {
-      const signal = AbortSignal.any([whole, AbortSignal.timeout(readTimeoutMs)]);
-      const answer = await answerOf(await request(url, { headers, dispatcher: reading, signal }));
+      const answer = await withTimeout(effects, readTimeoutMs, async (expired) => {
+        const signal = whole === undefined ? expired : AbortSignal.any([whole, expired]);
+        return answerOf(await request(url, { headers, dispatcher: transport.reading, signal }));
+      });
       const { status, body } = answer;
       if (status >= 200 && status < 300 && body !== undefined) return { ok: true, body };
       return failureOf(answer, false, 'unreadable_answer');
     } catch (error) {
-      return socketFailure(error, connections.hasFailed(error));
+      return socketFailure(error, transport.hasFailedToConnect(error));
     }
   };
 
   return {
     async write(path, form, { timeoutMs, idField, inChat }) {
       try {
-        const answer = await answerOf(
-          await request(new URL(path, base), {
-            method: 'POST',
-            headers,
-            body: form,
-            dispatcher: writing,
-            signal: AbortSignal.timeout(timeoutMs),
-          }),
+        const answer = await withTimeout(effects, timeoutMs, async (signal) =>
+          answerOf(
+            await request(new URL(path, base), {
+              method: 'POST',
+              headers,
+              body: form,
+              dispatcher: transport.writing,
+              signal,
+            }),
+          ),
         );
         const { status, body } = answer;
         const id = body?.[idField];
@@ -111,7 +131,7 @@ export function createExchange(dsn: string, apiKey: string, readTimeoutMs: numbe
         }
         return failureOf(answer, inChat, `no_${idField}`);
       } catch (error) {
-        return socketFailure(error, connections.hasFailed(error));
+        return socketFailure(error, transport.hasFailedToConnect(error));
       }
     },
     async read(path, query, { whole, isRetried }) {
@@ -124,7 +144,7 @@ export function createExchange(dsn: string, apiKey: string, readTimeoutMs: numbe
       return isRetried && isWorthAnother ? readOnce(url, whole) : first;
     },
     async close() {
-      await Promise.all([writing.close(), reading.close()]);
+      await Promise.all([transport.writing.close(), transport.reading.close()]);
     },
   };
 }
@@ -142,7 +162,7 @@ async function answerOf({ statusCode, headers, body }: Awaited<ReturnType<typeof
 
 /** @param typeOfSuccess the failure's type where the status is that of a success */
 function failureOf({ status, body, retryAfter }: Answer, inChat: boolean, typeOfSuccess: string): Failure {
-  const type = typeof body?.type === 'string' ? storable(body.type.replace(/^errors\//, '')) : null;
+  const type = typeof body?.type === 'string' ? (ERROR_TYPE.exec(body.type)?.[1] ?? null) : null;
   const detail = [body?.title, body?.detail].filter((part) => typeof part === 'string').join(': ');
   return {
     ok: false,
@@ -160,20 +180,26 @@ export function unreadable(type: string): Failure {
 }
 
 /**
- * Connections that remember which failures were their own: a peer that was refused, not found, not
+ * Sockets that remember which failures were their own: a peer that was refused, not found, not
  * trusted, or that broke off the TLS handshake. Then there was no connection to write a request to.
  */
-function watchedConnections(): { connect: buildConnector.connector; hasFailed(error: unknown): boolean } {
+export function openSockets(): Transport {
   const connect = buildConnector({ timeout: CONNECT_TIMEOUT_MS, allowH2: false });
   const failures = new WeakSet<Error>();
-  return {
-    connect: (options, callback) =>
+  const shared = {
+    allowH2: false,
+    connect: ((options, callback) =>
       connect(options, (...[error, socket]) => {
         if (error === null) return callback(null, socket);
         failures.add(error);
         callback(error, null);
-      }),
-    hasFailed: (error) => error instanceof Error && failures.has(error),
+      })) satisfies buildConnector.connector,
+  };
+  return {
+    // No keep-alive; see above.
+    writing: new Agent({ ...shared, pipelining: 0, maxResponseSize: WRITE_ANSWER_BYTES_MAX }),
+    reading: new Agent({ ...shared, maxResponseSize: READ_ANSWER_BYTES_MAX }),
+    hasFailedToConnect: (error) => error instanceof Error && failures.has(error),
   };
 }
 

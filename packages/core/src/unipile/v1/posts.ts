@@ -29,11 +29,7 @@ export async function createPost(
   if (!written.ok) return asAboutThePost(written, post);
   const { httpStatus, id } = written;
   // Asked once: it is published, and this must not hold up the record of it.
-  const read = await exchange.read(
-    postPath(id),
-    { account_id: post.accountId },
-    { whole: AbortSignal.timeout(timeoutMs), isRetried: false },
-  );
+  const read = await exchange.read(postPath(id), { account_id: post.accountId }, { isRetried: false });
   const { socialId, shareUrl } = addressesOf(read.ok ? read.body : {});
   return { ok: true, httpStatus, postId: id, socialId, shareUrl };
 }

@@ -1,0 +1,34 @@
+/** Bounds on time: for work that is given up, and for work that must not be begun any more. */
+import type { Effects } from './effects.ts';
+
+/**
+ * Does `work` with a signal that aborts after `ms` milliseconds, with the `TimeoutError` that
+ * `AbortSignal.timeout` gives. The timer ends with the work.
+ */
+export async function withTimeout<Result>(
+  effects: Pick<Effects, 'sleep'>,
+  ms: number,
+  work: (signal: AbortSignal) => Promise<Result>,
+): Promise<Result> {
+  const [done, expired] = [new AbortController(), new AbortController()];
+  void effects.sleep(ms, done.signal).then(() => {
+    if (!done.signal.aborted) expired.abort(new DOMException(`not done after ${ms} ms`, 'TimeoutError'));
+  });
+  try {
+    return await work(expired.signal);
+  } finally {
+    done.abort();
+  }
+}
+
+/**
+ * Whether less than `ms` milliseconds have passed since now, asked again at any time.
+ *
+ * Both clocks must say so: the wall clock may be set back, the monotonic one stands still while the
+ * machine sleeps, and a lease in the database runs on through either.
+ */
+export function timeLeft(effects: Pick<Effects, 'now' | 'monotonicMs'>, ms: number): () => boolean {
+  const untilMs = effects.now().getTime() + ms;
+  const monotonicUntilMs = effects.monotonicMs() + ms;
+  return () => effects.now().getTime() < untilMs && effects.monotonicMs() < monotonicUntilMs;
+}

@@ -1,0 +1,104 @@
+/**
+ * `pnpm sim [seed]`: the story of a seed, or of one drawn now; with `--seeds N` of as many, from that
+ * seed on. With `--sabotage` each guard of the product is taken away in turn, and stories told until one breaks.
+ *
+ * Exit code 1 and one line that replays it if a promise was broken, or if a missing guard went unnoticed.
+ */
+import { availableParallelism } from 'node:os';
+import { parseArgs } from 'node:util';
+import { DAY_MS } from '../support/builders.ts';
+import { unfulfilled } from './expectations.ts';
+import { SABOTAGES } from './sabotages.ts';
+import { tellStories } from './tell-stories.ts';
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    seeds: { type: 'string' },
+    workers: { type: 'string', default: String(availableParallelism()) },
+    sabotage: { type: 'boolean', default: false },
+    /** Shows what happened in the end also if nothing broke. */
+    verbose: { type: 'boolean', default: false },
+  },
+});
+
+/** Stories told without a guard before it is said to be unnoticed. */
+const SABOTAGE_SEEDS = 60;
+
+function wholeNumber(name: string, text: string): number {
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value >= 0) return value;
+  process.stderr.write(`${name} must be a whole number, and is ${text}\n`);
+  process.exit(2);
+}
+
+const print = (line: string): void => void process.stdout.write(`${line}\n`);
+const first = wholeNumber('seed', positionals[0] ?? String(Math.trunc(Math.random() * 1_000_000_000)));
+const seeds = wholeNumber('--seeds', values.seeds ?? (values.sabotage ? String(SABOTAGE_SEEDS) : '1'));
+const workers = Math.max(
+  1,
+  Math.min(wholeNumber('--workers', values.workers), values.sabotage ? SABOTAGES.length : seeds),
+);
+const startedAt = performance.now();
+const secondsPassed = (): string => ((performance.now() - startedAt) / 1_000).toFixed(1);
+
+process.exitCode = (await (values.sabotage ? tellWithoutGuards() : tellAll())) ? 0 : 1;
+
+/** Stories of the product as it is: none may break, and each kind of trouble must have come up. */
+async function tellAll(): Promise<boolean> {
+  const counts: Record<string, number> = {};
+  let [next, told, broken, steps, simulatedMs] = [first, 0, 0, 0, 0];
+  await tellStories({
+    workers,
+    next: () => (next < first + seeds && broken === 0 ? { seed: next++, sabotage: null } : null),
+    hear(story) {
+      told += 1;
+      steps += story.steps;
+      simulatedMs += story.simulatedMs;
+      for (const [name, count] of Object.entries(story.counts)) counts[name] = (counts[name] ?? 0) + count;
+      if (story.broken !== null || values.verbose) print(story.lastLines.join('\n'));
+      if (story.broken === null) return;
+      broken += 1;
+      print(`\nseed ${story.seed}: ${story.broken}\nreplay: npm run sim -- ${story.seed}\n`);
+    },
+  });
+  for (const [name, count] of Object.entries(counts).sort()) print(`  ${name}: ${count}`);
+  const days = (simulatedMs / DAY_MS).toFixed(0);
+  print(
+    `${told} ${told === 1 ? 'story' : 'stories'} from seed ${first}: ${days} simulated days in ${secondsPassed()} s, ${steps} steps, ${broken} broken`,
+  );
+  const missing = broken === 0 ? unfulfilled(counts, told) : [];
+  for (const line of missing) print(`not put to the test: ${line}`);
+  return broken === 0 && missing.length === 0 && told === seeds;
+}
+
+/** Each guard is missed by some story, or the witness is blind. */
+async function tellWithoutGuards(): Promise<boolean> {
+  const noticed = new Set<number>();
+  /** Of each thread, the guard that is missing, and how many stories were told without it: it stays with one to the end. */
+  const at = new Map<number, { sabotage: number; told: number }>();
+  let nextSabotage = 0;
+  await tellStories({
+    workers,
+    next(worker) {
+      const place = at.get(worker);
+      if (place !== undefined && !noticed.has(place.sabotage) && place.told < seeds) {
+        place.told += 1;
+        return { seed: first + place.told - 1, sabotage: place.sabotage };
+      }
+      const sabotage = nextSabotage++;
+      if (sabotage >= SABOTAGES.length) return null;
+      at.set(worker, { sabotage, told: 1 });
+      return { seed: first, sabotage };
+    },
+    hear({ seed, broken }, { sabotage }) {
+      if (broken === null || sabotage === null) return;
+      noticed.add(sabotage);
+      print(`without “${SABOTAGES[sabotage]?.guard}”, seed ${seed}: ${broken.split('\n', 1)[0]}`);
+    },
+  });
+  const unnoticed = SABOTAGES.filter((_, index) => !noticed.has(index));
+  for (const { guard } of unnoticed) print(`UNNOTICED in ${seeds} stories: ${guard}`);
+  print(`${noticed.size} of ${SABOTAGES.length} missing guards noticed in ${secondsPassed()} s`);
+  return unnoticed.length === 0;
+}

@@ -1,0 +1,85 @@
+/**
+ * The database of the simulation: the real SQL functions on PGlite, under the timeline's clock, and
+ * the way there, on which calls and answers are lost.
+ */
+import { type Rpc, RpcError } from '@revos/core/rpc';
+import type { Session } from '../support/database.ts';
+import type { Machine, MachineParts } from './machine.ts';
+
+export interface SimulatedDatabase {
+  readonly session: Session;
+  /** Whether it answers anybody at the moment. */
+  isAway: boolean;
+  /** Told of every call that was carried out, before anybody has its answer. */
+  onCall: (name: string, args: Readonly<Record<string, unknown>>, answer: unknown) => Promise<void>;
+}
+
+/** Carries out a call, now. */
+export async function perform(
+  database: SimulatedDatabase,
+  now: Date,
+  name: string,
+  args: Readonly<Record<string, unknown>>,
+): Promise<unknown> {
+  database.session.clock.now = now;
+  const answer = await database.session.rpc.call(name, args);
+  await database.onCall(name, args, answer);
+  return answer;
+}
+
+/** The database as one machine reaches it. */
+export function rpcOf(machine: Pick<Machine, 'deliver' | 'name'>, parts: MachineParts): Rpc {
+  const { timeline, random, database, faults, tell } = parts;
+  const call = (name: string, args: Readonly<Record<string, unknown>> = {}): Promise<unknown> =>
+    new Promise((resolve, reject) => {
+      const lost = (afterMs: number): void =>
+        machine.deliver(afterMs, () =>
+          reject(new RpcError('unavailable', name, '', 'simulated: no answer from the database')),
+        );
+      const carryOut = async (isHeard: boolean): Promise<void> => {
+        if (database.isAway) return isHeard ? lost(random.integer(1, 200)) : undefined;
+        try {
+          const answer = await perform(database, timeline.now(), name, args);
+          tell(name, `${machine.name}: ${summaryOf(answer)}`);
+          if (isHeard) machine.deliver(random.integer(1, 30), () => resolve(answer));
+        } catch (error) {
+          if (!(error instanceof RpcError) || error.kind === 'bug') throw error;
+          tell(`refused: ${name}, ${error.code}`, machine.name);
+          if (isHeard) machine.deliver(random.integer(1, 30), () => reject(error));
+        }
+      };
+      const {
+        'call lost': before,
+        'answer of the database lost': after,
+        'call carried out late': late,
+      } = faults();
+      if (random.chance(before)) {
+        tell('a call is lost', `${machine.name}: ${name}`);
+        return lost(random.integer(1, 20_000));
+      }
+      const isHeard = !random.chance(after);
+      const travelMs = random.chance(late) ? random.integer(1_000, 40_000) : random.integer(1, 30);
+      if (!isHeard) {
+        tell('a call will not be answered', `${machine.name}: ${name}`);
+        lost(random.integer(20, 20_000));
+      }
+      timeline.in(travelMs, () => carryOut(isHeard));
+    });
+  return {
+    call: async <Result>(name: string, args?: Readonly<Record<string, unknown>>) =>
+      (await call(name, args)) as Result,
+    close: async () => {},
+  };
+}
+
+/** What an answer says, for the story: no message, and not long. */
+function summaryOf(answer: unknown): string {
+  if (Array.isArray(answer)) return `${answer.length} results`;
+  const { items, run, status } = (answer ?? {}) as {
+    items?: unknown[];
+    run?: { status?: string };
+    status?: string;
+  };
+  if (items !== undefined) return `${items.length} items`;
+  return String(run?.status ?? status ?? 'done');
+}

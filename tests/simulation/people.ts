@@ -1,0 +1,254 @@
+/** What people, RevOS and LinkedIn do meanwhile, hour by hour. */
+import { RpcError } from '@revos/core/rpc';
+import type { World } from '@revos/unipile-sandbox';
+import { randomPolicy } from '../property/world.ts';
+import { DAY_MS, HOUR_MS, MINUTE_MS, type PolicyFields } from '../support/builders.ts';
+import type { Random } from '../support/random.ts';
+import type { Tell } from './chronicle.ts';
+import { perform, type SimulatedDatabase } from './database.ts';
+import type { Machine } from './machine.ts';
+import type { FaultName, Faults, Plan, PlannedAccount, PlannedMessage } from './plan.ts';
+import type { Timeline } from './timeline.ts';
+import type { Witness } from './witness.ts';
+
+export interface PeopleParts {
+  readonly plan: Plan;
+  readonly timeline: Timeline;
+  readonly database: SimulatedDatabase;
+  readonly world: World;
+  readonly machines: readonly Machine[];
+  readonly random: Random;
+  readonly faults: () => Faults;
+  readonly witness: Witness;
+  readonly tell: Tell;
+}
+
+/** How long a person waits before believing that something is not on LinkedIn. */
+const PATIENCE_MS = 70 * MINUTE_MS;
+
+export interface People {
+  /** Queues what the plan says, and lets the hours pass. */
+  begin(): void;
+  /** Sets everything right again that a person can: pauses, broken accounts, the database. */
+  setRight(): Promise<void>;
+}
+
+type Call = (name: string, args: Readonly<Record<string, unknown>>) => Promise<void>;
+
+export function createPeople(parts: PeopleParts): People {
+  const { plan, timeline, database, world, random, tell } = parts;
+
+  /** A person's call. What is refused by a rule was a mistake, and does nothing. */
+  const call: Call = async (name, args) => {
+    if (database.isAway) return;
+    try {
+      tell(`a person: ${name}${'action' in args ? ` ${args.action}` : ''}`);
+      await perform(database, timeline.now(), name, args);
+    } catch (error) {
+      if (!(error instanceof RpcError) || error.kind !== 'rule') throw error;
+    }
+  };
+  const query = (text: string, values: readonly unknown[] = []) => database.session.query(text, values);
+
+  const reconnect = async (account: PlannedAccount): Promise<void> => {
+    world.setAccountStatus(account.unipileId, 'OK');
+    await query(`update public.linkedin_accounts set status = 'active' where id = $1`, [account.id]);
+    tell('an account is connected again', account.unipileId);
+  };
+
+  const acts = actsOf(parts, call, query);
+
+  const hour = async (): Promise<void> => {
+    for (const [name, act] of Object.entries(acts) as [FaultName, () => unknown][]) {
+      if (random.chance(parts.faults()[name])) await act();
+    }
+    for (const account of plan.accounts) {
+      const isBroken = world.accounts().some(({ id, status }) => id === account.unipileId && status !== 'OK');
+      if (isBroken && random.chance(0.15)) await reconnect(account);
+      if (random.chance(0.04)) await call('account_resume', { account_id: account.id, actor: 'ada' });
+    }
+    if (random.chance(0.05)) await call('sending_resume', { actor: 'ada' });
+    if (timeline.nowMs < plan.calmFromMs) timeline.in(random.integer(30, 90) * MINUTE_MS, hour);
+  };
+
+  return {
+    begin() {
+      for (const account of plan.accounts) {
+        for (const [index, message] of account.messages.entries()) {
+          timeline.in(message.queuedAtMs - plan.startMs, () => enqueue(account, message, index));
+        }
+      }
+      timeline.in(random.integer(1, 60) * MINUTE_MS, hour);
+    },
+    async setRight() {
+      database.isAway = false;
+      for (const account of plan.accounts) {
+        await reconnect(account);
+        await call('account_resume', { account_id: account.id, actor: 'ada' });
+      }
+      await call('sending_resume', { actor: 'ada' });
+    },
+  };
+
+  /** Again until it is taken: RevOS does not lose a message, and may queue it twice. */
+  async function enqueue(account: PlannedAccount, message: PlannedMessage, index: number): Promise<void> {
+    const row = {
+      linkedin_account_id: account.id,
+      recipient_id: message.recipient,
+      message: message.text,
+      priority: message.priority,
+      dedupe_key: `${account.id}-${index}`,
+      ...(message.sendAtMs === null ? {} : { send_at: new Date(message.sendAtMs).toISOString() }),
+    };
+    if (database.isAway) return void timeline.in(MINUTE_MS, () => enqueue(account, message, index));
+    await perform(database, timeline.now(), 'dm_enqueue', { rows: [row] });
+    if (random.chance(parts.faults()['queued twice'])) {
+      timeline.in(random.integer(0, 2) * HOUR_MS, () => call('dm_enqueue', { rows: [row] }));
+    }
+  }
+}
+
+function actsOf(
+  { plan, timeline, database, world, machines, random, witness, tell }: PeopleParts,
+  call: Call,
+  query: (text: string, values?: readonly unknown[]) => Promise<readonly Record<string, unknown>[]>,
+): Partial<Record<FaultName, () => unknown>> {
+  const account = (): PlannedAccount => random.pick(plan.accounts);
+  const machine = (): Machine => random.pick(machines);
+  const soon = (ms: number): string => new Date(timeline.nowMs + random.next() * ms).toISOString();
+
+  const messageWith = async (status: string) => {
+    const rows = await query(
+      `select id, message as text, (select max(finished_at) from public.dm_attempts where message_id = id) as ended_at
+       from public.dm_queue where status = $1 order by position`,
+      [status],
+    );
+    return rows.length === 0 ? null : random.pick(rows);
+  };
+  const act = (
+    name: 'dm_act' | 'post_act',
+    action: string,
+    id: unknown,
+    args: Record<string, unknown> = {},
+  ) => call(name, { action, selection: { ids: [id] }, args, dry_run: false, actor: 'ada' });
+  const onMessage = async (
+    status: string,
+    action: string,
+    args: Record<string, unknown> = {},
+  ): Promise<void> => {
+    const message = await messageWith(status);
+    if (message !== null) await act('dm_act', action, message.id, args);
+  };
+
+  /** A person looks at LinkedIn, long enough after the attempt to trust their eyes. */
+  const decide = (text: string, endedAt: unknown): string | null => {
+    if (random.chance(0.2)) return 'drop';
+    if (timeline.nowMs - new Date(String(endedAt)).getTime() < PATIENCE_MS) return null;
+    return witness.isAccountedFor(text) ? 'resend' : 'sent';
+  };
+
+  return {
+    'database away': () => {
+      tell('the database is away');
+      database.isAway = true;
+      timeline.in(random.integer(1, 40) * MINUTE_MS, () => {
+        database.isAway = false;
+      });
+    },
+    deploy: () => machine().deploy(),
+    'clock set': () =>
+      machine().setClock(
+        random.pick([0, random.integer(-DAY_MS, DAY_MS), random.integer(-300_000, 300_000)]),
+      ),
+    'account disconnected': async () => {
+      const { id, unipileId } = account();
+      tell('an account is signed out', unipileId);
+      world.setAccountStatus(unipileId, random.pick(['CREDENTIALS', 'STOPPED', 'ERROR']));
+      // RevOS may see it, or not.
+      if (random.chance(0.5)) {
+        await query(`update public.linkedin_accounts set status = 'expired' where id = $1`, [id]);
+      }
+    },
+    'run by hand': async () => {
+      const runs = machine().runs();
+      const { jobs } = await import('@revos/core/registry');
+      const [dmQueue] = jobs;
+      if (runs === null || dmQueue === undefined) return;
+      const params = random.chance(0.5) ? {} : { account_ids: [account().id], limit: random.integer(1, 5) };
+      const request = {
+        job: dmQueue,
+        trigger: 'ops',
+        scheduledFor: null,
+        requestedBy: 'ada',
+        params,
+      } as const;
+      // Its answer may be lost, as the database is: the person sees an error, and asks again another time.
+      runs.start(request).catch((error: unknown) => {
+        if (!(error instanceof RpcError) || error.kind === 'bug') throw error;
+      });
+    },
+    'run cancelled': async () => {
+      const rows = await query(
+        `select id from public.job_runs where status in ('queued', 'running') order by requested_at`,
+      );
+      if (rows.length > 0) await call('run_cancel', { id: random.pick(rows).id, requested_by: 'ada' });
+    },
+    'message cancelled': () => onMessage('pending', 'cancel'),
+    'message retried': () => onMessage('failed', 'retry'),
+    'message rescheduled': () => onMessage('pending', 'reschedule', { send_at: soon(DAY_MS) }),
+    'unknown settled': async () => {
+      const message = await messageWith('unknown');
+      const decision = message === null ? null : decide(String(message.text), message.ended_at);
+      if (decision !== null) await act('dm_act', 'settle', message?.id, { decision });
+    },
+    'account paused': () =>
+      call('account_pause', {
+        account_id: account().id,
+        reason: 'holiday',
+        until: soon(6 * HOUR_MS),
+        actor: 'ada',
+      }),
+    'all paused': () =>
+      call('sending_pause_set', { reason: 'a look at things', until: soon(3 * HOUR_MS), actor: 'ada' }),
+    'policy edited': async () => {
+      const { id, policy } = account();
+      const {
+        time_zone: _,
+        warm_up_from: __,
+        ...patch
+      } = randomPolicy(random, policy.time_zone, timeline.nowMs);
+      await call('account_policy_set', { account_id: id, patch: patch satisfies Partial<PolicyFields> });
+    },
+    'post acted on': async () => {
+      const rows = await query(
+        `select post.id, post.content as text, publication.state,
+           (select max(finished_at) from public.post_attempts as attempt where attempt.post_id = post.id) as ended_at
+         from public.posts as post left join public.post_publications as publication on publication.post_id = post.id
+         order by post.content`,
+      );
+      if (rows.length === 0) return;
+      const post = random.pick(rows);
+      if (post.state === 'unknown') {
+        const decision = decide(String(post.text), post.ended_at);
+        if (decision !== null) await act('post_act', 'settle', post.id, { decision });
+        return;
+      }
+      const action = random.pick(['publish_now', 'retry', 'cancel', 'reschedule']);
+      const args = action === 'reschedule' ? { scheduled_for: soon(DAY_MS) } : {};
+      await act('post_act', action, post.id, args);
+    },
+    'post edited': async () => {
+      const set = random.pick([
+        `status = 'draft'`,
+        `status = 'scheduled'`,
+        `scheduled_for = scheduled_for + interval '1 hour'`,
+        `updated_at = updated_at`,
+      ]);
+      await query(
+        `update public.posts set ${set} where id = (
+           select id from public.posts where status in ('draft', 'scheduled') order by md5(content || $1) limit 1)`,
+        [String(random.next())],
+      );
+    },
+  };
+}

@@ -1,0 +1,189 @@
+/**
+ * Sabotages: one guard of the product taken away at a time. Stories told without it must break.
+ *
+ * Each names the guard, as `docs/reliability.md` lists it. What it replaces must be there, so that a
+ * guard that moves takes its sabotage with it.
+ */
+import type { Unipile } from '@revos/core/unipile';
+import type { Migration } from '@revos/local-stack';
+
+export interface Sabotage {
+  readonly guard: string;
+  /** The migration's name, what stands in it, and what is put there instead. */
+  readonly sql?: ReadonlyArray<readonly [migration: string, found: string, instead: string]>;
+  readonly unipile?: (unipile: Unipile) => Unipile;
+}
+
+export const SABOTAGES: readonly Sabotage[] = [
+  {
+    guard: 'a message whose process died is unknown, not unsent',
+    sql: [
+      [
+        'dm_queue',
+        `finished_at = p_now, outcome = 'unknown', effect_by = greatest(attempt.lease_until, p_now),
+      error_type = 'lease_expired', next_read_at = public.read_back_at(p_now, null, p_now)`,
+        `finished_at = p_now, outcome = 'not_sent', error_type = 'lease_expired'`,
+      ],
+      [
+        'dm_queue',
+        `'{"outcome":"unknown","error":"the process`,
+        `'{"outcome":"not_sent","next_step":"release","error":"the process`,
+      ],
+    ],
+  },
+  {
+    guard: 'a post whose process died is unknown, not unpublished',
+    sql: [
+      [
+        'post_claims',
+        `finished_at = p_now, outcome = 'unknown', effect_by = greatest(attempt.lease_until, p_now),
+      error_type = 'lease_expired', next_read_at = public.read_back_at(p_now, null, p_now)`,
+        `finished_at = p_now, outcome = 'not_sent', error_type = 'lease_expired'`,
+      ],
+      [
+        'post_claims',
+        `'{"outcome":"unknown","error":"the process`,
+        `'{"outcome":"not_sent","next_step":"release","error":"the process`,
+      ],
+    ],
+  },
+  {
+    guard: 'a lost answer is unknown, not a refusal',
+    unipile: (unipile) => ({
+      ...unipile,
+      async sendMessage(request) {
+        const answer = await unipile.sendMessage(request);
+        return answer.ok || answer.kind !== 'ambiguous' ? answer : { ...answer, kind: 'unreachable' };
+      },
+    }),
+  },
+  {
+    guard: 'an absence is believed after half an hour, not at once',
+    sql: [['read_backs', `p_now >= absent_since + interval '30 minutes'`, 'true']],
+  },
+  {
+    guard: 'an answer that comes late never undoes what is known',
+    sql: [
+      [
+        'dm_queue',
+        `if v_late and not (v_attempt.outcome <> 'sent' and v_result.outcome = 'sent') then`,
+        'if false then',
+      ],
+    ],
+  },
+  {
+    guard: 'one call in flight an account',
+    sql: [
+      [
+        'dm_queue',
+        `attempt.finished_at is null and attempt.lease_until <= p_now and attempt.account_id = any`,
+        'attempt.finished_at is null and attempt.account_id = any',
+      ],
+      [
+        'dm_queue',
+        `where attempt.finished_at is null and attempt.lease_until <= p_now\n      order by`,
+        'where attempt.finished_at is null\n      order by',
+      ],
+    ],
+  },
+  {
+    guard: 'no message goes out while a post of its account does',
+    sql: [['account_rules', 'post.finished_at is null and post.lease_until > p_now', 'false']],
+  },
+  {
+    guard: 'the limit of a day',
+    sql: [
+      ['account_rules', 'offset public.account_day_limit(p_policy, v_at) - 1 limit 1', 'offset 1000 limit 1'],
+    ],
+  },
+  {
+    guard: 'the limit of 24 hours',
+    sql: [['account_rules', 'offset p_policy.dms_per_24h - 1 limit 1', 'offset 1000 limit 1']],
+  },
+  {
+    guard: 'the limit of 7 days',
+    sql: [['account_rules', 'offset p_policy.dms_per_7d - 1 limit 1', 'offset 1000 limit 1']],
+  },
+  {
+    guard: 'what is unknown counts as sent',
+    sql: [
+      [
+        'account_rules',
+        `counted.account_id = p_policy.account_id and counted.outcome is distinct from 'not_sent'`,
+        `counted.account_id = p_policy.account_id and counted.outcome = 'sent'`,
+      ],
+    ],
+  },
+  {
+    guard: 'the hours of an account',
+    sql: [
+      [
+        'account_rules',
+        'select local.at::time >= p_policy.window_start',
+        'select true or local.at::time >= p_policy.window_start',
+      ],
+    ],
+  },
+  {
+    guard: 'the pause of an account',
+    sql: [['account_rules', 'if p_policy.paused_until > clear_at then', 'if false then']],
+  },
+  {
+    guard: 'the pause of all sending',
+    sql: [
+      ['dm_queue', 'if public.sending_is_paused(p_now) then', 'if false then'],
+      ['account_rules', 'if v_at >= clear_at then', 'if false then'],
+    ],
+  },
+  {
+    guard: 'the gap between two messages',
+    sql: [['account_rules', 'if p_policy.pace_until > clear_at then', 'if false then']],
+  },
+  {
+    guard: 'what is unknown is looked for',
+    sql: [
+      [
+        'dm_queue',
+        `next_read_at = case v_result.outcome when 'unknown' then public.read_back_at(p_now, null, p_now) end`,
+        'next_read_at = null',
+      ],
+    ],
+  },
+  {
+    guard: 'an account is looked at again as soon as it can go on',
+    sql: [
+      [
+        'dm_queue',
+        'when gated.clear_at > p_now then gated.clear_at',
+        `when gated.clear_at > p_now then gated.clear_at + interval '3 days'`,
+      ],
+    ],
+  },
+  {
+    guard: 'a run whose process died makes room',
+    sql: [
+      [
+        'runs',
+        `run.heartbeat_at < p_now - interval '60 seconds'`,
+        `run.heartbeat_at < p_now - interval '60 days'`,
+      ],
+    ],
+  },
+  {
+    guard: 'a message that is queued twice is there once',
+    sql: [['dm_queue', 'on conflict (dedupe_key) do nothing', '']],
+  },
+];
+
+/** The migrations with a sabotage in them. @throws if what it replaces is not there */
+export function sabotaged(migrations: readonly Migration[], { guard, sql = [] }: Sabotage): Migration[] {
+  return migrations.map((migration) => {
+    let text = migration.sql;
+    for (const [name, found, instead] of sql) {
+      if (name !== migration.name) continue;
+      if (!text.includes(found)) throw new Error(`${guard}: not in ${name}: ${found}`);
+      text = text.replaceAll(found, instead);
+    }
+    return { ...migration, sql: text };
+  });
+}

@@ -1,0 +1,212 @@
+/**
+ * One story: what a seed's plan says, told step by step up to its end, or up to the first broken promise.
+ */
+import { jobs } from '@revos/core/registry';
+import { RpcError } from '@revos/core/rpc';
+import { createWorld } from '@revos/unipile-sandbox';
+import { DAY_MS, HOUR_MS, MINUTE_MS } from '../support/builders.ts';
+import type { Session } from '../support/database.ts';
+import { createRandom, type Random } from '../support/random.ts';
+import { createChronicle, type Tell } from './chronicle.ts';
+import type { SimulatedDatabase } from './database.ts';
+import { createMachine, type Machine } from './machine.ts';
+import { createPeople } from './people.ts';
+import { FAULTS, type Faults, type Plan, planStory } from './plan.ts';
+import type { Sabotage } from './sabotages.ts';
+import { createTimeline, type Timeline } from './timeline.ts';
+import { unipileFaults } from './unipile-faults.ts';
+import { createWitness } from './witness.ts';
+
+export interface Story {
+  readonly seed: number;
+  /** What was broken, or null. */
+  readonly broken: string | null;
+  /** Steps that were taken. */
+  readonly steps: number;
+  readonly simulatedMs: number;
+  readonly counts: Readonly<Record<string, number>>;
+  /** Of everything that happened: the same seed gives the same. */
+  readonly hash: string;
+  /** The last things that happened, in order. */
+  readonly lastLines: readonly string[];
+}
+
+/** How long everything has to come to rest once nothing goes wrong any more: the last read-backs are two hours apart. */
+const CALM_MS = 4.5 * HOUR_MS;
+
+const NO_FAULTS = Object.fromEntries(FAULTS.map((name) => [name, 0])) as Faults;
+
+/**
+ * @param session of a database that may be emptied, with the sabotage in its migrations if there is one
+ * @param zones those that the database and this process agree about
+ */
+export async function simulate(
+  seed: number,
+  session: Session,
+  zones: readonly string[],
+  sabotage: Sabotage | null = null,
+): Promise<Story> {
+  const plan = planStory(seed, zones);
+  const random = createRandom(seed ^ 0x5eed);
+  const timeline = createTimeline(new Date(plan.startMs));
+  const { tell, ...chronicle } = createChronicle(timeline.now);
+  let steps = 0;
+  let isCalm = false;
+  const faults = (): Faults => (isCalm ? NO_FAULTS : plan.faults);
+  const world = createWorld({
+    now: timeline.now,
+    random: random.next,
+    accounts: plan.accounts.map(({ unipileId }) => ({ id: unipileId })),
+    faults: unipileFaults(plan.faults, random),
+    latencyMs: { min: 50, max: random.pick([500, 5_000, 20_000]) },
+    effectAt: random.pick(['start', 'end']),
+  });
+  const witness = createWitness(plan, world, session);
+  const database: SimulatedDatabase = { session, isAway: false, onCall: witness.afterCall };
+  const finish = (broken: string | null): Story => ({
+    seed,
+    broken,
+    steps,
+    simulatedMs: timeline.nowMs - plan.startMs,
+    counts: { ...chronicle.counts, ...witness.counts },
+    hash: chronicle.hash(),
+    lastLines: chronicle.lastLines(),
+  });
+
+  try {
+    await populate(plan, session);
+    const parts = { plan, timeline, world, random, faults, tell, database, sabotage, onLog: witness.onLog };
+    const machines = Array.from({ length: plan.machines }, (_, index) =>
+      createMachine(`m${index + 1}`, parts),
+    );
+    const people = createPeople({ ...parts, machines, witness });
+    const until = async (untilMs: number): Promise<void> => {
+      while (await timeline.step(untilMs)) {
+        steps += 1;
+        witness.afterStep();
+      }
+    };
+    triggerThrough(plan, { timeline, random, machines, faults, tell });
+    people.begin();
+    await until(plan.calmFromMs);
+
+    tell('nothing goes wrong from now on');
+    isCalm = true;
+    world.clearFaults();
+    for (const machine of machines) machine.setClock(0);
+    await until(plan.calmFromMs + 10 * MINUTE_MS);
+    await people.setRight();
+    triggerInCalm({ timeline, random, machines });
+    await until(plan.calmFromMs + 10 * MINUTE_MS + CALM_MS);
+    // A run ends when nothing more can go before its horizon: so nothing may be left that could.
+    for (const [job] of CADENCE) trigger({ timeline, random, machines }, job, timeline.now());
+    do await until(timeline.nowMs + MINUTE_MS);
+    while ((await witness.isAtWork()) && timeline.nowMs < plan.calmFromMs + 2 * CALM_MS);
+    await witness.atEnd();
+    return finish(null);
+  } catch (error) {
+    const { name, message, stack } = error as Error;
+    return finish(name === 'BrokenPromise' ? message : String(stack));
+  }
+}
+
+/** RevOS's accounts and posts, and our policies; all else is empty. */
+async function populate(plan: Plan, session: Session): Promise<void> {
+  await session.reset();
+  session.clock.now = new Date(plan.startMs);
+  for (const { id, unipileId, policy, posts } of plan.accounts) {
+    await session.query(
+      'insert into public.linkedin_accounts (id, account_name, unipile_account_id) values ($1, $2, $2)',
+      [id, unipileId],
+    );
+    await session.rpc.call('account_policy_set', { account_id: id, patch: policy });
+    for (const { text, scheduledForMs } of posts) {
+      await session.query(
+        `insert into public.posts (linkedin_account_id, content, status, scheduled_for) values ($1, $2, 'scheduled', $3)`,
+        [id, text, new Date(scheduledForMs).toISOString()],
+      );
+    }
+  }
+}
+
+interface TriggerParts {
+  readonly timeline: Timeline;
+  readonly random: Random;
+  readonly machines: readonly Machine[];
+}
+
+/** Asks some machine that is up for the run of a slot, as Vercel's cron does: again while nobody answers. */
+function trigger(
+  { timeline, random, machines }: TriggerParts,
+  jobName: string,
+  slot: Date,
+  triesLeft = 5,
+): void {
+  const job = jobs.find(({ name }) => name === jobName);
+  if (job === undefined) throw new Error(`no such job: ${jobName}`);
+  const again = (): void => {
+    if (triesLeft > 0)
+      timeline.in(30_000, () => trigger({ timeline, random, machines }, jobName, slot, triesLeft - 1));
+  };
+  const up = machines.filter((machine) => machine.isUp());
+  if (up.length === 0) {
+    again();
+    return;
+  }
+  const machine = random.pick(up);
+  machine.deliver(random.integer(5, 2_000), () => {
+    const request = { job, trigger: 'vercel-cron', scheduledFor: slot, requestedBy: 'cron' } as const;
+    machine
+      .runs()
+      ?.start(request)
+      .catch((error: unknown) => {
+        if (!(error instanceof RpcError) || error.kind === 'bug') throw error;
+        again();
+      });
+  });
+}
+
+const SLOT_MS = 15 * MINUTE_MS;
+
+const CADENCE = [
+  ['dm-queue', 1],
+  ['post-scheduler', 0.5],
+  ['reconcile', 0.5],
+] as const;
+
+/** Slots of each job, at random through the days: lost, late, and twice as the faults have it. */
+function triggerThrough(
+  plan: Plan,
+  parts: TriggerParts & { readonly faults: () => Faults; readonly tell: Tell },
+): void {
+  const { timeline, random, faults } = parts;
+  const slots = (plan.calmFromMs - plan.startMs) / SLOT_MS;
+  for (const [job, share] of CADENCE) {
+    for (let index = 0; index < slots; index += 1) {
+      if (!random.chance((plan.triggersPerDay * share * SLOT_MS) / DAY_MS)) continue;
+      const slot = new Date((Math.ceil(plan.startMs / SLOT_MS) + index) * SLOT_MS);
+      timeline.in(slot.getTime() - plan.startMs, () => {
+        if (random.chance(faults()['trigger lost'])) {
+          parts.tell('a trigger is lost', job);
+          return;
+        }
+        const lateMs = (): number =>
+          random.chance(faults()['trigger late']) ? random.integer(0, 20 * MINUTE_MS) : 0;
+        parts.tell('a trigger', `${job} for ${slot.toISOString()}`);
+        timeline.in(lateMs(), () => trigger(parts, job, slot));
+        if (random.chance(faults()['trigger twice'])) timeline.in(lateMs(), () => trigger(parts, job, slot));
+      });
+    }
+  }
+}
+
+/** Every half an hour, of every job that sends and of the reconciler. */
+function triggerInCalm(parts: TriggerParts): void {
+  const { timeline } = parts;
+  for (let passedMs = 0; passedMs < CALM_MS; passedMs += 2 * SLOT_MS) {
+    timeline.in(passedMs, () => {
+      const slot = new Date(Math.floor(timeline.nowMs / SLOT_MS) * SLOT_MS);
+      for (const [job] of CADENCE) trigger(parts, job, slot);
+    });
+  }
+}

@@ -1,0 +1,94 @@
+/** What Unipile and LinkedIn do to a request, as the sandbox's faults, at the rates of a plan. */
+import type { Action, Fault, Match } from '@revos/unipile-sandbox';
+import { MINUTE_MS } from '../support/builders.ts';
+import type { Random } from '../support/random.ts';
+import type { FaultName, Faults } from './plan.ts';
+
+const WRITES: readonly Match['operation'][] = ['send', 'create_post'];
+const READS: readonly Match['operation'][] = ['read'];
+
+/** The longest delay before a message or a post is shown; an absence is believed after 30 minutes. */
+const SHOWN_LATE_MS_MAX = 25 * MINUTE_MS;
+
+const error = (status: number, type: string, effect = false, retryAfterS?: number): Action => ({
+  kind: 'status',
+  status,
+  type: `errors/${type}`,
+  effect,
+  ...(retryAfterS === undefined ? {} : { retry_after_s: retryAfterS }),
+});
+
+export function unipileFaults(faults: Faults, random: Random): Fault[] {
+  const serverError = (effect: boolean): Action =>
+    random.pick([
+      error(500, 'unexpected_error', effect),
+      error(502, 'bad_gateway', effect),
+      error(503, 'service_unavailable', effect),
+      error(503, 'network_down', effect),
+      error(504, 'request_timeout', effect),
+      error(408, 'request_timeout', effect),
+    ]);
+  const actions: ReadonlyArray<readonly [FaultName, readonly Match['operation'][], Action]> = [
+    ['answer lost', WRITES, { kind: 'drop_answer' }],
+    ['answer cut', WRITES, { kind: 'reset_mid_answer', effect: random.chance(0.7) }],
+    ['answer unreadable', WRITES, { kind: 'malformed_body' }],
+    [
+      'answer without ids',
+      WRITES,
+      { kind: 'null_ids', which: random.pick(['message_id', 'post_id', 'all', 'chat_id']) },
+    ],
+    [
+      'answer a page',
+      WRITES,
+      { kind: 'html_body', status: random.pick([200, 502]), effect: random.chance(0.5) },
+    ],
+    ['no answer, sent', WRITES, { kind: 'hang', effect: true }],
+    ['no answer, not sent', WRITES, { kind: 'hang', effect: false }],
+    ['error though sent', WRITES, serverError(true)],
+    ['error, not sent', WRITES, serverError(false)],
+    [
+      'throttled',
+      WRITES,
+      random.pick([
+        error(429, 'too_many_requests'),
+        error(429, 'too_many_requests', false, 600),
+        error(422, 'cannot_resend_yet'),
+        error(422, 'limit_exceeded'),
+      ]),
+    ],
+    [
+      'recipient refused',
+      WRITES,
+      random.pick([
+        error(422, 'invalid_recipient'),
+        error(422, 'blocked_recipient'),
+        error(400, 'invalid_parameters'),
+      ]),
+    ],
+    ['recipient not connected', ['send'], error(422, 'no_connection_with_recipient')],
+    [
+      'account signed out',
+      WRITES,
+      { kind: 'account_status', status: 'CREDENTIALS', when: random.pick(['before', 'after']) },
+    ],
+    ['account restricted', WRITES, error(403, 'account_restricted')],
+    ['key refused', WRITES, error(401, 'missing_credentials')],
+    ['shown late', WRITES, { kind: 'late_visibility', ms: random.integer(1_000, SHOWN_LATE_MS_MAX) }],
+    [
+      'read failed',
+      READS,
+      random.pick([serverError(false), error(429, 'too_many_requests'), { kind: 'drop_answer' }]),
+    ],
+    ['read hangs', READS, { kind: 'hang', effect: false }],
+  ];
+  return actions
+    .filter(([name]) => faults[name] > 0)
+    .flatMap(([name, operations, action]) =>
+      operations.map((operation) => ({
+        match: { operation },
+        action,
+        times: null,
+        probability: faults[name],
+      })),
+    );
+}
