@@ -833,8 +833,12 @@ begin
   if v_results is null then
     return 0;
   end if;
-  perform public.dm_record(v_results, p_now);
-  return jsonb_array_length(v_results);
+  -- Somebody else may have closed some of them meanwhile.
+  return (
+    select count(*)
+    from jsonb_array_elements(public.dm_record(v_results, p_now)) as answer (value)
+    where answer.value ->> 'applied' = 'recorded'
+  );
 end;
 $$;
 

@@ -1,27 +1,45 @@
 -- Posts: claim, record, release, recover. The machine is that of messages; see dm_claim and dm_record.
 
 -- post_prepare: makes what is missing for posts that are scheduled by p_until: policies of their accounts, and their
--- publications. Part of post_claim, before it locks anything: somebody else may be making the same rows.
+-- publications. Part of post_claim, before it locks anything.
+--
+-- Somebody else may be making the same row at this moment, and a unique index waits for the end of his transaction: so
+-- what is not free within 10 ms is left for the next call.
 create or replace function public.post_prepare(p_until timestamptz, p_now timestamptz)
 returns void
 language plpgsql
 security invoker
 set search_path = ''
+set lock_timeout = '10ms'
 as $$
+declare
+  v_account_id uuid;
 begin
-  insert into public.account_policies (account_id)
-  select distinct post.linkedin_account_id
-  from public.posts as post
-  join public.linkedin_accounts as account on account.id = post.linkedin_account_id
-  where post.status = 'scheduled' and post.scheduled_for <= p_until and not exists (
-    select from public.account_policies as policy where policy.account_id = post.linkedin_account_id
-  )
-  order by 1
-  on conflict do nothing;
-  perform public.post_ensure(array(
-    select post.id from public.posts as post
-    where post.status = 'scheduled' and (post.scheduled_for <= p_until or post.scheduled_for is null)
-  ), p_now);
+  for v_account_id in
+    select distinct post.linkedin_account_id
+    from public.posts as post
+    join public.linkedin_accounts as account on account.id = post.linkedin_account_id
+    where post.status = 'scheduled' and post.scheduled_for <= p_until and not exists (
+      select from public.account_policies as policy where policy.account_id = post.linkedin_account_id
+    )
+    order by 1
+  loop
+    begin
+      insert into public.account_policies (account_id) values (v_account_id) on conflict do nothing;
+    exception when lock_not_available then
+      continue;
+    end;
+  end loop;
+
+  begin
+    perform public.post_ensure(array(
+      select post.id from public.posts as post
+      where post.status = 'scheduled' and (post.scheduled_for <= p_until or post.scheduled_for is null)
+    ), p_now);
+  exception when lock_not_available then
+    -- A person's action is making one of them; it takes no longer than a call.
+    return;
+  end;
 end;
 $$;
 
@@ -468,8 +486,12 @@ begin
   if v_results is null then
     return 0;
   end if;
-  perform public.post_record(v_results, p_now);
-  return jsonb_array_length(v_results);
+  -- Somebody else may have closed some of them meanwhile.
+  return (
+    select count(*)
+    from jsonb_array_elements(public.post_record(v_results, p_now)) as answer (value)
+    where answer.value ->> 'applied' = 'recorded'
+  );
 end;
 $$;
 

@@ -10,40 +10,97 @@ import path from 'node:path';
 import {
   applyMigrations,
   type LocalPostgres,
-  migratePostgres,
+  olderDefaultGrantsSql,
   pgExec,
   startPostgres,
   withClient,
 } from '@revos/local-stack';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { migrationsUnderTest } from '../support/database.ts';
+import { findOpenDoors } from '../support/open-doors.ts';
 
-const GRANTS_OF_OLDER_PROJECTS = ['tables', 'sequences', 'functions']
-  .map(
-    (kind) =>
-      `alter default privileges in schema public grant all on ${kind} to anon, authenticated, service_role;`,
-  )
-  .join('\n');
+const DEFAULT_GRANTS = `select defaclobjtype as kind, defaclacl::text as acl from pg_default_acl order by 1`;
 
 let server: LocalPostgres;
 const urls: Record<string, string> = {};
+const defaultGrants: Record<string, Row[]> = {};
 
 beforeAll(async () => {
   server = await startPostgres();
-  urls.closed = await server.createDatabase('closed');
-  await migratePostgres(urls.closed);
-  urls.older = await server.createDatabase('older');
-  // In the order of an older project: the grants are there before our tables are.
-  await withClient(urls.older, async (client) => {
-    await client.query(GRANTS_OF_OLDER_PROJECTS);
-  });
-  await withClient(urls.older, (client) => applyMigrations(pgExec(client)).then(() => {}));
+  const migrations = await migrationsUnderTest();
+  for (const [project, grants] of Object.entries({ closed: '', older: olderDefaultGrantsSql })) {
+    urls[project] = await server.createDatabase(project);
+    // In the order of an older project: the grants are there before our tables are.
+    await withClient(urls[project], async (client) => {
+      await client.query(grants);
+      defaultGrants[project] = (await client.query<Row>(DEFAULT_GRANTS)).rows;
+      await applyMigrations(pgExec(client), { migrations });
+    });
+  }
 });
 afterAll(() => server?.stop());
 
 type Row = Record<string, unknown>;
 const ask = (project: string, text: string): Promise<Row[]> =>
   withClient(urls[project] ?? '', async (client) => (await client.query<Row>(text)).rows);
+
+/** The doors that the browser's roles can open once a statement was made, which is then undone. */
+const doorsOf = (project: string, statement = ''): Promise<string[]> =>
+  withClient(urls[project] ?? '', async (client) => {
+    await client.query('begin');
+    await client.query(statement);
+    return findOpenDoors(async (text) => (await client.query<Row>(text)).rows);
+  });
+
+const OPENED = [
+  {
+    what: 'a table open to PUBLIC',
+    statement: 'grant insert on dm_queue to public',
+    doors: ['anon: table dm_queue: insert', 'authenticated: table dm_queue: insert'],
+  },
+  {
+    what: 'an open column',
+    statement: 'grant update (message) on dm_queue to authenticated',
+    doors: ['authenticated: column dm_queue.message: update'],
+  },
+  {
+    what: 'an open sequence',
+    statement: 'grant usage on sequence dm_queue_position_seq to anon',
+    doors: ['anon: sequence dm_queue_position_seq: usage'],
+  },
+  {
+    what: 'an open materialized view',
+    statement: 'grant select on analytics_platform_daily to anon',
+    doors: ['anon: materialized view analytics_platform_daily: select'],
+  },
+  {
+    what: 'an open function',
+    statement: 'grant execute on function dm_counts to anon',
+    doors: ['anon: function dm_counts(timestamp with time zone): execute'],
+  },
+  {
+    what: 'an open trigger function',
+    statement: 'grant execute on function dm_queue_after_insert to authenticated',
+    doors: ['authenticated: function dm_queue_after_insert(): execute'],
+  },
+  {
+    what: 'a role to become',
+    statement: 'grant service_role to anon',
+    doors: ['anon: role service_role: member'],
+  },
+  {
+    what: 'a schema to create in',
+    statement: 'grant create on schema public to authenticated',
+    doors: ['authenticated: schema public: create'],
+  },
+  {
+    what: 'an open table of another schema',
+    statement: `create schema planted; grant usage on schema planted to anon;
+      create table planted.one (id integer); grant select on planted.one to anon`,
+    doors: ['anon: table planted.one: select'],
+  },
+];
 
 /**
  * The only function that runs as its owner: a materialized view is refreshed by its owner alone before Postgres 17. It
@@ -103,14 +160,38 @@ describe.each(['closed', 'older'])('on a project whose default grants are %s', (
     }
   });
 
-  it('no sequence is granted to the browser’s roles', async () => {
-    const open = await ask(
+  it('the catalog has no door that the browser’s roles could open', async () => {
+    expect(await doorsOf(project)).toEqual([]);
+  });
+
+  it.each(OPENED)('$what is told', async ({ statement, doors }) => {
+    expect(await doorsOf(project, statement)).toEqual(doors);
+  });
+
+  it('whatever a later migration makes is looked at by itself', async () => {
+    const doors = await doorsOf(
       project,
-      `select c.relname, role from pg_class as c cross join unnest(array['anon', 'authenticated']) as role
-       where c.relnamespace = 'public'::regnamespace and c.relkind = 'S'
-         and has_sequence_privilege(role, c.oid, 'usage, select, update')`,
+      `create table planted_table (id bigint generated always as identity);
+       create view planted_view as select 1 as one;
+       create materialized view planted_cache as select 1 as one;
+       create function planted_function() returns integer language sql as 'select 1';
+       create function planted_trigger() returns trigger language plpgsql as 'begin return null; end';
+       create type planted_type as enum ('one')`,
     );
-    expect(open).toEqual([]);
+    const opened = new Set(doors.map((door) => door.split(': ')[1]));
+    // Postgres itself opens functions and types; an older project opens the rest as well.
+    const always = ['function planted_function()', 'function planted_trigger()', 'type planted_type'];
+    const older = [
+      'materialized view planted_cache',
+      'sequence planted_table_id_seq',
+      'table planted_table',
+      'view planted_view',
+    ];
+    expect([...opened].sort()).toEqual(project === 'older' ? [...always, ...older].sort() : always);
+  });
+
+  it('the project’s default grants are as they were before the migrations', async () => {
+    expect(await ask(project, DEFAULT_GRANTS)).toEqual(defaultGrants[project]);
   });
 
   it('every function runs as its caller with an empty search path, and only service_role may call it', async () => {

@@ -133,6 +133,21 @@ describe('a claim waits for nobody', () => {
     expect(await claimPost(ann)).toMatchObject({ post_id: id, text: 'New' });
   });
 
+  it('not for RevOS, which queues the first message of an account as the first post of it is due', async () => {
+    await ann.query(
+      `insert into linkedin_accounts (id, account_name, unipile_account_id) values ($1::uuid, $1::text, $1::text)`,
+      [accountId(1)],
+    );
+    const id = await insertPost(ann, { linkedin_account_id: accountId(1) });
+    const other = await insertPost(ann, { linkedin_account_id: await postingAccount(ann, 2) });
+    await mustNotWait(ann);
+    await bob.query('begin', []);
+    await queue(bob, accountId(1));
+    expect((await claimPosts(ann)).map((one) => one.post_id)).toEqual([other]);
+    await bob.query('commit', []);
+    expect((await claimPosts(ann)).map((one) => one.post_id)).toEqual([id]);
+  });
+
   it('not for a lost post that another session is at; it is recovered afterwards', async () => {
     const id = await insertPost(ann, { linkedin_account_id: await postingAccount(ann, 1) });
     await claimPost(ann);

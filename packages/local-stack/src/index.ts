@@ -6,4 +6,4 @@ export { migratePglite, type OpenPgliteOptions, openPglite, pgliteExec } from '.
 export * from './postgres.ts';
 export * from './postgres-databases.ts';
 export * from './supabase.ts';
-export { supabaseRolesSql } from './supabase-roles.ts';
+export { olderDefaultGrantsSql, supabaseRolesSql } from './supabase-roles.ts';

@@ -1,0 +1,61 @@
+/** Messages: everything that can happen at once, two and three at a time, ends as it does in some order. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Clock, openSharedDatabase, type SharedDatabase } from '../support/database.ts';
+import { findContradictions } from '../support/ledger.ts';
+import { createOrders, openStageSessions, permutations, type Stage } from '../support/orders.ts';
+import { readMessages, SITUATIONS, sleepers } from './dm-situations.ts';
+
+const THREE = [
+  ['messages wait', ['enqueue', 'claim', 'cancel first']],
+  ['a call is under way', ['record sent', 'pause', 'claim']],
+  ['the lease of a call is over', ['record sent', 'recover', 'claim']],
+  ['the lease of a call is over', ['record retry', 'cancel second', 'resolve sent']],
+  ['a message may have been sent', ['resolve absent', 'settle sent first', 'record late sent']],
+  ['a message may have been sent', ['settle resend first', 'resolve sent', 'claim']],
+  ['a message may have been sent', ['record late sent', 'settle drop first', 'resolve absent']],
+  ['a second try is under way', ['record sent of the second', 'record late sent', 'claim']],
+  ['a second try is under way', ['record late sent', 'recover', 'record unknown of the second']],
+  ['a message has failed', ['retry first', 'record late sent', 'claim']],
+] as const;
+
+const clock: Clock = { now: new Date(0) };
+let database: SharedDatabase;
+let stage: Stage;
+
+beforeAll(async () => {
+  database = await openSharedDatabase();
+  const sessions = await openStageSessions(() => database.openSession(clock));
+  stage = {
+    sessions,
+    read: readMessages,
+    wrongs: async (session) => [
+      ...(await findContradictions(session.query, clock.now)),
+      ...(await sleepers(session)),
+    ],
+  };
+});
+afterAll(() => database?.close());
+
+describe.each(SITUATIONS)('when $name', (situation) => {
+  it.each(situation.steps)('$name, held, and any other', async (held) => {
+    const wrong: string[] = [];
+    const tryOut = createOrders(stage, situation);
+    for (const other of situation.steps) {
+      const second = other === held ? { ...other, name: `${other.name} again` } : other;
+      wrong.push(...(await tryOut([held, second])));
+    }
+    expect(wrong).toEqual([]);
+  });
+});
+
+describe('three at a time', () => {
+  it.each(THREE)('when %s: %j', async (where, names) => {
+    const situation = SITUATIONS.find(({ name }) => name === where);
+    const steps = names.flatMap((name) => situation?.steps.filter((step) => step.name === name) ?? []);
+    if (!situation || steps.length !== names.length) throw new Error('no such situation, or step');
+    const tryOut = createOrders(stage, situation);
+    const wrong: string[] = [];
+    for (const order of permutations(steps)) wrong.push(...(await tryOut(order)));
+    expect(wrong).toEqual([]);
+  });
+});
