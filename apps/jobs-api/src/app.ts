@@ -4,7 +4,6 @@
  * Health is open; everything under /api asks for a credential before it reads a body.
  */
 import { randomUUID } from 'node:crypto';
-import helmet from '@fastify/helmet';
 import { fastifySSE as sse } from '@fastify/sse';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { Analytics } from '@revos/core/analytics';
@@ -14,11 +13,14 @@ import { createOperations } from '@revos/core/operations';
 import type { Rpc } from '@revos/core/rpc';
 import type { Logger } from '@revos/core/telemetry';
 import { type FastifyBaseLogger, fastify } from 'fastify';
+import { LIMITS, type Limits } from './limits.ts';
 import { type AuthOptions, auth } from './plugins/auth.ts';
 import { drain } from './plugins/drain.ts';
 import { openapi } from './plugins/openapi.ts';
 import { answerParserError, problems, sendProblem } from './plugins/problems.ts';
+import { addressOf, rateLimits } from './plugins/rate-limits.ts';
 import { referencePage } from './plugins/reference-page.ts';
+import { SECURITY_HEADERS, securityHeaders } from './plugins/security-headers.ts';
 import { HttpProblem } from './problems.ts';
 import { accountRoutes } from './routes/accounts.ts';
 import { analyticsRoutes } from './routes/analytics.ts';
@@ -60,6 +62,10 @@ export interface AppOptions {
   readonly version: string;
   /** How long what is in flight may take to finish when the service is closed, in milliseconds. */
   readonly shutdownGraceMs: number;
+  /** Proxies before this service: a caller's address is read so many entries from the end of `x-forwarded-for`. Default 0. */
+  readonly proxyHops?: number;
+  /** Default: `LIMITS`. */
+  readonly limits?: Partial<Limits>;
   readonly streamsMax?: number;
   readonly heartbeatMs?: number;
 }
@@ -67,35 +73,46 @@ export interface AppOptions {
 export type App = Awaited<ReturnType<typeof buildApp>>;
 
 export async function buildApp(options: AppOptions) {
-  const { jobs, runs, engine, rpc, effects, credentials } = options;
+  const { jobs, runs, engine, rpc, effects, credentials, proxyHops = 0 } = options;
+  const limits: Limits = { ...LIMITS, ...options.limits };
   const operations = createOperations(rpc, options.postLateLimitMinutes);
 
   const app = fastify({
     loggerInstance: requestLogger(options.logger),
     genReqId: () => randomUUID(),
+    // A header of the caller's own stands further to the front than what the proxies added to it.
+    trustProxy: (_address, hop) => hop < proxyHops,
     bodyLimit: BODY_BYTES_MAX,
-    // Receiving a request; a wait for a run's end comes after it.
-    requestTimeout: 60_000,
-    http: { headersTimeout: 15_000 },
+    requestTimeout: limits.requestMsMax,
+    maxRequestsPerSocket: limits.requestsPerSocketMax,
+    http: {
+      headersTimeout: limits.headersMsMax,
+      connectionsCheckingInterval: limits.lateCheckMs,
+      maxHeaderSize: limits.headerBytesMax,
+    },
     // A socket without traffic: longer than the longest wait for the end of a run.
     connectionTimeout: 330_000,
     keepAliveTimeout: 75_000,
     // The drain answers instead, as a problem.
     return503OnClosing: false,
     frameworkErrors: (error, request, reply) => {
-      sendProblem(error, request, reply);
+      sendProblem(error, request, reply.headers({ ...SECURITY_HEADERS, 'x-request-id': request.id }));
     },
     clientErrorHandler: answerParserError,
   })
     .withTypeProvider<TypeBoxTypeProvider>()
     .setValidatorCompiler(validatorCompiler);
 
-  await app.register(problems);
-  await app.register(openapi);
+  app.server.maxConnections = limits.connectionsMax;
+
+  // Before whatever may refuse a request.
   app.addHook('onRequest', async (request, reply) => {
     reply.headers({ 'cache-control': 'no-store', 'x-request-id': request.id });
   });
-  await app.register(helmet);
+  await app.register(securityHeaders);
+  await app.register(rateLimits, limits);
+  await app.register(problems);
+  await app.register(openapi);
   await app.register(drain, { engine, effects, graceMs: options.shutdownGraceMs });
   await app.register(sse, { heartbeatInterval: options.heartbeatMs ?? HEARTBEAT_MS });
 
@@ -135,6 +152,16 @@ export async function buildApp(options: AppOptions) {
   return app;
 }
 
+/** A word of a route, or an id. */
+const LOGGED_SEGMENT = /^(?:[a-z][a-z.-]{0,31}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})?$/;
+
+/** The path without what is neither: it may be a token in the wrong place. */
+const loggedPath = (url: string): string =>
+  (url.split('?', 1)[0] ?? '')
+    .split('/')
+    .map((segment) => (LOGGED_SEGMENT.test(segment) ? segment : '…'))
+    .join('/');
+
 /** Requests are logged without headers, body and query: each may hold a secret in the wrong place. */
 function requestLogger(logger: Logger): FastifyBaseLogger {
   return logger.child(
@@ -143,8 +170,8 @@ function requestLogger(logger: Logger): FastifyBaseLogger {
       serializers: {
         req: (request: { method: string; url: string; ip: string }) => ({
           method: request.method,
-          path: request.url.split('?', 1)[0],
-          remote_address: request.ip,
+          path: loggedPath(request.url),
+          remote_address: addressOf(request),
         }),
       },
     },

@@ -1,9 +1,10 @@
 /** The environment of the jobs API. The only file here that reads it. */
+import querystring from 'node:querystring';
 import { commaSeparated, EnvironmentError, readEnv } from '@revos/core/config';
 import type { JobSettings } from '@revos/core/jobs';
 import { jobsWithSchedules } from '@revos/core/registry';
 import { isSigningSecret } from '@revos/core/signing';
-import Type from 'typebox';
+import Type, { type Static } from 'typebox';
 
 /** Bearer tokens are at least this long. */
 const TOKEN_LENGTH_MIN = 16;
@@ -56,14 +57,22 @@ const areSchedules = (value: string): boolean => {
   }
 };
 
-const isDsn = (value: string): boolean =>
-  URL.canParse(/^https?:\/\//.test(value) ? value : `https://${value}`);
+/** An address with a name and a password in it is none: clients quote it in their errors. */
+const isAddress = (value: string): boolean => {
+  const url = URL.parse(value);
+  return url !== null && url.username === '' && url.password === '';
+};
+
+const isDsn = (value: string): boolean => isAddress(/^https?:\/\//.test(value) ? value : `https://${value}`);
+
+/** What travels in a header is visible ASCII: a key that was pasted with a line break is refused here, by name. */
+const Key = Type.String({ pattern: '^[!-~]+$' });
 
 const Env = Type.Object({
-  SUPABASE_URL: Type.Refine(Type.String({ pattern: '^https?://' }), (url) => URL.canParse(url)),
-  SUPABASE_SECRET_KEY: Type.String({ minLength: 1 }),
+  SUPABASE_URL: Type.Refine(Type.String({ pattern: '^https?://' }), isAddress),
+  SUPABASE_SECRET_KEY: Key,
   UNIPILE_DSN: Type.Refine(Type.String(), isDsn),
-  UNIPILE_API_KEY: Type.String({ minLength: 1 }),
+  UNIPILE_API_KEY: Key,
   JOB_SECRET: Type.Refine(Type.String(), areTokens),
   JOBS_SIGNING_SECRETS: Type.Refine(Type.String(), areSigningSecrets),
   OPS_TOKENS: Type.Refine(Type.String(), areOpsTokens),
@@ -79,6 +88,7 @@ const Env = Type.Object({
   CATCH_UP: Type.Union([Type.Literal('off'), Type.Literal('latest')], { default: 'latest' }),
   PORT: Type.Integer({ minimum: 0, maximum: 65_535, default: 10_000 }),
   HOST: Type.String({ default: '0.0.0.0' }),
+  PROXY_HOPS: Type.Integer({ minimum: 0, maximum: 5, default: 0 }),
   LOG_LEVEL: Type.Union(
     ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'].map((level) => Type.Literal(level)),
     { default: 'info' },
@@ -103,9 +113,12 @@ export interface Config {
   readonly catchUp: 'off' | 'latest';
   readonly port: number;
   readonly host: string;
+  readonly proxyHops: number;
   readonly logLevel: string;
   readonly shutdownGraceMs: number;
   readonly commit: string | undefined;
+  /** Every secret by itself, for the log to cut out wherever it should turn up. */
+  readonly secrets: readonly string[];
 }
 
 /**
@@ -144,8 +157,22 @@ export function loadConfig(source: NodeJS.ProcessEnv = process.env): Config {
     catchUp: env.CATCH_UP,
     port: env.PORT,
     host: env.HOST,
+    proxyHops: env.PROXY_HOPS,
     logLevel: env.LOG_LEVEL,
     shutdownGraceMs: env.SHUTDOWN_GRACE_SECONDS * 1_000,
     commit: env.RENDER_GIT_COMMIT,
+    secrets: secretsOf(env, [...cronTokens, ...ops.map(([, token]) => token)]),
   };
+}
+
+function secretsOf(env: Static<typeof Env>, tokens: readonly string[]): string[] {
+  const redisPassword = env.REDIS_URL === undefined ? '' : (URL.parse(env.REDIS_URL)?.password ?? '');
+  const passwords = redisPassword === '' ? [] : [redisPassword, querystring.unescape(redisPassword)];
+  return [
+    env.SUPABASE_SECRET_KEY,
+    env.UNIPILE_API_KEY,
+    ...commaSeparated(env.JOBS_SIGNING_SECRETS),
+    ...tokens,
+    ...new Set(passwords),
+  ];
 }

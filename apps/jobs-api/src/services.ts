@@ -32,7 +32,7 @@ export interface Services {
 }
 
 export function buildServices(config: Config): Services {
-  const logger = createLogger('jobs-api', config.logLevel);
+  const logger = createLogger('jobs-api', config.logLevel, { secrets: config.secrets });
   const effects = realEffects;
   const rpc = createSupabaseRpc({ url: config.supabaseUrl, secretKey: config.supabaseSecretKey });
   const unipile = createUnipileV1({ dsn: config.unipileDsn, apiKey: config.unipileApiKey });

@@ -10,6 +10,9 @@ import { type Rpc, RpcError, SCHEMA_VERSION } from '@revos/core/rpc';
 /** How long a probe may take, in milliseconds. */
 export const PROBE_MS_MAX = 3_000;
 
+/** How long an answer of the database is told again, in milliseconds: anyone may ask, and as often as they like. */
+export const PROBE_FRESH_MS = 1_000;
+
 /** Tables without which no job can work. Others that the probe names must be visible too. */
 const TABLES = ['dm_queue', 'dm_attempts', 'account_policies', 'job_runs', 'linkedin_accounts'] as const;
 
@@ -32,17 +35,25 @@ interface ProbeAnswer {
 }
 
 export interface SystemProbe {
-  /** The three checks, within `PROBE_MS_MAX`. Never throws. Callers at the same time share one probe. */
+  /**
+   * The three checks, within `PROBE_MS_MAX`, as they were at most `PROBE_FRESH_MS` ago. Never throws. Callers at the
+   * same time share one probe.
+   */
   check(): Promise<readonly Check[]>;
 }
 
 export function createSystemProbe(rpc: Rpc, effects: Effects): SystemProbe {
   let underWay: Promise<readonly Check[]> | null = null;
+  let latest: { readonly checks: readonly Check[]; readonly atMs: number } | null = null;
 
   const ask = (): Promise<readonly Check[]> => {
     underWay ??= rpc
       .call<ProbeAnswer>('system_probe')
       .then(judgeAnswer, judgeFailure)
+      .then((checks) => {
+        latest = { checks, atMs: effects.monotonicMs() };
+        return checks;
+      })
       .finally(() => {
         underWay = null;
       });
@@ -51,6 +62,7 @@ export function createSystemProbe(rpc: Rpc, effects: Effects): SystemProbe {
 
   return {
     async check() {
+      if (latest !== null && effects.monotonicMs() < latest.atMs + PROBE_FRESH_MS) return latest.checks;
       const answered = new AbortController();
       const late = effects.sleep(PROBE_MS_MAX, answered.signal).then(() => UNREACHABLE);
       const checks = await Promise.race([ask(), late]);

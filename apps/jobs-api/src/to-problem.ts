@@ -76,7 +76,13 @@ interface RowProblem {
 /** What a rule of ours says of itself: the field, or the rows. */
 function readDetail(detail: string | null): Record<string, unknown> | RowProblem[] {
   if (detail === null || detail === '') return {};
-  return JSON.parse(detail) as Record<string, unknown> | RowProblem[];
+  try {
+    return JSON.parse(detail) as Record<string, unknown> | RowProblem[];
+  } catch (error) {
+    // A function of somebody else's has raised our code: its detail is of any form, and not for callers.
+    if (error instanceof SyntaxError) return {};
+    throw error;
+  }
 }
 
 const rowProblems = (problems: readonly RowProblem[]): FieldProblem[] =>

@@ -18,8 +18,8 @@ export const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, http
   return (value: unknown) => {
     const read = httpPart === 'querystring' ? readQuery(schema, value) : value;
     if (!validator.Check(read)) return { error: validator.Errors(read) };
-    const unstorable = unstorableText(read);
-    return unstorable === null ? { value: read } : { error: [unstorable] };
+    const problem = unstorableText(read);
+    return problem === null ? { value: read } : { error: [problem] };
   };
 };
 
@@ -44,21 +44,27 @@ function readText(type: string | undefined, text: unknown): unknown {
   return text;
 }
 
-/** The first text or name in `value` that Postgres does not keep: with a NUL, or half of a character. */
-function unstorableText(value: unknown, path = ''): FastifySchemaValidationError | null {
+/** Deeper than anything that is described. What JSON of 20 MB can be nested to is deeper than a stack. */
+const DEPTH_MAX = 32;
+
+const unstorable = (instancePath: string, message: string): FastifySchemaValidationError => ({
+  keyword: 'storable',
+  instancePath,
+  schemaPath: '',
+  params: {},
+  message,
+});
+
+/** The first text or name in `value` that Postgres does not keep: with a NUL, or half of a character; or what is too deep. */
+function unstorableText(value: unknown, path = '', depth = 0): FastifySchemaValidationError | null {
   if (typeof value === 'string') {
-    if (value.isWellFormed() && !value.includes('\0')) return null;
-    return {
-      keyword: 'text',
-      instancePath: path,
-      schemaPath: '',
-      params: {},
-      message: 'has characters that cannot be stored',
-    };
+    const isStorable = value.isWellFormed() && !value.includes('\0');
+    return isStorable ? null : unstorable(path, 'has characters that cannot be stored');
   }
   if (typeof value !== 'object' || value === null) return null;
+  if (depth > DEPTH_MAX) return unstorable('', 'is nested too deeply');
   for (const [name, member] of Object.entries(value)) {
-    const found = unstorableText(name, path) ?? unstorableText(member, `${path}/${name}`);
+    const found = unstorableText(name, path) ?? unstorableText(member, `${path}/${name}`, depth + 1);
     if (found !== null) return found;
   }
   return null;

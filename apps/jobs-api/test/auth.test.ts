@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net';
+import { gzipSync } from 'node:zlib';
 import { signTrigger } from '@revos/core/signing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
@@ -46,13 +47,15 @@ const minutesFromNow = (minutes: number): Date => new Date(Date.now() + minutes 
 /** A trigger of `quick`, changed on its way. */
 const post = (
   change: {
-    sign?: SignOptions;
+    /** A time that is told as it is then: the table is read long before. */
+    sign?: SignOptions & { readonly minutesAhead?: number };
     path?: string;
     body?: string;
     headers?: Record<string, string | undefined>;
   } = {},
 ) => {
-  const { body, headers } = cronRequest(change.sign);
+  const { minutesAhead = 0, ...sign } = change.sign ?? {};
+  const { body, headers } = cronRequest({ signedAt: minutesFromNow(minutesAhead), ...sign });
   const sent = Object.entries({ ...headers, ...change.headers }).filter(([, value]) => value !== undefined);
   return test.app.inject({
     method: 'POST',
@@ -69,7 +72,7 @@ describe('the signature of a cron trigger', () => {
   it.each([
     { what: 'a good one', change: {}, status: 202 },
     { what: 'signed with the second secret', change: { sign: { secret: SIGNING_SECRET_NEXT } }, status: 202 },
-    { what: 'four minutes old', change: { sign: { signedAt: minutesFromNow(-4) } }, status: 202 },
+    { what: 'four minutes old', change: { sign: { minutesAhead: -4 } }, status: 202 },
     {
       what: 'the second cron token',
       change: { headers: { authorization: `Bearer ${CRON_TOKEN_NEXT}` } },
@@ -98,8 +101,8 @@ describe('the signature of a cron trigger', () => {
       change: { headers: { 'webhook-signature': '' } },
       kind: 'signature-missing',
     },
-    { what: 'six minutes old', change: { sign: { signedAt: minutesFromNow(-6) } }, kind: 'signature-stale' },
-    { what: 'six minutes ahead', change: { sign: { signedAt: minutesFromNow(6) } }, kind: 'signature-stale' },
+    { what: 'six minutes old', change: { sign: { minutesAhead: -6 } }, kind: 'signature-stale' },
+    { what: 'six minutes ahead', change: { sign: { minutesAhead: 6 } }, kind: 'signature-stale' },
     { what: 'a foreign secret', change: { sign: { secret: FOREIGN_SECRET } }, kind: 'signature-invalid' },
     {
       what: 'a signature that is none',
@@ -192,6 +195,139 @@ describe('the signature of a cron trigger', () => {
       expect((await test.store.list({ limit: 1 })).items).toEqual([]);
     },
   );
+});
+
+describe('a signed trigger in another shape', () => {
+  const slot = slotNow();
+  const { body } = cronRequest({ slot });
+  const typed = 'content-type: application/json\r\n';
+  const length = (bytes: string | Buffer) => `content-length: ${Buffer.byteLength(bytes)}\r\n`;
+
+  /** Sends the trigger of `quick` with this head and these bytes after it. */
+  async function sent(head: string, bytes: string | Buffer): Promise<string> {
+    const { 'content-type': _, ...others } = cronRequest({ slot }).headers;
+    const lines = Object.entries({ ...others, host: 'localhost', connection: 'close' });
+    const common = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('');
+    const start = Buffer.from(`POST /api/jobs/quick HTTP/1.1\r\n${common}${head}\r\n`, 'latin1');
+    const answer = await rawRequest(port, Buffer.concat([start, Buffer.from(bytes)]));
+    return answer.slice(9, 12);
+  }
+
+  it.each([
+    { what: 'as it is', head: typed + length(body), bytes: body },
+    {
+      what: 'in chunks',
+      head: `${typed}transfer-encoding: chunked\r\n`,
+      bytes: `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`,
+    },
+    {
+      what: 'in chunks of one byte, with extensions and a trailer',
+      head: `${typed}transfer-encoding: chunked\r\n`,
+      bytes: `${[...body].map((byte) => `1;a=b\r\n${byte}\r\n`).join('')}0\r\nwebhook-id: other\r\n\r\n`,
+    },
+    {
+      what: 'as UTF-8, which it says',
+      head: `content-type: application/json; charset=utf-8\r\n${length(body)}`,
+      bytes: body,
+    },
+    {
+      what: 'with other names of the headers in another case',
+      head: `${(typed + length(body)).toUpperCase()}`,
+      bytes: body,
+    },
+  ])('$what is let in', async ({ head, bytes }) => {
+    expect(await sent(head, bytes)).toBe('202');
+  });
+
+  it.each([
+    {
+      what: 'with a body that is compressed',
+      status: '401',
+      head: `${typed}content-encoding: gzip\r\n${length(gzipSync(body))}`,
+      bytes: gzipSync(body),
+    },
+    {
+      what: 'in UTF-16',
+      status: '401',
+      head: `content-type: application/json; charset=utf-16\r\n${length(Buffer.from(body, 'utf16le'))}`,
+      bytes: Buffer.from(body, 'utf16le'),
+    },
+    {
+      what: 'behind a byte order mark',
+      status: '401',
+      head: typed + length(`\uFEFF${body}`),
+      bytes: `\uFEFF${body}`,
+    },
+    {
+      what: 'without its last byte',
+      status: '401',
+      head: typed + length(body.slice(1)),
+      bytes: body.slice(0, -1),
+    },
+    { what: 'with a byte more', status: '401', head: typed + length(`${body} `), bytes: `${body} ` },
+    {
+      what: 'as a form',
+      status: '415',
+      head: `content-type: application/x-www-form-urlencoded\r\n${length(body)}`,
+      bytes: body,
+    },
+    { what: 'as nothing', status: '415', head: length(body), bytes: body },
+    {
+      what: 'with a length and in chunks',
+      status: '400',
+      head: `${typed}${length(body)}transfer-encoding: chunked\r\n`,
+      bytes: '0\r\n\r\n',
+    },
+    {
+      what: 'with two lengths',
+      status: '400',
+      head: `${typed}${length(body)}content-length: 1\r\n`,
+      bytes: body,
+    },
+    {
+      what: 'with its id folded',
+      status: '400',
+      head: `${typed}${length(body)}x-a: b\r\n webhook-id: c\r\n`,
+      bytes: body,
+    },
+    {
+      what: 'with a method of its own',
+      status: '401',
+      head: `${typed}x-http-method-override: GET\r\n${length('')}`,
+      bytes: '',
+    },
+  ])('$what is $status, and makes no run', async ({ status, head, bytes }) => {
+    expect(await sent(head, bytes)).toBe(status);
+    expect((await test.store.list({ limit: 1 })).items).toEqual([]);
+  });
+
+  it('for another service is refused: the secret is of this one', async () => {
+    // The same slot of the same job, signed for a deployment that has other secrets.
+    const response = await post({ sign: { secret: FOREIGN_SECRET } });
+    expect([response.statusCode, kindOf(response)]).toEqual([401, 'signature-invalid']);
+  });
+
+  it('captured and sent again with a fresh time is refused', async () => {
+    const old = cronRequest({ signedAt: minutesFromNow(-6) });
+    const fresh = String(Math.floor(Date.now() / 1_000));
+    const response = await post({
+      sign: { minutesAhead: -6 },
+      headers: { 'webhook-timestamp': fresh },
+    });
+    expect(old.headers['webhook-timestamp']).not.toBe(fresh);
+    expect([response.statusCode, kindOf(response)]).toEqual([401, 'signature-invalid']);
+  });
+
+  it('with a signature of ours that is of another slot is refused', async () => {
+    const other = cronRequest({ slot: new Date(slotNow().getTime() - 15 * MINUTE_MS) });
+    const response = await post({ headers: { 'webhook-signature': other.headers['webhook-signature'] } });
+    expect([response.statusCode, kindOf(response)]).toEqual([401, 'signature-invalid']);
+  });
+
+  it('under an ops token is a run by hand, if its body were one: what is signed is not looked at', async () => {
+    const response = await post({ headers: { authorization: `Bearer ${OPS_TOKEN}` } });
+    expect([response.statusCode, kindOf(response)]).toEqual([400, 'invalid-request']);
+  });
 });
 
 describe('the slot of a cron trigger', () => {

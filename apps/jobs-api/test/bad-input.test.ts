@@ -261,6 +261,16 @@ const badRequests: readonly BadRequest[] = [
     kind: 'body-too-large',
   },
   {
+    what: 'a body that is nested deeper than a stack',
+    method: 'POST',
+    url: '/api/messages',
+    headers: json,
+    payload: `{"messages":[${'['.repeat(30_000)}${']'.repeat(30_000)}]}`,
+    status: 400,
+    kind: 'invalid-request',
+    field: 'body',
+  },
+  {
     what: 'a limit of 0',
     method: 'GET',
     url: '/api/runs?limit=0',

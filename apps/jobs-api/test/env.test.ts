@@ -46,9 +46,17 @@ describe('loadConfig', () => {
       catchUp: 'latest',
       port: 10_000,
       host: '0.0.0.0',
+      proxyHops: 0,
       logLevel: 'info',
       shutdownGraceMs: 18_000,
       commit: undefined,
+      secrets: [
+        GOOD.SUPABASE_SECRET_KEY,
+        GOOD.UNIPILE_API_KEY,
+        SECRET,
+        GOOD.JOB_SECRET,
+        'ops-canary-0123456789',
+      ],
     });
   });
 
@@ -90,7 +98,12 @@ describe('loadConfig', () => {
   it.each([
     { name: 'SUPABASE_URL', value: 'project.supabase.co' },
     { name: 'SUPABASE_URL', value: 'https://' },
+    { name: 'SUPABASE_URL', value: 'https://canary:canary@project.supabase.co' },
+    { name: 'SUPABASE_SECRET_KEY', value: 'sb_secret_canary\nsecond' },
+    { name: 'SUPABASE_SECRET_KEY', value: 'sb_secret_cänary' },
     { name: 'UNIPILE_DSN', value: 'not a host' },
+    { name: 'UNIPILE_DSN', value: 'canary:canary@api1.unipile.com:13211' },
+    { name: 'UNIPILE_API_KEY', value: 'canary\tsecond' },
     { name: 'JOB_SECRET', value: 'x'.repeat(15) },
     { name: 'JOB_SECRET', value: 'cron-canary-0123456789,short' },
     { name: 'JOB_SECRET', value: 'with a space 0123456789' },
@@ -118,6 +131,9 @@ describe('loadConfig', () => {
     { name: 'SCHEDULER', value: 'on' },
     { name: 'CATCH_UP', value: 'all' },
     { name: 'PORT', value: '65536' },
+    { name: 'PROXY_HOPS', value: '-1' },
+    { name: 'PROXY_HOPS', value: 'two' },
+    { name: 'PROXY_HOPS', value: '6' },
     { name: 'LOG_LEVEL', value: 'loud' },
     { name: 'SHUTDOWN_GRACE_SECONDS', value: '0' },
     { name: 'SHUTDOWN_GRACE_SECONDS', value: '281' },

@@ -1,17 +1,20 @@
-import { simulatedEffects } from '@revos/core/effects';
+import { realEffects, simulatedEffects } from '@revos/core/effects';
 import { createSqlRpc, type Rpc, SCHEMA_VERSION } from '@revos/core/rpc';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { createSystemProbe, isMisconfigured } from '../src/system-probe.ts';
+import { createSystemProbe, isMisconfigured, PROBE_FRESH_MS } from '../src/system-probe.ts';
 import { createTestApp, type TestApp } from './support/app.ts';
 import { openTestDatabase, type TestDatabase } from './support/database.ts';
 import { quickJob } from './support/jobs.ts';
 
 let database: TestDatabase;
 let test: TestApp;
+let aheadMs = 0;
+/** A clock that a test can set forward, past what is still fresh. */
+const effects = { ...realEffects, monotonicMs: () => performance.now() + aheadMs };
 
 beforeAll(async () => {
   database = await openTestDatabase();
-  test = await createTestApp({ rpc: database.rpc, jobs: [quickJob('quick')] });
+  test = await createTestApp({ rpc: database.rpc, jobs: [quickJob('quick')], effects });
 });
 afterAll(async () => {
   await test.app.close();
@@ -19,6 +22,7 @@ afterAll(async () => {
 });
 afterEach(() => {
   database.reachable = true;
+  aheadMs += PROBE_FRESH_MS;
 });
 
 const get = (url: string) => test.app.inject({ method: 'GET', url });
@@ -87,6 +91,34 @@ describe('GET /ready', () => {
     await database.asOwner('alter role service_role bypassrls');
     expect(response.statusCode).toBe(503);
     expect(response.json()).toMatchObject({ detail: 'Failing: permissions.' });
+  });
+});
+
+describe('a flood of questions', () => {
+  it('about the database asks it once a second', async () => {
+    let asked = 0;
+    const rpc: Rpc = {
+      call: (...call) => {
+        asked += 1;
+        return database.rpc.call(...call);
+      },
+      close: async () => {},
+    };
+    let nowMs = 0;
+    const probe = createSystemProbe(rpc, { ...realEffects, monotonicMs: () => nowMs });
+    const statuses = async () => (await probe.check()).map(({ status }) => status).join();
+    await Promise.all(Array.from({ length: 100 }, statuses));
+    for (let count = 0; count < 100; count += 1) await statuses();
+    expect(asked).toBe(1);
+    database.reachable = false;
+    nowMs += PROBE_FRESH_MS - 1;
+    expect([await statuses(), asked]).toEqual(['ok,ok,ok', 1]);
+    nowMs += 1;
+    expect([await statuses(), asked]).toEqual(['failed,unknown,unknown', 2]);
+    // A failure is told no longer than an answer.
+    database.reachable = true;
+    nowMs += PROBE_FRESH_MS;
+    expect([await statuses(), asked]).toEqual(['ok,ok,ok', 3]);
   });
 });
 

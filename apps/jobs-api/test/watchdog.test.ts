@@ -63,7 +63,9 @@ afterEach(async () => {
 });
 
 async function watch(catchUp: 'off' | 'latest' = 'latest'): Promise<void> {
-  const logger = createLogger('test', 'info', { write: (line: string) => void logLines.push(line) });
+  const logger = createLogger('test', 'info', {
+    destination: { write: (line: string) => void logLines.push(line) },
+  });
   watchdog = runWatchdog({ jobs, runs, store, effects, logger, catchUp, signal: stop.signal });
   await asleep();
 }

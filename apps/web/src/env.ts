@@ -19,7 +19,8 @@ export function isSafeAddress(value: string): boolean {
   return url.protocol === 'https:' || (url.protocol === 'http:' && LOOPBACK.test(url.hostname));
 }
 
-const Secret = Type.String({ minLength: 1 });
+/** What travels in a header, and cannot be guessed: as long as the jobs API wants its tokens. */
+const Secret = Type.String({ pattern: '^[!-~]{16,}$' });
 
 const JobsApiUrl = Type.Refine(Type.String(), isSafeAddress);
 

@@ -7,7 +7,7 @@ import { entryOf } from './ops-gate.ts';
 export const config = { matcher: ['/((?!api/cron/|_next/static/|icon\\.svg$|favicon\\.ico$).*)'] };
 
 const CLOSED =
-  'This dashboard is closed: OPS_TOKEN is not set.\n\n' +
+  'This dashboard is closed: OPS_TOKEN is not set, or has fewer than 16 characters.\n\n' +
   'Set it in the environment of the web app to one of the tokens that the jobs API has in OPS_TOKENS.\n';
 
 const DENIED = 'Sign in with any user name; the password is the value of OPS_TOKEN.\n';

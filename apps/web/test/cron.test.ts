@@ -11,14 +11,14 @@ import { answerJson, type Script, type ScriptedServer, scriptedServer } from './
 const NOW = new Date('2026-11-24T10:07:30.000Z');
 const SIGNING_SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
 const OLD_SIGNING_SECRET = `whsec_${Buffer.alloc(32, 8).toString('base64')}`;
-const SECRETS = ['cron-secret', 'job-secret', SIGNING_SECRET, OLD_SIGNING_SECRET];
+const SECRETS = ['cron-secret-of-tests', 'job-secret', SIGNING_SECRET, OLD_SIGNING_SECRET];
 
 const started = { run: aRun({ status: 'queued' }), outcome: 'created' };
 const succeed: Script = (_asked, response) => answerJson(response, 202, started);
 
 function environment(jobsApiUrl: string): Record<string, string | undefined> {
   return {
-    CRON_SECRET: 'cron-secret',
+    CRON_SECRET: 'cron-secret-of-tests',
     JOBS_API_URL: jobsApiUrl,
     JOB_SECRET: 'job-secret, older-job-secret',
     JOBS_SIGNING_SECRETS: `${SIGNING_SECRET}, ${OLD_SIGNING_SECRET}`,
@@ -36,7 +36,11 @@ const failures: Problem[] = [];
 
 /** Calls as Vercel does, unless told otherwise. Whatever comes back names no secret. */
 async function call(jobsApiUrl: string, options: Call = {}) {
-  const { job = 'dm-queue', authorization = 'Bearer cron-secret', effects = scriptedEffects(NOW) } = options;
+  const {
+    job = 'dm-queue',
+    authorization = 'Bearer cron-secret-of-tests',
+    effects = scriptedEffects(NOW),
+  } = options;
   const env = { ...environment(jobsApiUrl), ...options.env };
   const response = await answerCron(
     { job, authorization },
@@ -62,11 +66,11 @@ describe('authentication', () => {
     { given: 'Bearer ' },
     { given: 'Bearer undefined' },
     { given: 'Bearer cron-secre' },
-    { given: 'Bearer cron-secrets' },
-    { given: 'bearer cron-secret' },
-    { given: 'Bearer  cron-secret' },
-    { given: 'cron-secret' },
-    { given: 'Basic cron-secret' },
+    { given: 'Bearer cron-secret-of-testss' },
+    { given: 'bearer cron-secret-of-tests' },
+    { given: 'Bearer  cron-secret-of-tests' },
+    { given: 'cron-secret-of-tests' },
+    { given: 'Basic cron-secret-of-tests' },
     { given: 'Bearer job-secret' },
   ])('$given → 401, and the jobs API hears nothing', async ({ given }) => {
     await using server = await scriptedServer(succeed);
@@ -83,7 +87,7 @@ describe('environment', () => {
     async (name) => {
       await using server = await scriptedServer(succeed);
       for (const value of [undefined, '', '  ']) {
-        for (const authorization of [null, 'Bearer ', 'Bearer undefined', 'Bearer cron-secret']) {
+        for (const authorization of [null, 'Bearer ', 'Bearer undefined', 'Bearer cron-secret-of-tests']) {
           const { status, body } = await call(server.url, { env: { [name]: value }, authorization });
           expect({ status, variables: body.variables }).toEqual({ status: 500, variables: [name] });
         }
@@ -107,6 +111,8 @@ describe('environment', () => {
     { name: 'JOBS_API_URL', value: 'https://user:password@jobs.example.com' },
     { name: 'JOBS_API_URL', value: 'jobs.example.com' },
     { name: 'JOBS_API_URL', value: 'ftp://localhost' },
+    { name: 'CRON_SECRET', value: 'fifteen-letters' },
+    { name: 'CRON_SECRET', value: 'of sixteen letters, with spaces' },
     { name: 'JOB_SECRET', value: ' , ' },
     { name: 'JOBS_SIGNING_SECRETS', value: 'whsec_short' },
     { name: 'JOBS_SIGNING_SECRETS', value: `${SIGNING_SECRET},not-a-secret` },
@@ -329,7 +335,7 @@ function halfAnAnswer(_asked: unknown, response: Parameters<Script>[1]): void {
 function triggerOf(server: ScriptedServer, index: number, secret = SIGNING_SECRET) {
   const asked = server.asked[index];
   if (asked === undefined) throw new Error(`no request ${index}`);
-  return verifyTrigger(asked.body, asked.headers, [secret]);
+  return verifyTrigger(asked.body, asked.headers, [secret], new Date());
 }
 
 async function portThatIsFree(): Promise<{ port: number }> {

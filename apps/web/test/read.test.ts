@@ -23,7 +23,7 @@ const answerAll: Script = ({ path }, response) => {
 };
 
 function dependencies(url: string | undefined, effects = scriptedEffects(NOW)) {
-  const env = { JOBS_API_URL: url, OPS_TOKEN: 'ops-token' };
+  const env = { JOBS_API_URL: url, OPS_TOKEN: 'ops-token-of-tests' };
   return { readEnv: () => readDashboardEnv(env), effects, fetch };
 }
 
@@ -33,8 +33,8 @@ describe('readOverview', () => {
     const reading = await readOverview(dependencies(server.url));
     expect(reading).toEqual({ kind: 'read', value: { jobs: [job], runs: [aRun()] } });
     expect(server.asked.map(({ method, headers }) => `${method} ${headers.authorization}`)).toEqual([
-      'GET Bearer ops-token',
-      'GET Bearer ops-token',
+      'GET Bearer ops-token-of-tests',
+      'GET Bearer ops-token-of-tests',
     ]);
   });
 
@@ -55,7 +55,7 @@ describe('readOverview', () => {
     if (reading.kind !== 'trouble') throw new Error(reading.kind);
     expect(reading.trouble.what).toContain(says);
     expect(reading.trouble.check.join(' ')).toContain(check);
-    expect(JSON.stringify(reading)).not.toContain('ops-token');
+    expect(JSON.stringify(reading)).not.toContain('ops-token-of-tests');
   });
 
   it('says so when the answer takes too long', async () => {

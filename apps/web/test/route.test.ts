@@ -19,14 +19,14 @@ describe('the cron route', () => {
     await using server = await scriptedServer((_asked, response) =>
       answerJson(response, 202, { run: aRun(), outcome: 'created' }),
     );
-    vi.stubEnv('CRON_SECRET', 'cron-secret');
+    vi.stubEnv('CRON_SECRET', 'cron-secret-of-tests');
     vi.stubEnv('JOBS_API_URL', server.url);
     vi.stubEnv('JOB_SECRET', 'job-secret');
     vi.stubEnv('JOBS_SIGNING_SECRETS', `whsec_${Buffer.alloc(24, 1).toString('base64')}`);
     vi.stubEnv('JOB_SCHEDULES', '');
     const request = new Request('https://app.example.com/api/cron/dm-queue', {
       method,
-      headers: { authorization: 'Bearer cron-secret', 'user-agent': 'vercel-cron/1.0' },
+      headers: { authorization: 'Bearer cron-secret-of-tests', 'user-agent': 'vercel-cron/1.0' },
     });
     const response = await answer(request, { params: Promise.resolve({ job: 'dm-queue' }) });
     expect(response.status).toBe(202);

@@ -59,12 +59,14 @@ export const auth = fp<AuthOptions>(
     if (!app.verifyBearerAuth) throw new Error('@fastify/bearer-auth has not decorated the instance');
     app.addHook('onRequest', app.verifyBearerAuth);
     app.addHook('onRequest', async (request) => {
+      if (request.principal?.kind === 'ops')
+        await app.rateLimits.countRequest(request, request.principal.name);
       if (request.principal?.kind === 'cron' && request.routeOptions.config.allowsCron !== true) {
         throw new HttpProblem('credential-not-allowed');
       }
     });
   },
-  { name: 'auth' },
+  { name: 'auth', dependencies: ['rate-limits'] },
 );
 
 /**

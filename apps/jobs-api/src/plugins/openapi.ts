@@ -14,7 +14,8 @@ const DESCRIPTION = `Background jobs of RevOS: LinkedIn messages and posts, and 
 
 Lists answer \`{items, next_cursor}\`; the next page is asked for with \`cursor\`. A filter that may have several
 values is repeated (\`status=failed&status=unknown\`). What a request says is taken as it is, or refused: unknown
-fields and parameters are. Instants are ISO 8601. Refusals are \`application/problem+json\` (RFC 9457).`;
+fields and parameters are. Instants are ISO 8601. Refusals are \`application/problem+json\` (RFC 9457); one that is
+for asking too often says in \`retry-after\` when to come back.`;
 
 /** Where the document is shown as a page. What is there does not stand in the document. */
 export const REFERENCE_PATH = '/docs';

@@ -9,6 +9,7 @@ import fp from 'fastify-plugin';
 import { HttpProblem, PROBLEMS, type ProblemKind, renderProblem } from '../problems.ts';
 import { PROBLEM_MEDIA_TYPE } from '../schemas/problem.ts';
 import { toProblem } from '../to-problem.ts';
+import { SECURITY_HEADERS } from './security-headers.ts';
 
 interface KnownPath {
   readonly pattern: RegExp;
@@ -35,10 +36,21 @@ export const problems = fp(
       throw new HttpProblem('method-not-allowed', { headers: { allow } });
     });
 
-    app.setErrorHandler((error, request, reply) => sendProblem(error, request, reply));
+    app.setErrorHandler(async (error, request, reply) => {
+      if (toProblem(error).statusCode >= 500 || !isStranger(request))
+        return sendProblem(error, request, reply);
+      const tooMany = await app.rateLimits.countRefusal(request);
+      // A flood is warned of once; a line for each of its requests would bury the others.
+      if (tooMany !== null) request.log.level = 'warn';
+      return sendProblem(tooMany ?? error, request, reply);
+    });
   },
-  { name: 'problems' },
+  { name: 'problems', dependencies: ['rate-limits'] },
 );
+
+/** Whoever shows no credential, or the cron token without a signature that holds. */
+const isStranger = ({ principal, signedTrigger }: FastifyRequest): boolean =>
+  !principal || (principal.kind === 'cron' && !signedTrigger);
 
 const patternOf = (url: string): RegExp =>
   new RegExp(
@@ -84,6 +96,7 @@ export function answerParserError(error: Error & { code?: string }, socket: Sock
       `content-type: ${PROBLEM_MEDIA_TYPE}`,
       `content-length: ${Buffer.byteLength(body)}`,
       'cache-control: no-store',
+      ...Object.entries(SECURITY_HEADERS).map(([name, value]) => `${name}: ${value}`),
       'connection: close',
       '',
       body,

@@ -4,6 +4,7 @@
  *
  * A caller is told that a signature is missing or not fresh; all other failures look alike.
  */
+import type { Effects } from '@revos/core/effects';
 import {
   SignatureError,
   type SignatureErrorKind,
@@ -25,6 +26,7 @@ declare module 'fastify' {
 export interface SignatureOptions {
   /** `whsec_…`; any of them verifies. */
   readonly signingSecrets: readonly string[];
+  readonly effects: Effects;
 }
 
 const HEADERS = ['webhook-id', 'webhook-timestamp', 'webhook-signature'] as const;
@@ -37,7 +39,7 @@ const KIND_OF: Readonly<Record<SignatureErrorKind, ProblemKind>> = {
 };
 
 export const signature = fp<SignatureOptions>(
-  async (app: FastifyInstance, { signingSecrets }) => {
+  async (app: FastifyInstance, { signingSecrets, effects }) => {
     app.decorateRequest('signedTrigger', null);
     app.removeAllContentTypeParsers();
     app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) =>
@@ -47,7 +49,12 @@ export const signature = fp<SignatureOptions>(
     app.addHook('preValidation', async (request) => {
       if (request.principal?.kind !== 'cron') return;
       try {
-        request.signedTrigger = verifyTrigger(rawBodyOf(request), signatureHeaders(request), signingSecrets);
+        request.signedTrigger = verifyTrigger(
+          rawBodyOf(request),
+          signatureHeaders(request),
+          signingSecrets,
+          effects.now(),
+        );
       } catch (error) {
         if (!(error instanceof SignatureError)) throw error;
         request.log.warn({ signature: error.kind }, 'signature refused');

@@ -33,7 +33,7 @@ export const triggerRoutes: FastifyPluginAsyncTypebox<TriggerOptions> = async (a
   const { jobs, runs, effects, signingSecrets } = options;
   let waitCount = 0;
 
-  await app.register(signature, { signingSecrets });
+  await app.register(signature, { signingSecrets, effects });
 
   /** The run when it has ended, or as it stands once the wait is over or nobody waits any more. */
   const waitForEnd = async (run: Run, seconds: number, reply: FastifyReply): Promise<Run> => {

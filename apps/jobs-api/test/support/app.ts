@@ -16,7 +16,8 @@ import type { Rpc } from '@revos/core/rpc';
 import { type SignedTrigger, signTrigger } from '@revos/core/signing';
 import { createLogger, type Logger } from '@revos/core/telemetry';
 import { createUnipileV1 } from '@revos/core/unipile';
-import { type App, buildApp } from '../../src/app.ts';
+import { type App, type AppOptions, buildApp } from '../../src/app.ts';
+import type { Limits } from '../../src/limits.ts';
 import { QUARTER_HOURLY } from './jobs.ts';
 
 export const CRON_TOKEN = 'cron-token-0123456789';
@@ -51,12 +52,25 @@ export interface TestAppOptions {
   readonly streamsMax?: number;
   readonly heartbeatMs?: number;
   readonly shutdownGraceMs?: number;
+  readonly proxyHops?: number;
+  /** Default: so many requests as a test likes; see `UNLIMITED`. */
+  readonly limits?: Partial<Limits>;
+  readonly credentials?: Partial<AppOptions['credentials']>;
 }
+
+/** Rates that no test comes near; what concerns sockets is as it is in production. */
+const UNLIMITED: Partial<Limits> = {
+  refusalsPerAddressMax: 1_000_000,
+  refusalsMax: 1_000_000,
+  requestsPerCredentialMax: 1_000_000,
+};
 
 export async function createTestApp(options: TestAppOptions): Promise<TestApp> {
   const { rpc, jobs, effects = realEffects } = options;
   const logLines: string[] = [];
-  const logger = createLogger('jobs-api', 'trace', { write: (line: string) => void logLines.push(line) });
+  const logger = createLogger('jobs-api', 'trace', {
+    destination: { write: (line: string) => void logLines.push(line) },
+  });
   const store = createRunStore(rpc);
   const engine = createInProcessEngine(jobs, store, {
     effects,
@@ -80,10 +94,13 @@ export async function createTestApp(options: TestAppOptions): Promise<TestApp> {
         ['ben', 'ops-token-of-ben-0123'],
       ],
       signingSecrets: [SIGNING_SECRET, SIGNING_SECRET_NEXT],
+      ...options.credentials,
     },
+    limits: { ...UNLIMITED, ...options.limits },
     postLateLimitMinutes: UNUSED_SERVICES.settings.postLateLimitMinutes,
     version: '1.2.3',
     shutdownGraceMs: options.shutdownGraceMs ?? 5_000,
+    ...(options.proxyHops === undefined ? {} : { proxyHops: options.proxyHops }),
     ...(options.streamsMax === undefined ? {} : { streamsMax: options.streamsMax }),
     ...(options.heartbeatMs === undefined ? {} : { heartbeatMs: options.heartbeatMs }),
   });

@@ -126,7 +126,7 @@ function readRows(text: string): CsvRow[] {
   } catch (error) {
     if (error instanceof CsvError) {
       const line = typeof error.lines === 'number' ? error.lines : null;
-      throw new CsvImportError([{ line, field: null, problem: error.message }]);
+      throw new CsvImportError([{ line, field: null, problem: syntaxProblem(error.code) }]);
     }
     throw error;
   }
@@ -143,6 +143,23 @@ function readRows(text: string): CsvRow[] {
 /** Line breaks inside a row's quoted fields: the row began so many lines before it ended. */
 function linesWithin(record: Readonly<Record<string, string>>): number {
   return Object.values(record).reduce((sum, value) => sum + (value.match(/\n/g)?.length ?? 0), 0);
+}
+
+/** What is wrong with the form of a row. The parser's own words quote the row, and that is a message. */
+function syntaxProblem(code: string): string {
+  switch (code) {
+    case 'CSV_RECORD_INCONSISTENT_COLUMNS':
+      return 'the row has more or fewer columns than the header';
+    case 'INVALID_OPENING_QUOTE':
+      return 'a quote stands within a field: the field must be in quotes, and the quote doubled';
+    case 'CSV_INVALID_CLOSING_QUOTE':
+    case 'CSV_NON_TRIMABLE_CHAR_AFTER_CLOSING_QUOTE':
+      return 'something follows the quote that ends a field: a quote within a field must be doubled';
+    case 'CSV_QUOTE_NOT_CLOSED':
+      return 'a quote is opened and never closed';
+    default:
+      return `the row is not of the form of a CSV file (${code})`;
+  }
 }
 
 /** What other programs put between columns where commas belong. */

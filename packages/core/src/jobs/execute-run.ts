@@ -5,6 +5,7 @@
  * `interrupted` by whoever looks next; if it only was slow, its next heartbeat tells it so, and it
  * stops. Nothing a late worker does can harm: messages are fenced by their attempts, not by the run.
  */
+import { messageOf } from '../telemetry/index.ts';
 import type { JobDefinition, JobServices } from './definition.ts';
 import type { Run, RunStats } from './run.ts';
 import type { Heartbeat, RunEnd, RunStore } from './run-store.ts';
@@ -100,7 +101,7 @@ async function runHandler(execution: RunExecution, state: { run: Run; stats: Run
     state.stats = await handler(context, services);
   } catch (error) {
     services.logger.error({ err: error, run_id: state.run.id, job: state.run.job }, 'run failed');
-    return { status: 'failed', stats: state.stats, error: messageOf(error), horizonSeen };
+    return { status: 'failed', stats: state.stats, error: storableMessage(error), horizonSeen };
   }
   if (!stop.signal.aborted) return { status: 'succeeded', stats: state.stats, error: null, horizonSeen };
   const reason = stop.signal.reason as StopReason;
@@ -109,9 +110,9 @@ async function runHandler(execution: RunExecution, state: { run: Run; stats: Run
     : { status: 'interrupted', stats: state.stats, error: `stopped: ${reason}`, horizonSeen };
 }
 
-/** An error's message as the database can keep it: not too long, no NUL, no half of a surrogate pair. */
-function messageOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
+/** An error's message as people may read it, and the database can keep it: not too long, no NUL, no half of a surrogate pair. */
+function storableMessage(error: unknown): string {
+  const message = error instanceof Error ? messageOf(error) : String(error);
   return message.replaceAll('\0', '').slice(0, ERROR_LENGTH_MAX).toWellFormed();
 }
 

@@ -4,7 +4,7 @@
  * Arguments travel as one JSON value and are given their types by the function's own signature, as
  * PostgREST does it, so that both ways read an argument alike.
  */
-import { classifyRpcFailure, type Rpc, RpcError } from './rpc.ts';
+import { classifyRpcFailure, failureText, type Rpc, RpcError } from './rpc.ts';
 
 /** One parameterised statement on a connection or pool. It throws errors with a SQLSTATE in `code`. */
 export type SqlQuery = (
@@ -74,11 +74,13 @@ const SQLSTATE = /^(?=.*\d)[0-9A-Z]{5}$/;
 function toRpcError(name: string, error: unknown): RpcError {
   const { code, message, detail } = error as { code?: unknown; message?: unknown; detail?: unknown };
   const state = typeof code === 'string' && SQLSTATE.test(code) ? code : '';
+  const kind = classifyRpcFailure(state, state === '' ? 0 : 400);
+  const text = String(message ?? error);
   return new RpcError(
-    classifyRpcFailure(state, state === '' ? 0 : 400),
+    kind,
     name,
     state,
-    String(message ?? error),
+    kind === 'rule' ? text : failureText(state, text),
     typeof detail === 'string' ? detail : null,
     { cause: error },
   );

@@ -1,6 +1,6 @@
 /** Rpc over the Supabase REST API, with supabase-js. */
 import { createClient } from '@supabase/supabase-js';
-import { classifyRpcFailure, type Rpc, RpcError } from './rpc.ts';
+import { classifyRpcFailure, failureText, type Rpc, RpcError } from './rpc.ts';
 
 export interface SupabaseRpcOptions {
   /** e.g. `https://xyz.supabase.co` */
@@ -33,17 +33,28 @@ export function createSupabaseRpc(options: SupabaseRpcOptions): Rpc {
       );
       const { data, error, status } = await client.rpc(name, named);
       if (error) {
-        const code = error.code ?? '';
-        throw new RpcError(
-          classifyRpcFailure(code, status),
-          name,
-          code,
-          error.message,
-          error.details ?? null,
-        );
+        const code = CODE.test(error.code ?? '') ? error.code : '';
+        const kind = classifyRpcFailure(code, status);
+        const text = kind === 'rule' ? error.message : textOf(error, code, status);
+        throw new RpcError(kind, name, code, text, error.details ?? null);
       }
       return data as Result;
     },
     close: async () => {},
   };
+}
+
+/** A SQLSTATE, or a code of PostgREST or of a gateway: what else stands there is text of any origin. */
+const CODE = /^\w{1,40}$/;
+
+/** The code of a socket, as supabase-js tells it at the end of the cause. */
+const SOCKET_CODE = /\(([A-Z][A-Z0-9_]{2,40})\)/;
+
+/** Of a request that failed its text may quote the key, and of a gateway it is a whole page: neither is repeated. */
+function textOf({ message, details }: { message: string; details?: string }, code: string, status: number) {
+  if (code !== '') return failureText(code, message);
+  if (status !== 0) return `answered ${status}, and not as the database does`;
+  const cause =
+    SOCKET_CODE.exec(details ?? '')?.[1] ?? /^[A-Za-z]{1,40}(?=:)/.exec(message)?.[0] ?? 'unknown';
+  return `no answer (${cause})`;
 }

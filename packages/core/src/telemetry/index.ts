@@ -1,1 +1,2 @@
-export { createLogger, type Logger } from './logger.ts';
+export { type ErrorRecord, errorRecord, messageOf } from './error-record.ts';
+export { createLogger, type Logger, type LoggerOptions } from './logger.ts';

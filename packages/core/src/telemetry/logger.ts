@@ -2,9 +2,11 @@
  * Logging: structured lines on standard output, with ids and never with message text or secrets.
  *
  * Redaction here is the second guard. The first is that nothing of the core passes a message's
- * text, a token or a request's headers to a logger at all.
+ * text, a token or a request's headers to a logger at all. The third is for what neither foresaw, such as
+ * an error that quotes a header: a secret that the process knows is cut out of the finished line.
  */
-import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino';
+import { type DestinationStream, type LogFn, type Logger as PinoLogger, pino } from 'pino';
+import { errorRecord } from './error-record.ts';
 
 export type Logger = PinoLogger;
 
@@ -28,18 +30,54 @@ const REDACT_PATHS = [
   '*["x-api-key"]',
 ];
 
+const CENSOR = '[redacted]';
+
+/** Shorter ones would be found in words that are none. */
+const SECRET_LENGTH_MIN = 8;
+
+export interface LoggerOptions {
+  /** Where lines go; standard output by default. */
+  readonly destination?: DestinationStream;
+  /** Values that no line may have, wherever they come from; those below eight characters are left out. */
+  readonly secrets?: readonly string[];
+}
+
 /**
  * A logger named `name`.
  *
  * @param level `trace` to `fatal`, or `silent`
- * @param destination where lines go; standard output by default
  */
-export function createLogger(name: string, level: string, destination?: DestinationStream): Logger {
-  const options = {
+export function createLogger(name: string, level: string, options: LoggerOptions = {}): Logger {
+  const { destination, secrets = [] } = options;
+  const settings = {
     name,
     level,
-    redact: { paths: REDACT_PATHS, censor: '[redacted]' },
+    redact: { paths: REDACT_PATHS, censor: CENSOR },
+    serializers: { err: errorRecord },
+    hooks: { streamWrite: withoutSecrets(secrets), logMethod: withMessage },
     timestamp: pino.stdTimeFunctions.isoTime,
   };
-  return destination ? pino(options, destination) : pino(options);
+  return destination ? pino(settings, destination) : pino(settings);
+}
+
+/** Pino makes the message of a line that has none from its error, as that says it: here it is from the record. */
+function withMessage(this: PinoLogger, args: Parameters<LogFn>, method: LogFn): void {
+  const [first, message] = args as unknown[];
+  const error = first instanceof Error ? first : (first as { err?: unknown } | null | undefined)?.err;
+  if (message !== undefined || !(error instanceof Error)) {
+    method.apply(this, args);
+    return;
+  }
+  const fields = first instanceof Error ? { err: first } : (first as object);
+  method.apply(this, [fields, errorRecord(error).message]);
+}
+
+/** Cuts secrets out of a line, as they are and as JSON writes them. */
+function withoutSecrets(secrets: readonly string[]): (line: string) => string {
+  const forms = new Set(
+    secrets
+      .filter((secret) => secret.length >= SECRET_LENGTH_MIN)
+      .flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1)]),
+  );
+  return (line) => [...forms].reduce((text, form) => text.replaceAll(form, CENSOR), line);
 }

@@ -238,17 +238,29 @@ describe('a file with anything wrong in it is refused whole', () => {
     {
       name: 'a field too few',
       text: file(HEADER, `Ada,${ADA},Hi`, `Ada,${ADA}`),
-      problems: ['3 -: Invalid Record Length: columns length is 3, got 2 on line 3'],
+      problems: ['3 -: the row has more or fewer columns than the header'],
     },
     {
       name: 'a comma that was not quoted',
       text: file(HEADER, `Ada,${ADA},Hi, Ada`),
-      problems: ['2 -: Invalid Record Length: columns length is 3, got 4 on line 2'],
+      problems: ['2 -: the row has more or fewer columns than the header'],
     },
     {
       name: 'a quote that is not closed',
       text: `${HEADER}\nAda,${ADA},"Hi`,
-      problems: ['2 -: Quote Not Closed: the parsing is finished with an opening quote at line 2'],
+      problems: ['2 -: a quote is opened and never closed'],
+    },
+    {
+      name: 'a quote within a field',
+      text: file(HEADER, `Ada,${ADA},Hi "Ada"`),
+      problems: ['2 -: a quote stands within a field: the field must be in quotes, and the quote doubled'],
+    },
+    {
+      name: 'something after a field in quotes',
+      text: file(HEADER, `Ada,${ADA},"Hi "Ada`),
+      problems: [
+        '2 -: something follows the quote that ends a field: a quote within a field must be doubled',
+      ],
     },
     // What was no UTF-8 has become U+FFFD where the file was read: it is never sent to anyone.
     {

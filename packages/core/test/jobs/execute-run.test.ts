@@ -77,6 +77,11 @@ describe('the end of a run', () => {
       fail: async () => Promise.reject(new Error(`${'x'.repeat(1_999)}👋`)),
       error: `${'x'.repeat(1_999)}\uFFFD`,
     },
+    {
+      name: 'throws what a parser read',
+      fail: async () => JSON.parse('Hello Ada'),
+      error: 'what was read cannot be parsed',
+    },
     { name: 'throws a NUL', fail: async () => Promise.reject(new Error('a\0b')), error: 'ab' },
   ])('a handler that $name: failed, with the message and what was done so far', async ({ fail, error }) => {
     const system = systemFor(async ({ report }) => {

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type RequestListener } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
+import { gzipSync } from 'node:zlib';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createMediaFetcher, type MediaFetcherOptions } from '../../src/media/index.ts';
 import { FILES } from './files.ts';
@@ -31,6 +32,22 @@ function fetcherOf(options: Partial<MediaFetcherOptions> = {}) {
   const fetcher = createMediaFetcher({ allowedOrigins: [], ...options });
   onTestFinished(() => fetcher.close());
   return fetcher;
+}
+
+/** The origin of a server that answers each connection with these bytes, whatever is asked, and closes it. */
+async function bytesFrom(...bytes: (string | Uint8Array)[]): Promise<string> {
+  const server = createTcpServer((socket) => {
+    // The client may be gone as soon as it has seen enough.
+    socket.on('error', () => {});
+    socket.once('data', () => {
+      for (const part of bytes) socket.write(part);
+      socket.end();
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
 /** One file from a server that may be reached. */
@@ -188,6 +205,88 @@ describe('a file that cannot be had', () => {
       ok: false,
       problem: 'media_unreachable',
       retryable: true,
+    });
+  });
+
+  it('a byte at a time is waited for no longer than any other', async () => {
+    const dripping: RequestListener = (_request, response) => {
+      response.writeHead(200, { 'content-length': 1_000_000 });
+      const timer = setInterval(() => response.write('%'), 10);
+      response.once('close', () => clearInterval(timer));
+    };
+    expect(await fetchFrom(dripping, { timeoutMs: 300 })).toMatchObject({
+      problem: 'media_unreachable',
+      detail: expect.stringContaining('TimeoutError'),
+    });
+  });
+
+  it('redirects that take their time are waited for together', async () => {
+    const sleepy: RequestListener = (_request, response) => {
+      const timer = setTimeout(() => response.writeHead(302, { location: '/a' }).end(), 150);
+      response.once('close', () => clearTimeout(timer));
+    };
+    expect(await fetchFrom(sleepy, { timeoutMs: 250 })).toMatchObject({
+      problem: 'media_unreachable',
+      detail: expect.stringContaining('TimeoutError'),
+    });
+  });
+
+  it('a name that nobody answers for is waited for no longer either', async () => {
+    const resolve = () => new Promise<never>(() => {});
+    const answer = await fetcherOf({ resolve, timeoutMs: 200 }).fetch('http://files.example.com/a');
+    expect(answer).toMatchObject({ problem: 'media_unreachable', retryable: true });
+  });
+
+  it.each([
+    { name: 'a file that is compressed on its way', bytes: FILES.png },
+    { name: '100 MB of nothing in 100 KB', bytes: Buffer.alloc(100 * 1_048_576) },
+  ])('$name is not unpacked', async ({ bytes }) => {
+    const answer = await fetchFrom(answering(200, { 'content-encoding': 'gzip' }, gzipSync(bytes)));
+    expect(answer).toMatchObject({ ok: false, problem: 'media_type', retryable: false });
+  });
+
+  it.each([
+    { name: 'no HTTP', head: 'hello\r\n\r\n', body: FILES.png },
+    { name: 'a length that is none', head: 'HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n', body: FILES.png },
+    {
+      name: 'two lengths',
+      head: 'HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n',
+      body: FILES.png,
+    },
+    {
+      name: 'a length besides chunks',
+      head: 'HTTP/1.1 200 OK\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n',
+      body: '2\r\nab\r\n0\r\n\r\n',
+    },
+    {
+      name: 'a chunk whose size is none',
+      head: 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n',
+      body: 'zz\r\n',
+    },
+    {
+      name: 'a length that is too long',
+      head: 'HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n',
+      body: FILES.png,
+    },
+    {
+      name: 'a head of 100 KB',
+      head: `HTTP/1.1 200 OK\r\nx-a: ${'x'.repeat(100_000)}\r\n\r\n`,
+      body: FILES.png,
+    },
+  ])('$name is an answer that is not understood', async ({ head, body }) => {
+    const origin = await bytesFrom(head, body);
+    expect(await fetcherOf({ allowedOrigins: [origin] }).fetch(origin)).toMatchObject({
+      ok: false,
+      problem: 'media_unreachable',
+      retryable: true,
+    });
+  });
+
+  it('a length that is too short cuts the file off: what is behind it is not read', async () => {
+    const origin = await bytesFrom('HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n', FILES.png);
+    expect(await fetcherOf({ allowedOrigins: [origin] }).fetch(origin)).toMatchObject({
+      ok: false,
+      problem: 'media_type',
     });
   });
 

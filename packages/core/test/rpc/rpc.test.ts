@@ -242,6 +242,12 @@ describe.each([
     expect(await failureOf(rpc.call('probe_refuse', { code }))).toMatchObject({ kind, code });
   });
 
+  it('the text of a value that Postgres cannot read stays behind: it quotes the value', async () => {
+    const error = await failureOf(rpc.call('probe_echo', { uuids: ['Hi Ada'] }));
+    expect(error).toMatchObject({ kind: 'bug', code: '22P02' });
+    expect(error.message).toBe('probe_echo: the database refused with 22P02');
+  });
+
   it('the detail of what is no rule of ours stays behind: it may quote a row', async () => {
     const detail = 'Failing row contains (Hi Ada).';
     const error = await failureOf(rpc.call('probe_refuse', { code: '23514', detail }));
@@ -414,6 +420,41 @@ describe('createSupabaseRpc, and what stands between', () => {
     expect(error.kind).toBe('bug');
     expect(`${error.message} ${error.stack} ${JSON.stringify(error)}`).not.toContain('canary');
   });
+
+  it('a key that no header can carry is in no error', async () => {
+    const rpc = createSupabaseRpc({ url: 'http://127.0.0.1:9', secretKey: 'sb_secret_canary\nsecond' });
+    const error = await failureOf(rpc.call('dm_backlog'));
+    expect(error.message).toBe('dm_backlog: no answer (TypeError)');
+    expect(`${error.message} ${error.stack} ${JSON.stringify(error)}`).not.toContain('canary');
+  });
+
+  it('a refused connection is told by its code', async () => {
+    const server = createTcpServer();
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    server.close();
+    await once(server, 'close');
+    const rpc = createSupabaseRpc({ url: `http://127.0.0.1:${port}`, secretKey: 'sb_secret_x' });
+    const { message, kind } = await failureOf(rpc.call('dm_backlog'));
+    expect({ message, kind }).toEqual({
+      message: 'dm_backlog: no answer (ECONNREFUSED)',
+      kind: 'unavailable',
+    });
+  });
+
+  it.each([
+    { status: 502, body: '<html>canary</html>' },
+    { status: 400, body: '{"code":"a canary of a gateway","message":"canary"}' },
+    { status: 400, body: '{"code":"22P02","message":"invalid input syntax: \\"canary\\""}' },
+  ])(
+    '$status $body is not repeated: a gateway or Postgres may quote what was sent',
+    async ({ status, body }) => {
+      const error = await failureOf((await rpcOf(status, body, json)).call('dm_claim', {}));
+      expect(`${error.message} ${JSON.stringify(error)}`).not.toContain('canary');
+      expect(error.message).toMatch(/^dm_claim: (answered \d{3}, and not|the database refused with 22P02)/);
+    },
+  );
 
   it('no answer within the time limit is unavailable', async () => {
     const server = createTcpServer(() => {});

@@ -24,12 +24,14 @@ const TRIGGER: TriggerBody = {
   trigger: 'vercel-cron',
 };
 
+const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
+
 type Headers = Record<string, string | string[] | undefined>;
 
 /** Why it is refused; `accepted` if it is not. */
 function verdictOf(body: Buffer | string, headers: Headers, secrets: readonly string[] = [SECRET]): string {
   try {
-    verifyTrigger(Buffer.from(body), headers, secrets);
+    verifyTrigger(Buffer.from(body), headers, secrets, new Date());
     return 'accepted';
   } catch (error) {
     if (error instanceof SignatureError) return error.kind;
@@ -93,7 +95,7 @@ describe('the wire format', () => {
 describe('verifyTrigger', () => {
   it('answers with the trigger that was signed', () => {
     const { body, headers } = signed();
-    expect(verifyTrigger(Buffer.from(body), headers, [SECRET])).toEqual(TRIGGER);
+    expect(verifyTrigger(Buffer.from(body), headers, [SECRET], NOW)).toEqual(TRIGGER);
   });
 
   it.each([
@@ -144,6 +146,10 @@ describe('verifyTrigger', () => {
     { name: 'a negative timestamp', change: { 'webhook-timestamp': '-1772445603' }, verdict: 'malformed' },
     { name: 'a fraction', change: { 'webhook-timestamp': '1772445603.5' }, verdict: 'malformed' },
     { name: 'a timestamp in hex', change: { 'webhook-timestamp': '0x69a5' }, verdict: 'malformed' },
+    { name: 'leading zeros', change: { 'webhook-timestamp': '01772445603' }, verdict: 'malformed' },
+    { name: 'a sign', change: { 'webhook-timestamp': '+1772445603' }, verdict: 'malformed' },
+    { name: 'white space', change: { 'webhook-timestamp': ' 1772445603' }, verdict: 'malformed' },
+    { name: 'digits of another script', change: { 'webhook-timestamp': '١٧٧٢٤٤٥٦٠٣' }, verdict: 'malformed' },
     { name: 'the epoch', change: { 'webhook-timestamp': '0' }, verdict: 'mismatch' },
     { name: 'a second more', change: { 'webhook-timestamp': '1772445604' }, verdict: 'mismatch' },
     {
@@ -155,6 +161,16 @@ describe('verifyTrigger', () => {
     { name: 'a version alone', change: { 'webhook-signature': 'v1' }, verdict: 'malformed' },
     { name: 'an empty signature', change: { 'webhook-signature': 'v1,' }, verdict: 'malformed' },
     { name: 'another version', change: { 'webhook-signature': 'v2,AAAA' }, verdict: 'mismatch' },
+    { name: 'an id of 129 characters', change: { 'webhook-id': 'i'.repeat(129) }, verdict: 'malformed' },
+    {
+      name: 'eleven signatures',
+      change: {
+        'webhook-signature': Array(11)
+          .fill(`v1,${'A'.repeat(43)}=`)
+          .join(' '),
+      },
+      verdict: 'malformed',
+    },
   ])('$name: $verdict', ({ change, verdict }) => {
     const { body, headers } = signed();
     expect(verdictOf(body, { ...headers, ...change })).toBe(verdict);
@@ -166,6 +182,93 @@ describe('verifyTrigger', () => {
       const joined = { ...headers, [name]: `${headers[name]}, ${headers[name]}` };
       expect(verdictOf(body, joined), name).not.toBe('accepted');
     }
+  });
+
+  it.each<{ name: string; change: (signature: string) => string }>([
+    { name: 'cut short by one character', change: (signature) => signature.slice(0, -1) },
+    { name: 'cut in half', change: (signature) => signature.slice(0, 20) },
+    { name: 'without its padding', change: (signature) => signature.replace(/=+$/, '') },
+    { name: 'with more padding', change: (signature) => `${signature}=` },
+    { name: 'in base64url', change: (signature) => signature.replaceAll('+', '-').replaceAll('/', '_') },
+    {
+      name: 'in hex',
+      change: (signature) => `v1,${Buffer.from(signature.slice(3), 'base64').toString('hex')}`,
+    },
+    { name: 'in another case', change: (signature) => signature.toUpperCase() },
+    { name: 'under another version', change: (signature) => signature.replace('v1,', 'v1a,') },
+    { name: 'without its version', change: (signature) => signature.slice(3) },
+    { name: 'behind white space', change: (signature) => ` ${signature}` },
+    { name: 'before white space', change: (signature) => `${signature} ` },
+    {
+      name: 'with a line break in it',
+      change: (signature) => `${signature.slice(0, 20)}\n${signature.slice(20)}`,
+    },
+    { name: 'with a NUL behind it', change: (signature) => `${signature}\0` },
+    { name: 'after two spaces', change: (signature) => `v1,AAAA  ${signature}` },
+    { name: 'after a comma', change: (signature) => `v1,AAAA,${signature}` },
+    { name: 'twice, joined', change: (signature) => `${signature},${signature}` },
+    {
+      name: 'with its last bits changed, which base64 does not tell apart',
+      // The last letter carries two bits of nothing.
+      change: (signature) =>
+        signature.replace(/.=$/, (end) => `${BASE64[BASE64.indexOf(end.charAt(0)) + 1]}=`),
+    },
+    { name: 'in full-width letters', change: (signature) => signature.replace('v1', 'ｖ１') },
+  ])('the right signature, $name: refused', ({ change }) => {
+    // Long enough a search for a signature that has all the characters that are encoded otherwise.
+    const slots = Array.from({ length: 96 }, (_, quarter) => new Date(Date.UTC(2026, 2, 2, 0, quarter * 15)));
+    const requests = slots.map((slot) =>
+      signTrigger({ ...TRIGGER, scheduled_for: slot.toISOString() }, [SECRET], NOW),
+    );
+    const request = requests.find(({ headers }) => /\+.*\/|\/.*\+/.test(headers['webhook-signature']));
+    if (request === undefined) throw new Error('no signature has both a plus and a slash');
+    const { body, headers } = request;
+    const changed = change(headers['webhook-signature']);
+    expect(changed).not.toBe(headers['webhook-signature']);
+    expect(verdictOf(body, headers)).toBe('accepted');
+    expect(verdictOf(body, { ...headers, 'webhook-signature': changed })).toMatch(/^(mismatch|malformed)$/);
+  });
+
+  it.each<{ name: string; change: (body: string) => string | Buffer }>([
+    { name: 'cut short', change: (body) => body.slice(0, -1) },
+    { name: 'with a line break behind it', change: (body) => `${body}\n` },
+    { name: 'with white space in it', change: (body) => body.replace(':', ': ') },
+    {
+      name: 'with its members in another order',
+      change: (body) => JSON.stringify(Object.fromEntries(Object.entries(JSON.parse(body)).reverse())),
+    },
+    { name: 'with a letter escaped', change: (body) => body.replace('dm-queue', '\\u0064m-queue') },
+    { name: 'with a member twice', change: (body) => body.replace('{', '{"job":"analytics",') },
+    { name: 'behind a byte order mark', change: (body) => `\uFEFF${body}` },
+    { name: 'in UTF-16', change: (body) => Buffer.from(body, 'utf16le') },
+    { name: 'with a look-alike letter', change: (body) => body.replace('queue', 'queuе') },
+    { name: 'in base64', change: (body) => Buffer.from(body).toString('base64') },
+  ])('the right body, $name: refused', ({ change }) => {
+    const { body, headers } = signed();
+    expect(verdictOf(change(body), headers)).toMatch(/^(mismatch|malformed)$/);
+  });
+
+  it('bytes that are no text are refused, though they read like the text that was signed', () => {
+    const body = `${JSON.stringify(TRIGGER)}\uFFFD`;
+    expect(verdictOf(body, signedAs(body))).toBe('malformed');
+    const bytes = Buffer.concat([Buffer.from(JSON.stringify(TRIGGER)), Buffer.from([0xff])]);
+    expect(bytes.toString()).toBe(body);
+    expect(() => verifyTrigger(bytes, signedAs(body), [SECRET], NOW)).toThrow(/no UTF-8/);
+  });
+
+  it('a body of more than 1,024 bytes is refused before a signature of it is computed', () => {
+    const fit = JSON.stringify(TRIGGER).padEnd(1_024);
+    expect(verdictOf(fit, signedAs(fit))).toBe('accepted');
+    const long = JSON.stringify(TRIGGER).padEnd(1_025);
+    expect(verdictOf(long, signedAs(long))).toBe('malformed');
+  });
+
+  it('is of the clock that it is given', () => {
+    const { body, headers } = signed();
+    const verify = (now: Date) => () => verifyTrigger(Buffer.from(body), headers, [SECRET], now);
+    expect(verify(new Date(NOW.getTime() + 300_000))).not.toThrow();
+    expect(verify(new Date(NOW.getTime() + 302_000))).toThrow(/five minutes/);
+    expect(verify(new Date(NOW.getTime() - 302_000))).toThrow(/five minutes/);
   });
 
   it('takes several signatures in one header, as the format has it for rotation', () => {
@@ -258,7 +361,7 @@ describe('verifyTrigger', () => {
   it('tells nothing of a secret or a signature in its errors', () => {
     const { body, headers } = signed();
     try {
-      verifyTrigger(Buffer.from(body), headers, [OTHER]);
+      verifyTrigger(Buffer.from(body), headers, [OTHER], NOW);
       expect.unreachable();
     } catch (error) {
       const said = `${(error as Error).message} ${(error as Error).stack} ${JSON.stringify(error)}`;

@@ -1,4 +1,4 @@
-import { createLogger, type Logger } from '../../src/telemetry/index.ts';
+import { createLogger, type Logger, type LoggerOptions } from '../../src/telemetry/index.ts';
 
 /** A logger whose lines a test can read. */
 export interface CapturedLog {
@@ -8,8 +8,11 @@ export interface CapturedLog {
   messages(): string[];
 }
 
-export function captureLog(level = 'trace'): CapturedLog {
+export function captureLog(level = 'trace', options: Pick<LoggerOptions, 'secrets'> = {}): CapturedLog {
   const lines: string[] = [];
-  const logger = createLogger('test', level, { write: (line: string) => lines.push(line) });
+  const logger = createLogger('test', level, {
+    ...options,
+    destination: { write: (line: string) => lines.push(line) },
+  });
   return { logger, lines, messages: () => lines.map((line) => String(JSON.parse(line).msg)) };
 }

@@ -72,4 +72,54 @@ describe('createLogger', () => {
     expect(lines.join('')).toContain('23514');
     expect(lines.join('')).not.toContain(CANARY);
   });
+
+  it.each([
+    { name: 'a row in its detail', error: Object.assign(new Error('no'), { code: '23514', detail: CANARY }) },
+    {
+      name: 'a value in its text',
+      error: Object.assign(new Error(`no uuid: "${CANARY}"`), { code: '22P02' }),
+    },
+    {
+      name: 'a command with its password',
+      error: Object.assign(new Error('no'), { command: { args: [CANARY] } }),
+    },
+    { name: 'such an error as its cause', error: new Error('no', { cause: new Error(CANARY) }) },
+    { name: 'what a parser read', error: new SyntaxError(`"${CANARY}" is not valid JSON`) },
+    { name: 'a name that is none', error: Object.assign(new Error('no'), { name: `of ${CANARY}` }) },
+    { name: 'something thrown that is no error', error: CANARY },
+  ])('tells of an error with $name its type and its place alone', ({ error }) => {
+    const { logger, lines } = captureLog();
+    logger.error({ err: error }, 'failed');
+    logger.error({ err: error });
+    if (error instanceof Error) logger.error(error);
+    expect(lines[0]).toContain('"err":{"type":"');
+    expect(lines.join('')).not.toContain(CANARY);
+  });
+
+  it('tells of any other error what it says, its code, its kind and its frames, once', () => {
+    const { logger, lines } = captureLog();
+    const error = new TypeError('x is not a function', {
+      cause: Object.assign(new Error(), { code: 'EPIPE' }),
+    });
+    logger.error({ err: error }, 'failed');
+    const { err } = JSON.parse(lines[0] ?? '') as { err: Record<string, string> };
+    expect(err).toMatchObject({
+      type: 'TypeError',
+      message: 'x is not a function',
+      cause: { code: 'EPIPE' },
+    });
+    expect(err.stack).toMatch(/^ {4}at .*logger\.test\.ts/);
+    expect(lines[0]?.match(/x is not a function/g)).toHaveLength(1);
+  });
+
+  it('cuts a secret that it knows out of whatever quotes it', () => {
+    const secrets = ['sb_secret_"canary"', 'short'];
+    const { logger, lines } = captureLog('trace', { secrets });
+    const quoting = new TypeError(`Headers.set: "${secrets[0]}" is an invalid header value`);
+    logger
+      .child({ scope: secrets[0] })
+      .fatal({ err: quoting, list: [secrets[0]] }, `with ${secrets[0]}, short`);
+    expect(lines.join('')).not.toContain('canary');
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({ scope: '[redacted]', msg: 'with [redacted], short' });
+  });
 });

@@ -8,6 +8,7 @@ import path from 'node:path';
 import { createSupabaseRpc, type Rpc } from '@revos/core/rpc';
 import { type Sandbox, startSandbox } from '@revos/unipile-sandbox';
 import { createClient, type SupabaseClient } from '@supabase/supabase-js';
+import { readMigrations } from '../migrations.ts';
 import { repositoryRoot } from '../repository.ts';
 import { type LocalSupabase, startSupabase } from '../supabase.ts';
 import { type AppProcess, startApp } from './processes.ts';
@@ -18,6 +19,10 @@ export interface StackOptions {
   readonly dataDir: string;
   /** Other schedules, as JOB_SCHEDULES has them. */
   readonly schedules?: string;
+  /** Further variables of the jobs API. */
+  readonly jobsApiEnv?: Readonly<Record<string, string>>;
+  /** SQL that comes after the migrations, for a database that has more in it than ours. */
+  readonly moreSql?: string;
   /** Told of each step, for people who wait. */
   readonly onStep: (step: string) => void;
 }
@@ -32,6 +37,8 @@ export interface Stack {
   readonly web: AppProcess;
   readonly cronSecret: string;
   readonly opsToken: string;
+  /** The variables that each app was given, by name: all their secrets are here. */
+  readonly environments: Readonly<Record<'jobsApi' | 'web', Readonly<Record<string, string>>>>;
   /** Rejects as soon as an app ends that should not. */
   readonly failed: Promise<never>;
   close(): Promise<void>;
@@ -63,6 +70,11 @@ function isAlive(pid: number): boolean {
 
 const secret = (): string => randomBytes(24).toString('base64url');
 
+async function migrationsAnd(sql: string | undefined) {
+  const migrations = await readMigrations();
+  return sql === undefined ? migrations : [...migrations, { version: '99991231000000', name: 'more', sql }];
+}
+
 /** Starts everything, or nothing: what was started is stopped again if a later part fails. */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const { dataDir, onStep } = options;
@@ -83,11 +95,14 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     // Awaited below; until then a failed build must not end this process unheard.
     build.catch(() => {});
     const supabase = keep(
-      await startSupabase({ connection: { dataDir: path.join(dataDir, 'database') } }),
+      await startSupabase({
+        connection: { dataDir: path.join(dataDir, 'database') },
+        migrations: await migrationsAnd(options.moreSql),
+      }),
       (part) => part.close(),
     );
     onStep('Unipile sandbox');
-    const sandbox = keep(await startSandbox(), (part) => part.close());
+    const sandbox = keep(await startSandbox({ apiKey: secret() }), (part) => part.close());
 
     const cronSecret = secret();
     const jobSecret = secret();
@@ -100,6 +115,16 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       ...(options.schedules === undefined ? {} : { JOB_SCHEDULES: options.schedules }),
     };
 
+    const jobsApiEnv = {
+      ...shared,
+      SUPABASE_URL: supabase.url,
+      SUPABASE_SECRET_KEY: supabase.secretKey,
+      UNIPILE_DSN: sandbox.url,
+      UNIPILE_API_KEY: sandbox.apiKey,
+      OPS_TOKENS: `local:${opsToken}`,
+      ...options.jobsApiEnv,
+    };
+
     onStep('Jobs API');
     const jobsApi = keep(
       await startApp({
@@ -108,20 +133,20 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         cwd: path.join(repositoryRoot, 'apps', 'jobs-api'),
         probePath: '/health',
         logFile: path.join(dataDir, 'logs', 'jobs-api.log'),
-        env: {
-          ...shared,
-          SUPABASE_URL: supabase.url,
-          SUPABASE_SECRET_KEY: supabase.secretKey,
-          UNIPILE_DSN: sandbox.url,
-          UNIPILE_API_KEY: sandbox.apiKey,
-          OPS_TOKENS: `local:${opsToken}`,
-        },
+        env: jobsApiEnv,
       }),
       (part) => part.stop(),
     );
 
     onStep('Web app (the first time it is built, which takes half a minute)');
     await build;
+    const webEnv = {
+      ...shared,
+      CRON_SECRET: cronSecret,
+      JOBS_API_URL: jobsApi.url,
+      OPS_TOKEN: opsToken,
+      NEXT_TELEMETRY_DISABLED: '1',
+    };
     const web = keep(
       await startApp({
         name: 'The web app',
@@ -129,13 +154,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         cwd: path.join(repositoryRoot, 'apps', 'web'),
         probePath: '/api/cron/dm-queue',
         logFile: path.join(dataDir, 'logs', 'web.log'),
-        env: {
-          ...shared,
-          CRON_SECRET: cronSecret,
-          JOBS_API_URL: jobsApi.url,
-          OPS_TOKEN: opsToken,
-          NEXT_TELEMETRY_DISABLED: '1',
-        },
+        env: webEnv,
       }),
       (part) => part.stop(),
     );
@@ -152,6 +171,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       web,
       cronSecret,
       opsToken,
+      environments: { jobsApi: jobsApiEnv, web: webEnv },
       failed,
       close,
     };

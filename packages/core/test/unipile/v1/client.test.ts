@@ -404,6 +404,18 @@ describe('what becomes of a write', () => {
   });
 
   it.each([
+    { type: 'errors/some.type_2', said: 'some.type_2' },
+    { type: 'errors/Hi Ada, how are you?', said: null },
+    { type: `errors/${'t'.repeat(101)}`, said: null },
+  ])('the type $type is told as $said: what is no name may be the message', async ({ type, said }) => {
+    const server = createHttpServer((_request, response) => {
+      response.writeHead(422, { 'content-type': 'application/json' }).end(JSON.stringify({ type }));
+    });
+    const client = clientOf(`http://127.0.0.1:${await portOf(server)}`);
+    expect(await client.sendMessage(firstMessage())).toMatchObject({ kind: 'rejected', type: said });
+  });
+
+  it.each([
     { retryAfter: '0', retryAfterMs: 0 },
     { retryAfter: '120', retryAfterMs: 120_000 },
     { retryAfter: '99999999', retryAfterMs: 99_999_999_000 },
