@@ -110,15 +110,17 @@ export interface Plan {
 /** Shared by every message, so that a log can be searched for it. */
 export const TEXT_MARK = 'Simulated text';
 
-export function planStory(seed: number, zones: readonly string[]): Plan {
+/** @param bearing faults that must strike, often, while most others stay away; by default any may */
+export function planStory(
+  seed: number,
+  zones: readonly string[],
+  bearing: readonly FaultName[] | null = null,
+): Plan {
   const random = createRandom(seed);
   const world = planWorld(random, zones);
   const days = random.pick([2, 3, 3, 4, 5, 8, 15]);
   const calmFromMs = world.startMs + days * DAY_MS;
-  const faultsOn = random.pick([0.25, 0.5, 0.5, 0.8]);
-  const faults = Object.fromEntries(
-    FAULTS.map((name) => [name, random.chance(faultsOn) ? RATES_MAX[name] * random.next() : 0]),
-  ) as Faults;
+  const faults = bearing === null ? drawFaults(random) : faultsOf(bearing);
   return {
     seed,
     startMs: world.startMs,
@@ -140,6 +142,20 @@ export function planStory(seed: number, zones: readonly string[]): Plan {
     timersLateMsMax: random.pick([5_000, 30_000, 50_000, 50_000]),
     faults,
   };
+}
+
+function drawFaults(random: Random): Faults {
+  const share = random.pick([0.25, 0.5, 0.5, 0.8]);
+  return Object.fromEntries(
+    FAULTS.map((name) => [name, random.chance(share) ? RATES_MAX[name] * random.next() : 0]),
+  ) as Faults;
+}
+
+/** Those named at twice their highest rate, and no other. */
+function faultsOf(names: readonly FaultName[]): Faults {
+  return Object.fromEntries(
+    FAULTS.map((name) => [name, names.includes(name) ? Math.min(RATES_MAX[name] * 2, 0.9) : 0]),
+  ) as Faults;
 }
 
 function planMessages(random: Random, account: string, startMs: number, endMs: number): PlannedMessage[] {

@@ -6,9 +6,12 @@
  */
 import type { Unipile } from '@revos/core/unipile';
 import type { Migration } from '@revos/local-stack';
+import type { FaultName } from './plan.ts';
 
 export interface Sabotage {
   readonly guard: string;
+  /** The faults that it guards against. */
+  readonly bearing: readonly FaultName[];
   /** The migration's name, what stands in it, and what is put there instead. */
   readonly sql?: ReadonlyArray<readonly [migration: string, found: string, instead: string]>;
   readonly unipile?: (unipile: Unipile) => Unipile;
@@ -17,6 +20,7 @@ export interface Sabotage {
 export const SABOTAGES: readonly Sabotage[] = [
   {
     guard: 'a message whose process died is unknown, not unsent',
+    bearing: ['crash', 'freeze'],
     sql: [
       [
         'dm_queue',
@@ -33,6 +37,7 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     guard: 'a post whose process died is unknown, not unpublished',
+    bearing: ['crash', 'freeze'],
     sql: [
       [
         'post_claims',
@@ -49,6 +54,7 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     guard: 'a lost answer is unknown, not a refusal',
+    bearing: ['answer lost', 'no answer, sent', 'error though sent'],
     unipile: (unipile) => ({
       ...unipile,
       async sendMessage(request) {
@@ -59,10 +65,19 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     guard: 'an absence is believed after half an hour, not at once',
+    bearing: ['answer lost', 'shown late'],
     sql: [['read_backs', `p_now >= absent_since + interval '30 minutes'`, 'true']],
   },
   {
     guard: 'an answer that comes late never undoes what is known',
+    bearing: [
+      'freeze',
+      'call carried out late',
+      'throttled',
+      'error, not sent',
+      'answer of the database lost',
+      'recipient refused',
+    ],
     sql: [
       [
         'dm_queue',
@@ -73,6 +88,7 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     guard: 'one call in flight an account',
+    bearing: ['request slow', 'no answer, not sent'],
     sql: [
       [
         'dm_queue',
@@ -88,24 +104,29 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     guard: 'no message goes out while a post of its account does',
+    bearing: ['request slow', 'no answer, not sent', 'trigger twice'],
     sql: [['account_rules', 'post.finished_at is null and post.lease_until > p_now', 'false']],
   },
   {
     guard: 'the limit of a day',
+    bearing: [],
     sql: [
       ['account_rules', 'offset public.account_day_limit(p_policy, v_at) - 1 limit 1', 'offset 1000 limit 1'],
     ],
   },
   {
     guard: 'the limit of 24 hours',
+    bearing: [],
     sql: [['account_rules', 'offset p_policy.dms_per_24h - 1 limit 1', 'offset 1000 limit 1']],
   },
   {
     guard: 'the limit of 7 days',
+    bearing: [],
     sql: [['account_rules', 'offset p_policy.dms_per_7d - 1 limit 1', 'offset 1000 limit 1']],
   },
   {
     guard: 'what is unknown counts as sent',
+    bearing: ['answer lost', 'shown late', 'crash'],
     sql: [
       [
         'account_rules',
@@ -116,6 +137,7 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     guard: 'the hours of an account',
+    bearing: [],
     sql: [
       [
         'account_rules',
@@ -126,10 +148,12 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     guard: 'the pause of an account',
+    bearing: ['account paused', 'throttled'],
     sql: [['account_rules', 'if p_policy.paused_until > clear_at then', 'if false then']],
   },
   {
     guard: 'the pause of all sending',
+    bearing: ['all paused'],
     sql: [
       ['dm_queue', 'if public.sending_is_paused(p_now) then', 'if false then'],
       ['account_rules', 'if v_at >= clear_at then', 'if false then'],
@@ -137,10 +161,12 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     guard: 'the gap between two messages',
+    bearing: [],
     sql: [['account_rules', 'if p_policy.pace_until > clear_at then', 'if false then']],
   },
   {
     guard: 'what is unknown is looked for',
+    bearing: ['answer lost'],
     sql: [
       [
         'dm_queue',
@@ -151,6 +177,7 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     guard: 'an account is looked at again as soon as it can go on',
+    bearing: [],
     sql: [
       [
         'dm_queue',
@@ -161,6 +188,7 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     guard: 'a run whose process died makes room',
+    bearing: ['crash'],
     sql: [
       [
         'runs',
@@ -171,6 +199,7 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     guard: 'a message that is queued twice is there once',
+    bearing: ['queued twice'],
     sql: [['dm_queue', 'on conflict (dedupe_key) do nothing', '']],
   },
 ];

@@ -46,7 +46,7 @@ export async function simulate(
   zones: readonly string[],
   sabotage: Sabotage | null = null,
 ): Promise<Story> {
-  const plan = planStory(seed, zones);
+  const plan = planStory(seed, zones, sabotage?.bearing);
   const random = createRandom(seed ^ 0x5eed);
   const timeline = createTimeline(new Date(plan.startMs));
   const { tell, ...chronicle } = createChronicle(timeline.now);
