@@ -158,16 +158,24 @@ begin
     clear_at := p_policy.paused_until;
   end if;
 
-  select max(open.lease_until) into v_at
+  -- A call whose answer was lost may still be under way, up to the end of its lease. `is distinct from 'not_sent'` is the index's
+  -- condition: without it every attempt of the account is read.
+  select max(open.until) into v_at
   from (
-    select message.lease_until
+    select message.lease_until as until
     from public.dm_attempts as message
     where message.account_id = p_policy.account_id and message.finished_at is null
     union all
+    select message.effect_by
+    from public.dm_attempts as message
+    where message.account_id = p_policy.account_id and message.outcome is distinct from 'not_sent'
+      and message.outcome = 'unknown' and message.effect_by > p_now
+    union all
     -- A post whose lease has ended is recovered by its own claim; messages do not wait for that.
-    select post.lease_until
+    select post.effect_by
     from public.post_attempts as post
-    where post.account_id = p_policy.account_id and post.finished_at is null and post.lease_until > p_now
+    where post.account_id = p_policy.account_id and post.outcome is distinct from 'not_sent'
+      and post.outcome is distinct from 'sent' and post.effect_by > p_now
   ) as open;
   if v_at is not null and (v_at > clear_at or reason is null) then
     reason := 'in_flight';

@@ -778,6 +778,8 @@ declare
   v_strikes integer;
 begin
   if p_late then
+    -- What was unknown is not any more: the account need not wait for its lease.
+    perform public.account_hold(p_account_id, null, null, p_now);
     return;
   end if;
   select policy.* into v_policy from public.account_policies as policy where policy.account_id = p_account_id;

@@ -217,7 +217,7 @@ begin
     select 2, 'paused', policy.paused_until
     from public.account_policies as policy where policy.account_id = p_account_id
     union all
-    select 3, 'post_gap', last.effect_by + make_interval(secs => coalesce((
+    select 4, 'post_gap', last.effect_by + make_interval(secs => coalesce((
       select policy.post_gap_s from public.account_policies as policy where policy.account_id = p_account_id), 3600))
     from (
       select max(counted.effect_by) as effect_by
@@ -226,13 +226,22 @@ begin
     ) as last
     union all
     -- It may end at any time, and by its lease at the latest: then the claim recovers it, and looks again.
-    select 4, 'in_flight', greatest(open.lease_until, p_now)
+    select 3, 'in_flight', greatest(open.lease_until, p_now)
     from (
       select message.lease_until from public.dm_attempts as message
       where message.account_id = p_account_id and message.finished_at is null
       union all
       select post.lease_until from public.post_attempts as post
       where post.account_id = p_account_id and post.finished_at is null
+      union all
+      -- One whose answer was lost may still be under way, up to the end of its lease.
+      select message.effect_by from public.dm_attempts as message
+      where message.account_id = p_account_id and message.outcome is distinct from 'not_sent'
+        and message.outcome = 'unknown' and message.effect_by > p_now
+      union all
+      select post.effect_by from public.post_attempts as post
+      where post.account_id = p_account_id and post.outcome is distinct from 'not_sent'
+        and post.outcome = 'unknown' and post.effect_by > p_now
     ) as open
   ) as block (rank, reason, until)
   where block.until > p_now or block.reason = 'in_flight'

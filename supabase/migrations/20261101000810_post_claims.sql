@@ -14,6 +14,8 @@ set lock_timeout = '10ms'
 as $$
 declare
   v_account_id uuid;
+  v_post_id uuid;
+  v_held_count integer := 0;
 begin
   for v_account_id in
     select distinct post.linkedin_account_id
@@ -36,10 +38,31 @@ begin
       select post.id from public.posts as post
       where post.status = 'scheduled' and (post.scheduled_for <= p_until or post.scheduled_for is null)
     ), p_now);
-  exception when lock_not_available then
-    -- A person's action is making one of them; it takes no longer than a call.
     return;
+  exception when lock_not_available then
+    -- A person's action is making one of them, which has undone all.
+    null;
   end;
+
+  -- One by one, so that a held post keeps none of the others from being made. It takes its time (about 1 ms a post), so
+  -- it has a limit; those that are due first go first, and the next call does the rest.
+  for v_post_id in
+    select post.id
+    from public.posts as post
+    where post.status = 'scheduled' and (post.scheduled_for <= p_until or post.scheduled_for is null)
+      and not exists (
+        select from public.post_publications as publication where publication.post_id = post.id
+      )
+    order by post.scheduled_for, post.id
+    limit 500
+  loop
+    begin
+      perform public.post_ensure(array[v_post_id], p_now);
+    exception when lock_not_available then
+      v_held_count := v_held_count + 1;
+      exit when v_held_count = 100;
+    end;
+  end loop;
 end;
 $$;
 
@@ -390,10 +413,9 @@ as $$
 declare
   v_pause_ms constant bigint := (p_result ->> 'pause_ms')::bigint;
 begin
-  if p_late then
-    return;
-  end if;
+  -- A late answer pauses nothing; but what was unknown is not any more, and the account need not wait for its lease.
   perform public.account_hold(p_account_id, case
+    when p_late then null
     when v_pause_ms < 0 then 'infinity'
     else p_now + make_interval(secs => v_pause_ms / 1000.0)
   end, p_result ->> 'pause_reason', p_now);

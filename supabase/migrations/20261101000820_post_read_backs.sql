@@ -173,6 +173,10 @@ begin
     update public.post_publications as publication set reason = 'unknown_held', updated_at = p_now
     where publication.post_id = p_attempt.post_id and publication.state = 'unknown';
   end if;
+  if p_verdict in ('sent', 'waiting') then
+    -- Messages of the account need not wait for its lease.
+    perform public.account_hold(p_attempt.account_id, null, null, p_now);
+  end if;
 end;
 $$;
 

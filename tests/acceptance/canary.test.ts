@@ -204,6 +204,9 @@ interface Asked {
   readonly showsTexts?: boolean;
 }
 
+/** What an answer must not show, whatever was asked, and wherever a caller has put a secret. */
+const hiddenWhere = (showsTexts = false): Canary[] => [...secrets, STRAY, ...(showsTexts ? [] : TEXTS)];
+
 /** Asks, keeps all of the answer to be looked through, and gives its status and text. */
 async function ask(url: string, { method = 'GET', headers = {}, body, showsTexts }: Asked = {}) {
   const response = await fetch(url, {
@@ -215,7 +218,7 @@ async function ask(url: string, { method = 'GET', headers = {}, body, showsTexts
   const text = await response.text();
   const whole = [...response.headers].map(([name, value]) => `${name}: ${value}`).join('\n') + text;
   const where = `the answer ${response.status} to ${method} ${new URL(url).pathname}`;
-  keep(showsTexts ? secrets : [...secrets, ...TEXTS], { where, text: whole });
+  keep(hiddenWhere(showsTexts), { where, text: whole });
   return { status: response.status, text };
 }
 
@@ -246,7 +249,7 @@ async function ops(args: readonly string[], options: { env?: object; showsTexts?
       resolve({ code: typeof error?.code === 'number' ? error.code : 0, text: stdout + stderr });
     });
   });
-  keep(options.showsTexts ? secrets : [...secrets, ...TEXTS], {
+  keep(hiddenWhere(options.showsTexts), {
     where: `ops ${args.join(' ')}`,
     text: said.text,
   });
@@ -626,11 +629,8 @@ describe('what is answered', () => {
 
   it('a cron that fails is told without what it was given', async () => {
     for (const authorization of [`Bearer ${STRAY.value}`, `Bearer ${stack.opsToken}`]) {
-      const { status, text } = await ask(`${stack.web.url}/api/cron/dm-queue`, {
-        headers: { authorization },
-      });
+      const { status } = await ask(`${stack.web.url}/api/cron/dm-queue`, { headers: { authorization } });
       expect(status).toBe(401);
-      expect(leaksIn([{ where: 'cron', text }], [STRAY])).toEqual([]);
     }
     await triggerCron(stack, 'analytics');
   });
@@ -744,7 +744,7 @@ it('nothing of it stands in any log', async () => {
     '"code":"23514"',
     'the cache is away',
     'request failed',
-    'signature refused',
+    '"signature":"mismatch"',
     'media of a post cannot be used',
   ]) {
     expect.soft(logs[0]?.text.includes(said), said).toBe(true);

@@ -8,6 +8,9 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 
 const START = path.resolve(import.meta.dirname, '../../packages/local-stack/src/demo/start.ts');
 
+/** Its lost answer holds one account up until it is looked for, after 15 s. */
+const TIMEOUT_MS = 120_000;
+
 let dataDir: string;
 
 beforeAll(async () => {
@@ -34,7 +37,7 @@ async function start(args: readonly string[], onOutput: (printed: string) => voi
   return { code, stdout, stderr };
 }
 
-it('--once does one run, ends with a line of JSON, and exits 0', async () => {
+it('--once does one run, ends with a line of JSON, and exits 0', { timeout: TIMEOUT_MS }, async () => {
   const { code, stdout, stderr } = await start(['--once']);
   expect(stderr).toBe('');
   expect(code).toBe(0);
@@ -48,7 +51,9 @@ it('--once does one run, ends with a line of JSON, and exits 0', async () => {
   expect(stdout).toContain('the account’s limit for the day is used up');
 });
 
-it('a link that breaks in mid-run ends it with an exit code and the reason', async () => {
+it('a link that breaks in mid-run ends it with an exit code and the reason', {
+  timeout: TIMEOUT_MS,
+}, async () => {
   let killed = false;
   const { code, stdout, stderr } = await start(['--once'], (printed) => {
     if (killed || !printed.includes('running:')) return;

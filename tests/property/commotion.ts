@@ -149,6 +149,7 @@ const claim =
         leaseUntilMs: nowMs + leaseMs,
         hasEffect: random.chance(0.5),
         isReported: false,
+        isOver: false,
       };
       linkedIn.claimed(call);
       hand.push(call);
@@ -192,6 +193,9 @@ async function settle(
   id: string,
 ): Promise<void> {
   const decision = linkedIn.find(id) !== null ? 'sent' : random.pick(['resend', 'resend', 'drop']);
+  if (decision !== 'drop') {
+    for (const call of linkedIn.calls) call.isOver ||= call.thingId === id && call.isReported;
+  }
   const { changed } = await session.rpc.call<{ changed: number }>(`${prefixOf(kind)}_act`, {
     action: 'settle',
     selection: { ids: [id] },
@@ -211,6 +215,9 @@ const readBack =
     for (const item of items) {
       const id = linkedIn.find(String(item.message_id ?? item.post_id));
       const found = isClear(random) ? (id === null ? 'absent' : 'sent') : 'unreadable';
+      // An absence is not believed before the lease has ended.
+      for (const call of linkedIn.calls)
+        call.isOver ||= found === 'sent' && call.attemptId === item.attempt_id;
       const results = [{ attempt_id: item.attempt_id, found, ...(id === null ? {} : idsOf(kind, id)) }];
       const policy = random.pick(['resend-when-absent', 'resend-when-absent', 'hold']);
       const [answer] = await session.rpc.call<{ resolution: string }[]>(`${prefixOf(kind)}_resolve`, {
@@ -221,7 +228,14 @@ const readBack =
     }
   };
 
-async function report(session: Session, { tally }: Stage, call: Call, ending: object): Promise<void> {
+async function report(
+  session: Session,
+  { tally }: Stage,
+  call: Call,
+  ending: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  // Once it is unknown, that it was not sent is not believed any more.
+  call.isOver ||= ending.outcome === 'sent' || (ending.outcome === 'not_sent' && !call.isReported);
   call.isReported = true;
   const results = [{ attempt_id: call.attemptId, ...ending }];
   const [answer] = await session.rpc.call<RecordedResult[]>(`${prefixOf(call.kind)}_record`, { results });
@@ -248,7 +262,10 @@ const STEPS_OF = {
       random.chance(0.3)
     )
       return;
-    for (const other of hand.filter(({ claimId }) => claimId === call.claimId)) other.isReported = true;
+    for (const other of hand.filter(({ claimId }) => claimId === call.claimId)) {
+      other.isReported = true;
+      other.isOver = true;
+    }
     await session.rpc.call(`${prefixOf(call.kind)}_release`, { claim_id: call.claimId, worker: 'worker' });
   },
   recover: (session, _stage, random) => session.rpc.call(`${prefixOf(someKind(random))}_recover`),

@@ -75,6 +75,11 @@ export function closingReport(attempt: Attempt): Report | undefined {
   return attempt.reports.find((report) => report.applied === 'recorded');
 }
 
+/** The answer that came although the attempt had been closed: that it was sent after all. */
+export function lateReport(attempt: Attempt): Report | undefined {
+  return attempt.reports.find((report) => report.applied === 'late');
+}
+
 /** A worker proved that it had no effect, in time. */
 export function isNotSent(attempt: Attempt): boolean {
   return closingReport(attempt)?.outcome === 'not_sent';

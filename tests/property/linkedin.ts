@@ -15,8 +15,10 @@ export interface Call {
   readonly claimMs: number;
   readonly leaseUntilMs: number;
   readonly hasEffect: boolean;
-  /** Its worker has begun to say what became of it, so it may be closed. */
+  /** Its worker has begun to say how it ended, so it may be closed. */
   isReported: boolean;
+  /** Somebody has begun to say what became of it, so it may be known to be over. A lost answer says nothing of the kind. */
+  isOver: boolean;
 }
 
 export interface Bounds {
@@ -34,8 +36,7 @@ export class LinkedIn {
   /** A call was claimed: nothing else of its account may be under way. */
   claimed(call: Call): void {
     for (const other of this.calls) {
-      const isLive =
-        !other.isReported && other.leaseUntilMs > call.claimMs && call.leaseUntilMs > other.claimMs;
+      const isLive = !other.isOver && other.leaseUntilMs > call.claimMs && call.leaseUntilMs > other.claimMs;
       if (other.accountId === call.accountId && isLive) {
         this.violations.push(`two calls under way: ${nameOf(other)} and ${nameOf(call)}`);
       }

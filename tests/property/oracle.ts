@@ -15,6 +15,7 @@ import {
   effectByMs,
   inForce,
   isNotSent,
+  lateReport,
   latest,
 } from './history.ts';
 
@@ -49,8 +50,7 @@ function violationsOfClaim(account: AccountHistory, claim: Attempt, earlier: rea
   }
 
   for (const before of earlier) {
-    if (!isClosedBefore(before, claim))
-      violations.push(`two in flight: ${before.id} and ${claim.id} at ${at}`);
+    if (!isOverBefore(before, claim)) violations.push(`two in flight: ${before.id} and ${claim.id} at ${at}`);
     if (claim.claimMs < gapEndMs(account, before, Math.min)) {
       violations.push(`claimed at ${at} within the gap after ${iso(before.claimMs)}`);
     }
@@ -58,11 +58,12 @@ function violationsOfClaim(account: AccountHistory, claim: Attempt, earlier: rea
   return violations;
 }
 
-/** The first was answered, or its lease had ended, before the second was claimed. */
-function isClosedBefore(first: Attempt, second: Attempt): boolean {
+/** The first was over before the second was claimed: by an answer that says what became of it, or by the end of its lease. */
+function isOverBefore(first: Attempt, second: Attempt): boolean {
   const report = closingReport(first);
-  if (report && report.sentSeq < second.claimSeq) return true;
-  return report === undefined && first.leaseUntilMs <= second.claimMs;
+  if (report && report.outcome !== 'unknown') return report.sentSeq < second.claimSeq;
+  const late = lateReport(first);
+  return effectByMs(first) <= second.claimMs || (late !== undefined && late.sentSeq < second.claimSeq);
 }
 
 /**
@@ -145,17 +146,19 @@ export function blocksOf(
   const counted = account.attempts
     .filter((attempt) => !isNotSent(attempt))
     .map((attempt) => {
-      const lateSent = attempt.reports.find((report) => report.applied === 'late');
       return (
-        lateSent?.nowMs ??
+        lateReport(attempt)?.nowMs ??
         Math.max(effectByMs(attempt), closingReport(attempt) ? 0 : (closedMs(attempt) ?? 0))
       );
     });
   const blocks: Block[] = limitsReached(policy, counted, atMs);
   if (!account.isActive) blocks.push('account');
   if (latest(account.pauses) > atMs) blocks.push('paused');
+  // Without an answer it may still be under way, up to the end of its lease.
   const isInFlight = (attempt: Attempt): boolean =>
-    closedMs(attempt) === undefined && attempt.leaseUntilMs > atMs;
+    (closingReport(attempt)?.outcome ?? 'unknown') === 'unknown' &&
+    lateReport(attempt) === undefined &&
+    effectByMs(attempt) > atMs;
   if (account.attempts.some(isInFlight)) blocks.push('in_flight');
   if (!isWindowOpen(policy, atMs)) blocks.push('window');
   if (account.attempts.some((attempt) => gapEndMs(account, attempt, Math.max, closedMs(attempt)) > atMs)) {

@@ -56,10 +56,11 @@ async function tellAll(): Promise<boolean> {
       steps += story.steps;
       simulatedMs += story.simulatedMs;
       for (const [name, count] of Object.entries(story.counts)) counts[name] = (counts[name] ?? 0) + count;
-      if (story.broken !== null || values.verbose) print(story.lastLines.join('\n'));
-      if (story.broken === null) return;
+      const trouble = story.broken ?? story.crash;
+      if (trouble !== null || values.verbose) print(story.lastLines.join('\n'));
+      if (trouble === null) return;
       broken += 1;
-      print(`\nseed ${story.seed}: ${story.broken}\nreplay: npm run sim -- ${story.seed}\n`);
+      print(`\nseed ${story.seed}: ${trouble}\nreplay: npm run sim -- ${story.seed}\n`);
     },
   });
   for (const [name, count] of Object.entries(counts).sort()) print(`  ${name}: ${count}`);
@@ -75,6 +76,7 @@ async function tellAll(): Promise<boolean> {
 /** Each guard is missed by some story, or the witness is blind. */
 async function tellWithoutGuards(): Promise<boolean> {
   const noticed = new Set<number>();
+  const crashed: string[] = [];
   /** Of each thread, the guard that is missing, and how many stories were told without it: it stays with one to the end. */
   const at = new Map<number, { sabotage: number; told: number }>();
   let nextSabotage = 0;
@@ -91,7 +93,11 @@ async function tellWithoutGuards(): Promise<boolean> {
       at.set(worker, { sabotage, told: 1 });
       return { seed: first, sabotage };
     },
-    hear({ seed, broken }, { sabotage }) {
+    hear({ seed, broken, crash }, { sabotage }) {
+      // SQL that does not run says nothing of the guard.
+      if (crash !== null && sabotage !== null) {
+        crashed.push(`without “${SABOTAGES[sabotage]?.guard}”, seed ${seed}: ${crash}`);
+      }
       if (broken === null || sabotage === null) return;
       noticed.add(sabotage);
       print(`without “${SABOTAGES[sabotage]?.guard}”, seed ${seed}: ${broken.split('\n', 1)[0]}`);
@@ -100,5 +106,6 @@ async function tellWithoutGuards(): Promise<boolean> {
   const unnoticed = SABOTAGES.filter((_, index) => !noticed.has(index));
   for (const { guard } of unnoticed) print(`UNNOTICED in ${seeds} stories: ${guard}`);
   print(`${noticed.size} of ${SABOTAGES.length} missing guards noticed in ${secondsPassed()} s`);
-  return unnoticed.length === 0;
+  for (const line of crashed) print(`CRASHED ${line}`);
+  return unnoticed.length === 0 && crashed.length === 0;
 }

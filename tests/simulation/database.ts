@@ -27,14 +27,24 @@ export async function perform(
   return answer;
 }
 
+/** Nothing at all; a statement cut off, a deadlock, no connection free, a restart. */
+const NO_ANSWERS = ['', '57014', '40P01', '53300', '57P01'];
+
 /** The database as one machine reaches it. */
 export function rpcOf(machine: Pick<Machine, 'deliver' | 'name'>, parts: MachineParts): Rpc {
-  const { timeline, random, database, faults, tell } = parts;
+  const { timeline, random, database, strikes, tell } = parts;
   const call = (name: string, args: Readonly<Record<string, unknown>> = {}): Promise<unknown> =>
     new Promise((resolve, reject) => {
       const lost = (afterMs: number): void =>
         machine.deliver(afterMs, () =>
-          reject(new RpcError('unavailable', name, '', 'simulated: no answer from the database')),
+          reject(
+            new RpcError(
+              'unavailable',
+              name,
+              random.pick(NO_ANSWERS),
+              'simulated: no answer from the database',
+            ),
+          ),
         );
       const carryOut = async (isHeard: boolean): Promise<void> => {
         if (database.isAway) return isHeard ? lost(random.integer(1, 200)) : undefined;
@@ -48,21 +58,13 @@ export function rpcOf(machine: Pick<Machine, 'deliver' | 'name'>, parts: Machine
           if (isHeard) machine.deliver(random.integer(1, 30), () => reject(error));
         }
       };
-      const {
-        'call lost': before,
-        'answer of the database lost': after,
-        'call carried out late': late,
-      } = faults();
-      if (random.chance(before)) {
-        tell('a call is lost', `${machine.name}: ${name}`);
-        return lost(random.integer(1, 20_000));
-      }
-      const isHeard = !random.chance(after);
-      const travelMs = random.chance(late) ? random.integer(1_000, 40_000) : random.integer(1, 30);
-      if (!isHeard) {
-        tell('a call will not be answered', `${machine.name}: ${name}`);
-        lost(random.integer(20, 20_000));
-      }
+      if (strikes('call lost')) return lost(random.integer(1, 20_000));
+      const isHeard = !strikes('answer of the database lost');
+      // One that will not be answered may be carried out long after it was given up.
+      const travelMs = strikes('call carried out late')
+        ? random.integer(1_000, 40_000)
+        : random.integer(1, 30);
+      if (!isHeard) lost(random.integer(20, 20_000));
       timeline.in(travelMs, () => carryOut(isHeard));
     });
   return {

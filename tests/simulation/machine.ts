@@ -58,11 +58,15 @@ const noMedia: MediaFetcher = {
 };
 
 export function createMachine(name: string, parts: MachineParts): Machine {
-  const { timeline, random, plan, tell, sabotage } = parts;
+  const { timeline, random, plan, tell, sabotage, strikes } = parts;
   let generation = 0;
+  /** It may be alive and not take triggers any more: during a deploy. */
+  let isAlive = false;
   let process: { runs: Runs; engine: Engine } | null = null;
   let frozenUntilMs = 0;
   let clockOffsetMs = 0;
+  /** What the monotonic clock has missed. */
+  let sleptMs = 0;
   const deathListeners = new Set<() => void>();
 
   const machine: Machine = {
@@ -74,8 +78,8 @@ export function createMachine(name: string, parts: MachineParts): Machine {
       const arrive = (): unknown => {
         if (born !== generation) return;
         if (timeline.nowMs < frozenUntilMs) return void timeline.in(frozenUntilMs - timeline.nowMs, arrive);
-        if (random.chance(parts.faults().crash)) return machine.crash(random.integer(500, 300_000));
-        if (random.chance(parts.faults().freeze)) {
+        if (strikes('crash')) return machine.crash(random.integer(500, 300_000));
+        if (strikes('freeze')) {
           machine.freeze(random.integer(1_000, 400_000));
           return void timeline.in(frozenUntilMs - timeline.nowMs, arrive);
         }
@@ -88,7 +92,7 @@ export function createMachine(name: string, parts: MachineParts): Machine {
       return () => deathListeners.delete(listener);
     },
     crash(downMs) {
-      if (process === null) return;
+      if (!isAlive) return;
       tell('a machine dies', name);
       down();
       timeline.in(downMs, start);
@@ -111,6 +115,10 @@ export function createMachine(name: string, parts: MachineParts): Machine {
     },
     freeze(ms) {
       tell('a machine stands still', `${name} for ${ms} ms`);
+      // Its process waited; or the whole machine slept, and the monotonic clock with it; or its clock was set meanwhile.
+      const way = random.integer(1, 3);
+      if (way === 2) sleptMs += ms;
+      if (way === 3) clockOffsetMs -= random.integer(0, 2 * ms);
       frozenUntilMs = Math.max(frozenUntilMs, timeline.nowMs + ms);
     },
     setClock(offsetMs) {
@@ -121,6 +129,7 @@ export function createMachine(name: string, parts: MachineParts): Machine {
 
   const down = (): void => {
     generation += 1;
+    isAlive = false;
     process = null;
     frozenUntilMs = 0;
     for (const listener of [...deathListeners]) listener();
@@ -129,8 +138,9 @@ export function createMachine(name: string, parts: MachineParts): Machine {
 
   const start = (): void => {
     generation += 1;
+    isAlive = true;
     tell('a machine starts', name);
-    const effects = effectsOf();
+    const effects = sabotage?.effects?.(effectsOf()) ?? effectsOf();
     const rpc = rpcOf(machine, parts);
     const unipile = createUnipileV1({
       dsn: 'http://unipile',
@@ -157,7 +167,7 @@ export function createMachine(name: string, parts: MachineParts): Machine {
     const draw = seededRandom(random.integer(0, 2 ** 31));
     return {
       now: () => new Date(timeline.nowMs + clockOffsetMs),
-      monotonicMs: () => timeline.nowMs,
+      monotonicMs: () => timeline.nowMs - sleptMs,
       random: draw,
       uuid: simulatedEffects(timeline.now(), random.integer(0, 2 ** 31)).uuid,
       sleep: (ms, signal) =>

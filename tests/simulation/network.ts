@@ -10,15 +10,18 @@ import { Dispatcher, type FormData } from 'undici';
 import type { Random } from '../support/random.ts';
 import type { Tell } from './chronicle.ts';
 import type { Machine } from './machine.ts';
-import type { Faults } from './plan.ts';
+import type { FaultName } from './plan.ts';
 import type { Timeline } from './timeline.ts';
 
 export interface NetworkParts {
   readonly timeline: Timeline;
   readonly world: World;
   readonly random: Random;
-  readonly faults: () => Faults;
+  /** Draws whether a fault strikes now. */
+  readonly strikes: (name: FaultName) => boolean;
   readonly tell: Tell;
+  /** Told of each write as Unipile takes it up, and as it has done with it: whoever waits for it by then. */
+  readonly onWrite: (accountId: string, change: 1 | -1) => void;
 }
 
 /**
@@ -46,7 +49,7 @@ class SimulatedDispatcher extends Dispatcher {
   }
 
   override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
-    const { timeline, world, random, faults, tell } = this.#parts;
+    const { timeline, world, random, strikes, tell, onWrite } = this.#parts;
     const isWrite = options.method === 'POST';
     let isOver = false;
     let exchange: Exchange | null = null;
@@ -78,18 +81,16 @@ class SimulatedDispatcher extends Dispatcher {
     };
     const later = (ms: number, happen: () => void): void => this.#machine.deliver(ms, happen);
 
-    if (random.chance(faults()['connection refused'])) {
-      tell('a connection is refused');
+    if (strikes('connection refused')) {
       later(random.integer(1, 5_000), () => fail('ECONNREFUSED'));
       return true;
     }
     handler.onRequestStart?.(controller, {});
-    if (random.chance(faults()['request lost'])) {
-      tell('a request is lost');
+    if (strikes('request lost')) {
       later(random.integer(1, 5_000), () => fail('ECONNRESET'));
       return true;
     }
-    const isSlow = isWrite && random.chance(faults()['request slow']);
+    const isSlow = isWrite && strikes('request slow');
     const travelMs = isSlow
       ? random.integer(1_000, WRITE_TIMEOUT_MS + CARRIED_OUT_LATE_MS - 5_000)
       : random.integer(5, 400);
@@ -98,8 +99,14 @@ class SimulatedDispatcher extends Dispatcher {
       if (isOver) tell('a request arrives although it was given up');
       if (isOver) opened.release();
       else exchange = opened;
+      const accountId = isWrite ? opened.accountId : null;
+      if (accountId !== null) onWrite(accountId, 1);
+      if (isWrite && strikes('connection lost')) {
+        later(random.integer(0, opened.delayMs), () => fail('ECONNRESET'));
+      }
       timeline.in(opened.delayMs, () => {
         const answer = opened.finish();
+        if (accountId !== null) onWrite(accountId, -1);
         tell(
           `Unipile: ${isWrite ? 'a write' : 'a read'}, ${answer.kind === 'reply' ? answer.status : answer.kind}`,
           `${options.method} ${options.path}`,

@@ -1,4 +1,5 @@
 /** What people, RevOS and LinkedIn do meanwhile, hour by hour. */
+import { findJob } from '@revos/core/registry';
 import { RpcError } from '@revos/core/rpc';
 import type { World } from '@revos/unipile-sandbox';
 import { randomPolicy } from '../property/world.ts';
@@ -7,7 +8,7 @@ import type { Random } from '../support/random.ts';
 import type { Tell } from './chronicle.ts';
 import { perform, type SimulatedDatabase } from './database.ts';
 import type { Machine } from './machine.ts';
-import type { FaultName, Faults, Plan, PlannedAccount, PlannedMessage } from './plan.ts';
+import type { FaultName, Plan, PlannedAccount, PlannedMessage } from './plan.ts';
 import type { Timeline } from './timeline.ts';
 import type { Witness } from './witness.ts';
 
@@ -18,10 +19,12 @@ export interface PeopleParts {
   readonly world: World;
   readonly machines: readonly Machine[];
   readonly random: Random;
-  readonly faults: () => Faults;
+  readonly strikes: (name: FaultName) => boolean;
   readonly witness: Witness;
   readonly tell: Tell;
 }
+
+const dmQueue = findJob('dm-queue');
 
 /** How long a person waits before believing that something is not on LinkedIn. */
 const PATIENCE_MS = 70 * MINUTE_MS;
@@ -60,7 +63,7 @@ export function createPeople(parts: PeopleParts): People {
 
   const hour = async (): Promise<void> => {
     for (const [name, act] of Object.entries(acts) as [FaultName, () => unknown][]) {
-      if (random.chance(parts.faults()[name])) await act();
+      if (parts.strikes(name)) await act();
     }
     for (const account of plan.accounts) {
       const isBroken = world.accounts().some(({ id, status }) => id === account.unipileId && status !== 'OK');
@@ -102,7 +105,7 @@ export function createPeople(parts: PeopleParts): People {
     };
     if (database.isAway) return void timeline.in(MINUTE_MS, () => enqueue(account, message, index));
     await perform(database, timeline.now(), 'dm_enqueue', { rows: [row] });
-    if (random.chance(parts.faults()['queued twice'])) {
+    if (parts.strikes('queued twice')) {
       timeline.in(random.integer(0, 2) * HOUR_MS, () => call('dm_enqueue', { rows: [row] }));
     }
   }
@@ -117,11 +120,12 @@ function actsOf(
   const machine = (): Machine => random.pick(machines);
   const soon = (ms: number): string => new Date(timeline.nowMs + random.next() * ms).toISOString();
 
+  /** Mostly one that can be acted on; now and then any, and what cannot be is refused. */
   const messageWith = async (status: string) => {
     const rows = await query(
       `select id, message as text, (select max(finished_at) from public.dm_attempts where message_id = id) as ended_at
-       from public.dm_queue where status = $1 order by position`,
-      [status],
+       from public.dm_queue where $1 = 'any' or status = $1 order by position`,
+      [random.chance(0.25) && status !== 'unknown' ? 'any' : status],
     );
     return rows.length === 0 ? null : random.pick(rows);
   };
@@ -171,8 +175,6 @@ function actsOf(
     },
     'run by hand': async () => {
       const runs = machine().runs();
-      const { jobs } = await import('@revos/core/registry');
-      const [dmQueue] = jobs;
       if (runs === null || dmQueue === undefined) return;
       const params = random.chance(0.5) ? {} : { account_ids: [account().id], limit: random.integer(1, 5) };
       const request = {
@@ -189,7 +191,7 @@ function actsOf(
     },
     'run cancelled': async () => {
       const rows = await query(
-        `select id from public.job_runs where status in ('queued', 'running') order by requested_at`,
+        `select id from public.job_runs where status in ('queued', 'running') order by requested_at, job`,
       );
       if (rows.length > 0) await call('run_cancel', { id: random.pick(rows).id, requested_by: 'ada' });
     },

@@ -21,6 +21,8 @@ const RATES_MAX = {
   'connection refused': 0.1,
   'request lost': 0.1,
   'request slow': 0.15,
+  /** Unipile works on. */
+  'connection lost': 0.15,
   'answer lost': 0.2,
   'answer cut': 0.1,
   'answer unreadable': 0.1,
@@ -33,6 +35,9 @@ const RATES_MAX = {
   throttled: 0.1,
   'recipient refused': 0.1,
   'recipient not connected': 0.06,
+  'recipient later': 0.06,
+  'chat gone': 0.06,
+  'account gone': 0.03,
   'account signed out': 0.03,
   'account restricted': 0.02,
   'key refused': 0.01,

@@ -4,6 +4,7 @@
  * Each names the guard, as `docs/reliability.md` lists it. What it replaces must be there, so that a
  * guard that moves takes its sabotage with it.
  */
+import type { Effects } from '@revos/core/effects';
 import type { Unipile } from '@revos/core/unipile';
 import type { Migration } from '@revos/local-stack';
 import type { FaultName } from './plan.ts';
@@ -14,6 +15,7 @@ export interface Sabotage {
   readonly bearing: readonly FaultName[];
   /** The migration's name, what stands in it, and what is put there instead. */
   readonly sql?: ReadonlyArray<readonly [migration: string, found: string, instead: string]>;
+  readonly effects?: (effects: Effects) => Effects;
   readonly unipile?: (unipile: Unipile) => Unipile;
 }
 
@@ -105,7 +107,57 @@ export const SABOTAGES: readonly Sabotage[] = [
   {
     guard: 'no message goes out while a post of its account does',
     bearing: ['request slow', 'no answer, not sent', 'trigger twice'],
-    sql: [['account_rules', 'post.finished_at is null and post.lease_until > p_now', 'false']],
+    sql: [
+      ['account_rules', `and post.outcome is distinct from 'sent' and post.effect_by > p_now`, 'and false'],
+    ],
+  },
+  {
+    guard: 'an account waits for the lease of a call whose answer was lost',
+    bearing: ['connection lost'],
+    sql: [
+      [
+        'account_rules',
+        `and message.outcome = 'unknown' and message.effect_by > p_now`,
+        `and message.outcome = 'unknown' and false`,
+      ],
+    ],
+  },
+  {
+    guard: 'no call begins late in its lease, whatever the wall clock says',
+    bearing: ['freeze', 'request slow'],
+    effects: (effects) => ({ ...effects, monotonicMs: () => 0 }),
+  },
+  {
+    guard: 'a message does not go out before its time',
+    bearing: [],
+    sql: [['dm_queue', 'and message.due_at <= p_now\n    order by', 'order by']],
+  },
+  {
+    guard: 'a post is not published before its time',
+    bearing: [],
+    sql: [['posts', 'timed.gate_reason is null and timed.due_at <= p_now', 'timed.gate_reason is null']],
+  },
+  {
+    guard: 'the gap between two posts',
+    bearing: ['post acted on'],
+    sql: [
+      ['posts', 'policy.account_id = p_account_id), 3600))', 'policy.account_id = p_account_id), 3600) * 0)'],
+    ],
+  },
+  {
+    guard: 'nothing is claimed for an account that is out of order',
+    bearing: ['account disconnected'],
+    sql: [['account_rules', `when account.status is distinct from 'active' then 'account_inactive'`, '']],
+  },
+  {
+    guard: 'a post that is due is taken up',
+    bearing: [],
+    sql: [['post_claims', 'perform public.post_prepare(', 'perform pg_catalog.concat(']],
+  },
+  {
+    guard: 'a post that is unknown is looked for',
+    bearing: ['answer lost', 'crash'],
+    sql: [['post_claims', `public.read_back_at(p_now, null, p_now)`, `null::timestamptz`]],
   },
   {
     guard: 'the limit of a day',
@@ -200,7 +252,10 @@ export const SABOTAGES: readonly Sabotage[] = [
   {
     guard: 'a message that is queued twice is there once',
     bearing: ['queued twice'],
-    sql: [['dm_queue', 'on conflict (dedupe_key) do nothing', '']],
+    sql: [
+      ['dm_queue', 'on conflict (dedupe_key) do nothing', ''],
+      ['tables', 'dedupe_key text unique check', 'dedupe_key text check'],
+    ],
   },
 ];
 

@@ -11,7 +11,7 @@ import { createChronicle, type Tell } from './chronicle.ts';
 import type { SimulatedDatabase } from './database.ts';
 import { createMachine, type Machine } from './machine.ts';
 import { createPeople } from './people.ts';
-import { FAULTS, type Faults, type Plan, planStory } from './plan.ts';
+import { type FaultName, type Plan, planStory } from './plan.ts';
 import type { Sabotage } from './sabotages.ts';
 import { createTimeline, type Timeline } from './timeline.ts';
 import { unipileFaults } from './unipile-faults.ts';
@@ -19,8 +19,10 @@ import { createWitness } from './witness.ts';
 
 export interface Story {
   readonly seed: number;
-  /** What was broken, or null. */
+  /** The promise that was broken, or null. */
   readonly broken: string | null;
+  /** What the product, or the simulation, could not deal with, or null. */
+  readonly crash: string | null;
   /** Steps that were taken. */
   readonly steps: number;
   readonly simulatedMs: number;
@@ -33,8 +35,6 @@ export interface Story {
 
 /** How long everything has to come to rest once nothing goes wrong any more: the last read-backs are two hours apart. */
 const CALM_MS = 4.5 * HOUR_MS;
-
-const NO_FAULTS = Object.fromEntries(FAULTS.map((name) => [name, 0])) as Faults;
 
 /**
  * @param session of a database that may be emptied, with the sabotage in its migrations if there is one
@@ -52,20 +52,25 @@ export async function simulate(
   const { tell, ...chronicle } = createChronicle(timeline.now);
   let steps = 0;
   let isCalm = false;
-  const faults = (): Faults => (isCalm ? NO_FAULTS : plan.faults);
+  const strikes = (name: FaultName): boolean => {
+    const isStruck = !isCalm && random.chance(plan.faults[name]);
+    if (isStruck) tell(`fault: ${name}`);
+    return isStruck;
+  };
+  const faults = unipileFaults(plan.faults, random);
   const world = createWorld({
     now: timeline.now,
     random: random.next,
     accounts: plan.accounts.map(({ unipileId }) => ({ id: unipileId })),
-    faults: unipileFaults(plan.faults, random),
+    faults: faults.map(([, fault]) => fault),
     latencyMs: { min: 50, max: random.pick([500, 5_000, 20_000]) },
     effectAt: random.pick(['start', 'end']),
   });
   const witness = createWitness(plan, world, session);
   const database: SimulatedDatabase = { session, isAway: false, onCall: witness.afterCall };
-  const finish = (broken: string | null): Story => ({
+  const finish = (end: { broken: string | null; crash: string | null }): Story => ({
     seed,
-    broken,
+    ...end,
     steps,
     simulatedMs: timeline.nowMs - plan.startMs,
     counts: { ...chronicle.counts, ...witness.counts },
@@ -73,9 +78,29 @@ export async function simulate(
     lastLines: chronicle.lastLines(),
   });
 
+  // A rejection that the product hears nowhere ends a process: here it ends the story.
+  let unhandled: unknown = null;
+  const onUnhandled = (reason: unknown): void => {
+    unhandled ??= reason;
+  };
+  process.on('unhandledRejection', onUnhandled);
+
   try {
+    // Loading a module takes real time, and only once.
+    await Promise.all(jobs.map((job) => job.loadHandler()));
     await populate(plan, session);
-    const parts = { plan, timeline, world, random, faults, tell, database, sabotage, onLog: witness.onLog };
+    const parts = {
+      plan,
+      timeline,
+      world,
+      random,
+      strikes,
+      tell,
+      database,
+      sabotage,
+      onLog: witness.onLog,
+      onWrite: witness.onWrite,
+    };
     const machines = Array.from({ length: plan.machines }, (_, index) =>
       createMachine(`m${index + 1}`, parts),
     );
@@ -83,15 +108,20 @@ export async function simulate(
     const until = async (untilMs: number): Promise<void> => {
       while (await timeline.step(untilMs)) {
         steps += 1;
+        if (unhandled !== null) throw unhandled;
         witness.afterStep();
       }
     };
-    triggerThrough(plan, { timeline, random, machines, faults, tell });
+    triggerThrough(plan, { timeline, random, machines, strikes, tell });
     people.begin();
     await until(plan.calmFromMs);
 
     tell('nothing goes wrong from now on');
     isCalm = true;
+    // The sandbox draws those itself. It lists them in their order.
+    for (const [index, { hits }] of world.faults().entries()) {
+      for (let hit = 0; hit < hits; hit += 1) tell(`fault: ${faults[index]?.[0]}`);
+    }
     world.clearFaults();
     for (const machine of machines) machine.setClock(0);
     await until(plan.calmFromMs + 10 * MINUTE_MS);
@@ -103,10 +133,14 @@ export async function simulate(
     do await until(timeline.nowMs + MINUTE_MS);
     while ((await witness.isAtWork()) && timeline.nowMs < plan.calmFromMs + 2 * CALM_MS);
     await witness.atEnd();
-    return finish(null);
+    return finish({ broken: null, crash: null });
   } catch (error) {
     const { name, message, stack } = error as Error;
-    return finish(name === 'BrokenPromise' ? message : String(stack));
+    return finish(
+      name === 'BrokenPromise' ? { broken: message, crash: null } : { broken: null, crash: String(stack) },
+    );
+  } finally {
+    process.off('unhandledRejection', onUnhandled);
   }
 }
 
@@ -177,24 +211,20 @@ const CADENCE = [
 /** Slots of each job, at random through the days: lost, late, and twice as the faults have it. */
 function triggerThrough(
   plan: Plan,
-  parts: TriggerParts & { readonly faults: () => Faults; readonly tell: Tell },
+  parts: TriggerParts & { readonly strikes: (name: FaultName) => boolean; readonly tell: Tell },
 ): void {
-  const { timeline, random, faults } = parts;
+  const { timeline, random, strikes } = parts;
   const slots = (plan.calmFromMs - plan.startMs) / SLOT_MS;
   for (const [job, share] of CADENCE) {
     for (let index = 0; index < slots; index += 1) {
       if (!random.chance((plan.triggersPerDay * share * SLOT_MS) / DAY_MS)) continue;
       const slot = new Date((Math.ceil(plan.startMs / SLOT_MS) + index) * SLOT_MS);
       timeline.in(slot.getTime() - plan.startMs, () => {
-        if (random.chance(faults()['trigger lost'])) {
-          parts.tell('a trigger is lost', job);
-          return;
-        }
-        const lateMs = (): number =>
-          random.chance(faults()['trigger late']) ? random.integer(0, 20 * MINUTE_MS) : 0;
+        if (strikes('trigger lost')) return;
+        const lateMs = (): number => (strikes('trigger late') ? random.integer(0, 20 * MINUTE_MS) : 0);
         parts.tell('a trigger', `${job} for ${slot.toISOString()}`);
         timeline.in(lateMs(), () => trigger(parts, job, slot));
-        if (random.chance(faults()['trigger twice'])) timeline.in(lateMs(), () => trigger(parts, job, slot));
+        if (strikes('trigger twice')) timeline.in(lateMs(), () => trigger(parts, job, slot));
       });
     }
   }

@@ -18,7 +18,8 @@ const error = (status: number, type: string, effect = false, retryAfterS?: numbe
   ...(retryAfterS === undefined ? {} : { retry_after_s: retryAfterS }),
 });
 
-export function unipileFaults(faults: Faults, random: Random): Fault[] {
+/** Each with the name of the fault it stands for. */
+export function unipileFaults(faults: Faults, random: Random): Array<readonly [FaultName, Fault]> {
   const serverError = (effect: boolean): Action =>
     random.pick([
       error(500, 'unexpected_error', effect),
@@ -27,6 +28,10 @@ export function unipileFaults(faults: Faults, random: Random): Fault[] {
       error(503, 'network_down', effect),
       error(504, 'request_timeout', effect),
       error(408, 'request_timeout', effect),
+      error(409, 'conflict', effect),
+      error(425, 'too_early', effect),
+      error(422, 'provider_unreachable', effect),
+      error(422, 'action_already_performed', effect),
     ]);
   const actions: ReadonlyArray<readonly [FaultName, readonly Match['operation'][], Action]> = [
     ['answer lost', WRITES, { kind: 'drop_answer' }],
@@ -67,11 +72,27 @@ export function unipileFaults(faults: Faults, random: Random): Fault[] {
     ],
     ['recipient not connected', ['send'], error(422, 'no_connection_with_recipient')],
     [
+      'recipient later',
+      ['send'],
+      random.pick([error(422, 'cannot_resend_within_24hrs'), error(422, 'insufficient_credits')]),
+    ],
+    ['chat gone', ['send_message'], error(404, 'resource_not_found')],
+    ['account gone', ['start_chat', 'create_post'], error(404, 'resource_not_found')],
+    [
       'account signed out',
       WRITES,
       { kind: 'account_status', status: 'CREDENTIALS', when: random.pick(['before', 'after']) },
     ],
-    ['account restricted', WRITES, error(403, 'account_restricted')],
+    [
+      'account restricted',
+      WRITES,
+      random.pick([
+        error(403, 'account_restricted'),
+        error(403, 'action_required'),
+        error(401, 'disconnected_account'),
+        error(407, 'proxy_error'),
+      ]),
+    ],
     ['key refused', WRITES, error(401, 'missing_credentials')],
     ['shown late', WRITES, { kind: 'late_visibility', ms: random.integer(1_000, SHOWN_LATE_MS_MAX) }],
     [
@@ -84,11 +105,9 @@ export function unipileFaults(faults: Faults, random: Random): Fault[] {
   return actions
     .filter(([name]) => faults[name] > 0)
     .flatMap(([name, operations, action]) =>
-      operations.map((operation) => ({
-        match: { operation },
-        action,
-        times: null,
-        probability: faults[name],
-      })),
+      operations.map(
+        (operation) =>
+          [name, { match: { operation }, action, times: null, probability: faults[name] }] as const,
+      ),
     );
 }

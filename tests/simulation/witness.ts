@@ -4,21 +4,18 @@
  *
  * It counts from the sandbox's own log of effects and from the plan, and shares no rule with the SQL.
  */
-import { REASONS } from '@revos/core/sending';
 import type { Effect, World } from '@revos/unipile-sandbox';
 import { dayLimitOf, isWindowOpen, limitsReached } from '../support/account-rules.ts';
 import { DAY_MS, LEASE_MS, type PolicyFields } from '../support/builders.ts';
 import type { Session } from '../support/database.ts';
 import { localDate } from '../support/local-time.ts';
+import { BrokenPromise, broken, type Item } from './broken-promise.ts';
+import { activeRuns, lookForTheLastTime } from './last-look.ts';
 import { type Plan, TEXT_MARK } from './plan.ts';
 import { lookPrepared } from './witness-sql.ts';
 
-export class BrokenPromise extends Error {
-  override readonly name = 'BrokenPromise';
-}
-
 export interface Witness {
-  /** After each step: what has become visible, and how many calls were in flight. */
+  /** After each step: what has become visible. */
   afterStep(): void;
   /** After each call that the database carried out. */
   afterCall(name: string, args: Readonly<Record<string, unknown>>, answer: unknown): Promise<void>;
@@ -28,17 +25,11 @@ export interface Witness {
   atEnd(): Promise<void>;
   /** A line of a log. */
   onLog(line: string): void;
+  /** A write that Unipile takes up (1) or has done with (-1), also when nobody waits for it any more. */
+  onWrite(unipileAccountId: string, change: 1 | -1): void;
   /** Whether every visible copy of this text belongs to a row that the database has as sent. */
   isAccountedFor(text: string): boolean;
   readonly counts: Readonly<Record<string, number>>;
-}
-
-interface Item {
-  readonly accountId: string;
-  readonly isPost: boolean;
-  /** How often it may be seen. */
-  copies: number;
-  seen: number;
 }
 
 interface Claim {
@@ -50,12 +41,11 @@ interface Claim {
 const HARMLESS =
   /^(run_|system_|account_get|dm_(unknowns|backlog|preview|explain)|post_(unknowns|backlog|preview|explain|media_due))/;
 
+/** Between two posts of an account, in milliseconds: our default, which no plan changes. */
+const POST_GAP_MS = 3_600_000;
+
 /** A call that changed nothing, as far as its answer shows, is looked behind only so often. */
 const LOOK_EVERY = 25;
-
-const broken = (what: string): never => {
-  throw new BrokenPromise(what);
-};
 
 export function createWitness(plan: Plan, world: World, session: Session): Witness {
   const nowMs = (): number => world.now().getTime();
@@ -66,8 +56,14 @@ export function createWitness(plan: Plan, world: World, session: Session): Witne
   /** The latest of each text, and the latest of each account that had an effect. */
   const claims = new Map<string, Claim>();
   const effective = new Map<string, Claim>();
-  const states = new Map<string, string>();
+  /** Of each row by its id: its state, and its text. */
+  const states = new Map<string, readonly [state: string, text: string]>();
+  /** Before this nobody wants a message to go out; not known where two are alike. */
+  const dueMs = dueOf(plan);
+  const publishedMs = new Map<string, number>();
+  let trouble: unknown = null;
   const sentRows = new Map<string, number>();
+  const underWay = new Map<string, number>();
   const counts: Record<string, number> = {};
   const count = (name: string, by = 1): void => {
     counts[name] = (counts[name] ?? 0) + by;
@@ -82,7 +78,8 @@ export function createWitness(plan: Plan, world: World, session: Session): Witne
     if (item.seen > item.copies) broken(`seen ${item.seen} times: ${effect.text}`);
     const accountId = accountOf.get(effect.account_id) ?? broken(`sent by ${effect.account_id}`);
     if (accountId !== item.accountId) broken(`sent by another account: ${effect.text}`);
-    if (!item.isPost) seeMessage(effect, accountId);
+    if (item.isPost) publishedMs.set(accountId, Date.parse(effect.at));
+    else seeMessage(effect, accountId);
   };
 
   const seeMessage = (effect: Effect, accountId: string): void => {
@@ -110,11 +107,12 @@ export function createWitness(plan: Plan, world: World, session: Session): Witne
       broken(`over ${policy.dms_per_7d} in 7 days: ${effect.text}`);
   };
 
-  const seeClaims = (answer: unknown): void => {
+  const seeMessageClaims = async (answer: unknown): Promise<void> => {
     const { items: claimed } = answer as { items: ReadonlyArray<{ account_id: string; message: string }> };
     for (const { account_id, message } of claimed) {
       count('claims');
       const policy = policies.get(account_id) ?? broken(`claimed for ${account_id}`);
+      if (nowMs() < (dueMs.get(message) ?? 0)) broken(`claimed before its time: ${message}`);
       if (!isWindowOpen(policy, nowMs())) broken(`claimed outside hours: ${message}`);
       if (limitsReached(policy, sentMs.get(account_id) ?? [], nowMs()).length > 0)
         broken(`claimed over a limit: ${message}`);
@@ -122,6 +120,48 @@ export function createWitness(plan: Plan, world: World, session: Session): Witne
       const gapMs = last === undefined ? 0 : Math.min(last.policy.gap_min_s, policy.gap_min_s) * 1_000;
       if (last !== undefined && nowMs() - last.atMs < gapMs) broken(`claimed within the gap: ${message}`);
       claims.set(message, { atMs: nowMs(), policy });
+    }
+    await seeAccounts(claimed);
+  };
+
+  const seePostClaims = async (answer: unknown): Promise<void> => {
+    const { items: claimed } = answer as { items: ReadonlyArray<{ account_id: string; post_id: string }> };
+    if (claimed.length === 0) return;
+    count('claims of posts', claimed.length);
+    for (const { account_id } of claimed) {
+      const lastMs = publishedMs.get(account_id) ?? Number.NEGATIVE_INFINITY;
+      if (nowMs() - lastMs < POST_GAP_MS) broken(`a post of ${account_id} is claimed within the gap`);
+    }
+    const unwanted = await session.query(
+      `select content, status, scheduled_for from public.posts
+       where id = any ($1) and (status <> 'scheduled' or scheduled_for > $2)`,
+      [claimed.map(({ post_id }) => post_id), world.now().toISOString()],
+    );
+    if (unwanted.length > 0)
+      broken(`claimed although RevOS does not want it now: ${JSON.stringify(unwanted)}`);
+    await seeAccounts(claimed);
+  };
+
+  /** What RevOS shows of the accounts that were claimed for. */
+  const seeAccounts = async (claimed: ReadonlyArray<{ account_id: string }>): Promise<void> => {
+    if (claimed.length === 0) return;
+    const inactive = await session.query(
+      `select account_name, status from public.linkedin_accounts where id = any ($1) and status <> 'active'`,
+      [claimed.map(({ account_id }) => account_id)],
+    );
+    if (inactive.length > 0) broken(`claimed for an account out of order: ${JSON.stringify(inactive)}`);
+  };
+
+  /** What people do changes what is to be expected. */
+  const seeAction = (name: string, args: Readonly<Record<string, unknown>>, answer: unknown): void => {
+    if (name === 'account_policy_set') {
+      const { account_id, patch } = args as { account_id: string; patch: Partial<PolicyFields> };
+      policies.set(account_id, { ...(policies.get(account_id) as PolicyFields), ...patch });
+    }
+    if (name === 'dm_act' && args.action === 'reschedule' && (answer as { changed: number }).changed > 0) {
+      const { selection, args: told } = args as { selection: { ids: string[] }; args: { send_at: string } };
+      const [, text = ''] = states.get(selection.ids[0] ?? '') ?? [];
+      if (dueMs.has(text)) dueMs.set(text, Date.parse(told.send_at));
     }
   };
 
@@ -134,10 +174,10 @@ export function createWitness(plan: Plan, world: World, session: Session): Witne
     for (const [id, [state, text]] of Object.entries(
       (row?.states ?? {}) as Record<string, [string, string]>,
     )) {
-      const before = states.get(id);
+      const [before] = states.get(id) ?? [];
       const isFinal = before === 'sent' || before === 'published' || before === 'cancelled';
       if (isFinal && state !== before) broken(`went from ${before} to ${state}: ${text}`);
-      states.set(id, state);
+      states.set(id, [state, text]);
       if (state === 'sent' || state === 'published') sentRows.set(text, (sentRows.get(text) ?? 0) + 1);
     }
   };
@@ -146,23 +186,25 @@ export function createWitness(plan: Plan, world: World, session: Session): Witne
     counts,
     isAccountedFor: (text) => (sentRows.get(text) ?? 0) >= (items.get(text)?.seen ?? 0),
     onLog(line) {
-      if (line.includes(TEXT_MARK)) broken(`a text in the log: ${line}`);
+      // Thrown here it would end in the product's hands.
+      if (line.includes(TEXT_MARK)) trouble ??= new BrokenPromise(`a text in the log: ${line}`);
+    },
+    onWrite(unipileAccountId, change) {
+      const current = (underWay.get(unipileAccountId) ?? 0) + change;
+      underWay.set(unipileAccountId, current);
+      if (current > 1) broken(`${current} calls in flight of ${unipileAccountId}`);
     },
     afterStep() {
+      if (trouble !== null) throw trouble;
       for (const effect of world.effects({ since: seenSeq })) {
         seenSeq = effect.seq;
         see(effect);
       }
-      for (const { account_id, max } of world.concurrency()) {
-        if (max > 1) broken(`${max} calls in flight of ${account_id}`);
-      }
     },
     async afterCall(name, args, answer) {
-      if (name === 'dm_claim') seeClaims(answer);
-      if (name === 'account_policy_set') {
-        const { account_id, patch } = args as { account_id: string; patch: Partial<PolicyFields> };
-        policies.set(account_id, { ...(policies.get(account_id) as PolicyFields), ...patch });
-      }
+      if (name === 'dm_claim') await seeMessageClaims(answer);
+      if (name === 'post_claim') await seePostClaims(answer);
+      seeAction(name, args, answer);
       if (HARMLESS.test(name)) return;
       quietCalls += 1;
       const { items: claimed } = (answer ?? {}) as { items?: readonly unknown[] };
@@ -170,94 +212,12 @@ export function createWitness(plan: Plan, world: World, session: Session): Witne
       quietCalls = 0;
       await look();
     },
-    isAtWork: async () => (await activeRuns()).length > 0,
+    isAtWork: async () => (await activeRuns(session)).length > 0,
     async atEnd() {
       await look();
-      await findStuck();
-      await findLost();
+      await lookForTheLastTime({ plan, session, now: world.now(), policies, dueMs, items, states, count });
     },
   };
-
-  function activeRuns(): ReturnType<Session['query']> {
-    return session.query(
-      `select id, job, status from public.job_runs where status in ('queued', 'running')`,
-      [],
-    );
-  }
-
-  /** Nothing waits that could go, and what waits says why. */
-  async function findStuck(): Promise<void> {
-    const runs = await activeRuns();
-    if (runs.length > 0) broken(`a run has not ended: ${JSON.stringify(runs)}`);
-    for (const [id, state] of states) {
-      if (state === 'sending' || state === 'publishing') broken(`still ${state}: ${id}`);
-    }
-    const rows = await session.query(
-      `select queue.id, queue.linkedin_account_id as account, queue.status, queue.message, public.dm_explain(queue.id, $1) as why,
-         (select max(attempt.started_at) from public.dm_attempts as attempt where attempt.account_id = queue.linkedin_account_id) as last_at,
-         (select count(*) from public.dm_attempts as attempt where attempt.message_id = queue.id) as attempts
-       from public.dm_queue as queue where queue.status in ('pending', 'unknown') order by queue.position`,
-      [world.now().toISOString()],
-    );
-    for (const row of rows) {
-      const why = row.why as { reason: string; can_go_at: string | null; next_read_at: string | null };
-      const what = `${row.message}: ${row.status}, ${JSON.stringify(why)}`;
-      if (!Object.hasOwn(REASONS, why.reason)) broken(`a reason of no list: ${what}`);
-      count(`left: ${row.status === 'pending' ? why.reason : row.status}`);
-      if (row.status === 'unknown') {
-        // It is sent once more, and no more: then a person decides.
-        const isHeld =
-          why.reason === 'unknown_held' && (plan.unknownPolicy === 'hold' || Number(row.attempts) > 1);
-        if (!isHeld) broken(`not settled: ${what}`);
-        continue;
-      }
-      const policy = policies.get(String(row.account)) as PolicyFields;
-      const isBlocked =
-        !isWindowOpen(policy, nowMs()) ||
-        limitsReached(policy, await countedOf(String(row.account)), nowMs()).length > 0 ||
-        nowMs() - new Date(String(row.last_at)).getTime() < policy.gap_max_s * 1_000 + LEASE_MS;
-      const isDue =
-        !['scheduled', 'rate_limited', 'recipient_later', 'retry_later'].includes(why.reason) &&
-        !(Date.parse(String(why.can_go_at)) > nowMs());
-      if (isDue && !isBlocked) broken(`nothing holds it back, and it has not gone out: ${what}`);
-      if (why.can_go_at === null) broken(`it does not say when it can go: ${what}`);
-    }
-  }
-
-  /** The instants that count against an account’s limits, from the ledger. */
-  async function countedOf(accountId: string): Promise<number[]> {
-    const rows = await session.query(
-      `select effect_by from public.dm_attempts where account_id = $1 and outcome is distinct from 'not_sent'`,
-      [accountId],
-    );
-    return rows.map(({ effect_by }) => new Date(String(effect_by)).getTime());
-  }
-
-  /** What the database says of a message or a post, LinkedIn shows. */
-  async function findLost(): Promise<void> {
-    const queued = plan.accounts.reduce(
-      (sum, { messages, posts }) => sum + messages.length + posts.length,
-      0,
-    );
-    if (states.size !== queued) broken(`${queued} were written, and ${states.size} are there`);
-    const [row] = await session.query(await lookPrepared(session, world.now()), []);
-    const may = new Map<string, { least: number; most: number }>();
-    for (const [state, text] of Object.values((row?.states ?? {}) as Record<string, [string, string]>)) {
-      count(`end: ${state}`);
-      const range = may.get(text) ?? { least: 0, most: 0 };
-      // A row that a person gave up, or holds, may have been sent.
-      const isOpen = state === 'unknown' || state === 'dropped';
-      if (state === 'sent' || state === 'published') range.least += 1;
-      if (state === 'sent' || state === 'published' || isOpen) range.most += 1;
-      may.set(text, range);
-    }
-    for (const [text, { least, most }] of may) {
-      const seen = items.get(text)?.seen ?? 0;
-      if (seen < least)
-        broken(`lost: ${text} is sent ${least} times for the database, and seen ${seen} times`);
-      if (seen > most) broken(`not known to be sent: ${text} is seen ${seen} times, and ${most} may be`);
-    }
-  }
 }
 
 function itemsOf(plan: Plan): Map<string, Item> {
@@ -271,4 +231,13 @@ function itemsOf(plan: Plan): Map<string, Item> {
     for (const { text } of posts) items.set(text, { accountId, isPost: true, copies: 1, seen: 0 });
   }
   return items;
+}
+
+function dueOf(plan: Plan): Map<string, number> {
+  const messages = plan.accounts.flatMap((account) => account.messages);
+  return new Map(
+    messages
+      .filter(({ text }) => messages.filter((other) => other.text === text).length === 1)
+      .map(({ text, sendAtMs, queuedAtMs }) => [text, sendAtMs ?? queuedAtMs]),
+  );
 }

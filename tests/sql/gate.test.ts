@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
   accountId,
+  act,
   after,
   at,
   claim,
@@ -16,6 +17,7 @@ import {
   policyOf,
   queue,
   reasonOf,
+  rowOf,
   send,
 } from '../support/builders.ts';
 import { openSession, type Session } from '../support/database.ts';
@@ -218,6 +220,98 @@ describe('in flight', () => {
   });
 });
 
+describe('an answer that was lost', () => {
+  const ANSWERED_MS = 15_000;
+
+  /** Two messages; the answer to the first was lost, and the account has been looked at since. */
+  async function lose(): Promise<{ lost: string; attempt: string; second: string }> {
+    const account = await openAccount(session, 1);
+    const [lost = '', second = ''] = await queue(session, account, 2);
+    const { attempt_id: attempt } = await claimOne(session);
+    session.clock.now = after(NOW, ANSWERED_MS);
+    await session.dm.record([{ attempt_id: attempt, outcome: 'unknown' }]);
+    expect(await claim(session)).toEqual([]);
+    return { lost, attempt, second };
+  }
+
+  it('leaves the call in flight until its lease ends: Unipile may be at work on it still', async () => {
+    const { second } = await lose();
+    await expectBlockedUntil(second, 'in_flight', after(NOW, LEASE_MS));
+  });
+
+  it('of a process that went away is noticed at the end of the lease, and not waited for again', async () => {
+    const account = await openAccount(session, 1);
+    const [, second = ''] = await queue(session, account, 2);
+    await claimOne(session);
+    session.clock.now = after(NOW, LEASE_MS + MINUTE_MS);
+    expect((await claimOne(session)).message_id).toBe(second);
+  });
+
+  it('holds up no other account', async () => {
+    await lose();
+    const [theirs = ''] = await queue(session, await openAccount(session, 2));
+    expect((await claimOne(session)).message_id).toBe(theirs);
+  });
+
+  interface Lost {
+    readonly lost: string;
+    readonly attempt: string;
+  }
+  const SENT = { outcome: 'sent', unipile_message_id: 'm1' } as const;
+  const ENDS: ReadonlyArray<readonly [string, (lost: Lost) => Promise<void>]> = [
+    [
+      'it is found on LinkedIn',
+      async ({ attempt }) => {
+        session.clock.now = after(NOW, 2 * ANSWERED_MS);
+        expect((await session.dm.unknowns(1)).items).toHaveLength(1);
+        await session.dm.resolve([{ attempt_id: attempt, found: 'sent', unipile_message_id: 'm1' }], 'hold');
+      },
+    ],
+    [
+      'the answer comes late',
+      async ({ attempt }) => {
+        const [recorded] = await session.dm.record([{ attempt_id: attempt, ...SENT }]);
+        expect(recorded?.applied).toBe('late');
+      },
+    ],
+    ['a person says it was sent', async ({ lost }) => settle(lost, 'sent')],
+    ['a person says it was not', async ({ lost }) => settle(lost, 'resend')],
+  ];
+  const settle = async (id: string, decision: string): Promise<void> => {
+    expect(await act(session, 'settle', [id], { decision })).toMatchObject({ changed: 1 });
+  };
+
+  it.each(ENDS)('holds the account up no longer once %s', async (_end, settled) => {
+    const { second, ...lost } = await lose();
+    await settled(lost);
+    const next = await claimOne(session);
+    const isThere = (await rowOf(session, lost.lost)).status === 'sent';
+    expect(next.message_id).toBe(isThere ? second : lost.lost);
+  });
+
+  it.each<readonly [string, (lost: Lost) => Promise<void>]>([
+    ['a person gives it up', async ({ lost }) => settle(lost, 'drop')],
+    [
+      'it is not on LinkedIn yet',
+      async ({ attempt }) => {
+        session.clock.now = after(NOW, 2 * ANSWERED_MS);
+        expect((await session.dm.unknowns(1)).items).toHaveLength(1);
+        await session.dm.resolve([{ attempt_id: attempt, found: 'absent' }], 'resend-when-absent');
+      },
+    ],
+    [
+      'somebody says late that it was not sent, which is not believed',
+      async ({ attempt }) => {
+        await session.dm.record([{ attempt_id: attempt, outcome: 'not_sent', next_step: 'release' }]);
+      },
+    ],
+  ])('holds it up all the same when %s', async (_event, happen) => {
+    const { second, ...lost } = await lose();
+    await happen(lost);
+    await expectBlockedUntil(second, 'in_flight', after(NOW, LEASE_MS));
+  });
+});
+
 /** The local days of zones where midnight is not simply midnight, and of some where it is. */
 const DAYS = [
   { zone: 'UTC', sent: '2026-03-02T00:00:00Z', now: '2026-03-02T12:00:00Z', next: '2026-03-03T00:00:00Z' },
@@ -342,7 +436,8 @@ describe('the day limit', () => {
     const claimed = await claimOne(session);
     await session.dm.record([{ attempt_id: claimed.attempt_id, outcome: 'unknown' }]);
     // One on the 2nd, two on the 3rd: what may still come after midnight leaves room for one.
-    await expectBlockedUntil(second, 'day_limit', at('2026-03-03T00:00:00Z'));
+    // That day begins while it may still be under way. Were only the 4th asked, that would be named.
+    await expectBlockedUntil(second, 'in_flight', at('2026-03-03T00:01:30Z'));
   });
 
   /** The specified shares, in whole numbers: (26 + 8 × day) / 130 of 20, and of 13. */

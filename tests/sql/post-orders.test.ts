@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Clock, openSharedDatabase, type SharedDatabase } from '../support/database.ts';
 import { findContradictions } from '../support/ledger.ts';
 import { createOrders, openStageSessions, permutations, type Stage } from '../support/orders.ts';
-import { readPosts, SITUATIONS } from './post-situations.ts';
+import { readPosts, SITUATIONS, sleepers } from './post-situations.ts';
 
 const THREE = [
   ['posts wait', ['claim', 'claim messages', 'cancel first']],
@@ -24,7 +24,14 @@ let stage: Stage;
 beforeAll(async () => {
   database = await openSharedDatabase();
   const sessions = await openStageSessions(() => database.openSession(clock));
-  stage = { sessions, read: readPosts, wrongs: (session) => findContradictions(session.query, clock.now) };
+  stage = {
+    sessions,
+    read: readPosts,
+    wrongs: async (session) => [
+      ...(await findContradictions(session.query, clock.now)),
+      ...(await sleepers(session)),
+    ],
+  };
 });
 afterAll(() => database?.close());
 

@@ -8,6 +8,7 @@ import {
   claimPosts,
   FAIL,
   insertPost,
+  LATE_LIMIT_MINUTES,
   POST_LEASE_MS,
   type PostEnding,
   postingAccount,
@@ -327,4 +328,39 @@ const READ = `
 export async function readPosts(session: Session): Promise<unknown> {
   const [row] = await session.query(READ, []);
   return row?.world;
+}
+
+/** The posts that are due and free, by the tables alone: what a claim is made of has no part in it. */
+const FREE = `
+  select post.content from posts as post
+  join linkedin_accounts as account on account.id = post.linkedin_account_id
+  left join post_publications as publication on publication.post_id = post.id
+  left join account_policies as policy on policy.account_id = account.id
+  where post.status = 'scheduled' and post.unipile_post_id is null
+    and post.scheduled_for between $1::timestamptz - make_interval(mins => $2) and $1
+    and post.scheduled_for is distinct from publication.missed_for
+    and coalesce(publication.not_before, '-infinity') <= $1
+    and account.status = 'active' and account.unipile_account_id is not null
+    and coalesce(policy.paused_until, '-infinity') <= $1
+    and not exists (select from sending_pause where paused_until > $1)
+    and not exists (select from post_attempts where post_id = post.id and outcome is distinct from 'not_sent')
+    -- Nothing of the account is under way, or may be, and its gap is over.
+    and not exists (select from (
+      select outcome, lease_until, effect_by, 0 as gap_s from dm_attempts where account_id = account.id
+      union all
+      select outcome, lease_until, effect_by, policy.post_gap_s from post_attempts where account_id = account.id
+    ) as attempt where (outcome is null and lease_until > $1) or (outcome = 'unknown' and effect_by > $1)
+      or (outcome is distinct from 'not_sent' and gap_s > 0 and effect_by + make_interval(secs => gap_s) > $1))`;
+
+/** Nobody is put to sleep: where a post is due and free, a claim finds one. */
+export async function sleepers(session: Session): Promise<string[]> {
+  const { now } = session.clock;
+  session.clock.now = after(now, 2_000);
+  const free = await session.query(FREE, [session.clock.now.toISOString(), LATE_LIMIT_MINUTES]);
+  await session.query('begin', []);
+  const claimed = await claims.run(session, {} as Posts);
+  await session.query('rollback', []);
+  session.clock.now = now;
+  const isAsleep = free.length > 0 && Array.isArray(claimed) && claimed.length === 0;
+  return isAsleep ? [`${free.map(({ content }) => content).join(', ')} could go, and nothing does`] : [];
 }

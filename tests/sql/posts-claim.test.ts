@@ -4,6 +4,7 @@ import {
   accountId,
   after,
   at,
+  claim,
   claimOne,
   DAY_MS,
   HOUR_MS,
@@ -14,6 +15,7 @@ import {
 } from '../support/builders.ts';
 import { openSession, type Session } from '../support/database.ts';
 import {
+  actOnPosts,
   attemptsOf,
   claimAnswer,
   claimPost,
@@ -30,6 +32,7 @@ import {
   revosReads,
   revosSets,
   SENT,
+  UNKNOWN,
 } from '../support/posts.ts';
 
 const NOW = at('2026-03-02T10:00:00Z');
@@ -287,6 +290,98 @@ describe('what blocks the account', () => {
     ).toEqual([]);
   });
   const CLAIM = { limit: 5, leaseMs: LEASE_MS, draw: 0 };
+});
+
+describe('an answer that was lost', () => {
+  const soon = after(NOW, 15_000);
+
+  async function loseMessage(): Promise<{ id: string; attempt: string }> {
+    const [id = ''] = await queue(session, account);
+    const { attempt_id: attempt } = await claimOne(session);
+    session.clock.now = soon;
+    await session.dm.record([{ attempt_id: attempt, outcome: 'unknown' }]);
+    return { id, attempt };
+  }
+
+  async function losePost(): Promise<{ id: string; attempt: string }> {
+    const id = await post();
+    const claimed = await claimPost(session);
+    session.clock.now = soon;
+    await recordPost(session, claimed, UNKNOWN);
+    return { id, attempt: claimed.attempt_id };
+  }
+
+  const found = async (attempt: string): Promise<void> => {
+    session.clock.now = after(NOW, 30_000);
+    expect((await postsOf(session).unknowns(1)).items).toHaveLength(1);
+    const ids = { unipile_post_id: 'p1', social_id: 'urn:p1', share_url: 'https://www.linkedin.com/p1' };
+    await postsOf(session).resolve([{ attempt_id: attempt, found: 'sent', ...ids }], 'hold');
+  };
+  const settled = async (id: string, decision: string): Promise<void> => {
+    expect(await actOnPosts(session, 'settle', [id], { decision })).toMatchObject({ changed: 1 });
+  };
+
+  /** Nothing is claimed until that instant, and the explanation says so; then this is. */
+  async function expectPostAt(id: string, opens: Date): Promise<void> {
+    const explained = await postsOf(session).explain(id);
+    expect(explained).toMatchObject({ state: 'waiting', reason: 'in_flight' });
+    expect(at(explained?.can_go_at ?? '')).toEqual(opens);
+    expect(at((await claimAnswer(session)).next_claim_at ?? '')).toEqual(opens);
+    session.clock.now = after(opens, -1);
+    expect(await claimPosts(session)).toEqual([]);
+    session.clock.now = opens;
+    expect((await claimPost(session)).post_id).toBe(id);
+  }
+
+  it('of a message leaves it in flight until its lease ends: no post goes', async () => {
+    await loseMessage();
+    await expectPostAt(await post(), after(NOW, LEASE_MS));
+  });
+
+  it('of a message is in flight no longer once the answer comes late', async () => {
+    const { attempt } = await loseMessage();
+    const id = await post();
+    expect(await claimPosts(session)).toEqual([]);
+    await session.dm.record([{ attempt_id: attempt, outcome: 'sent', unipile_message_id: 'm1' }]);
+    expect((await claimPost(session)).post_id).toBe(id);
+  });
+
+  it('of a post leaves it in flight until its lease ends: no other post goes, though no gap is asked for', async () => {
+    await losePost();
+    await expectPostAt(await post(), after(NOW, POST_LEASE_MS));
+  });
+
+  it('of a post leaves it in flight until its lease ends: no message goes', async () => {
+    await losePost();
+    const [id = ''] = await queue(session, account);
+    const explained = await session.dm.explain(id);
+    expect(explained).toMatchObject({ status: 'pending', reason: 'in_flight' });
+    expect(at(explained?.can_go_at ?? '')).toEqual(after(NOW, POST_LEASE_MS));
+    expect(await claim(session)).toEqual([]);
+    session.clock.now = after(NOW, POST_LEASE_MS - 1);
+    expect(await claim(session)).toEqual([]);
+    session.clock.now = after(NOW, POST_LEASE_MS);
+    expect((await claimOne(session)).message_id).toBe(id);
+  });
+
+  it.each<readonly [string, (lost: { id: string; attempt: string }) => Promise<unknown>]>([
+    ['it is found on LinkedIn', ({ attempt }) => found(attempt)],
+    ['the answer comes late', ({ attempt }) => recordPost(session, { attempt_id: attempt }, SENT)],
+    ['a person says it was sent', ({ id }) => settled(id, 'sent')],
+    ['a person says it was not', ({ id }) => settled(id, 'resend')],
+  ])('of a post wakes the messages of its account once %s', async (_end, end) => {
+    const lost = await losePost();
+    const [id = ''] = await queue(session, account);
+    expect(await claim(session)).toEqual([]);
+    await end(lost);
+    expect((await claimOne(session)).message_id).toBe(id);
+  });
+
+  it('of a post that a person gave up leaves it in flight all the same', async () => {
+    const { id } = await losePost();
+    await settled(id, 'drop');
+    await expectPostAt(await post(), after(NOW, POST_LEASE_MS));
+  });
 });
 
 describe('a post that cannot go out is held, and goes on by itself once the cause is gone', () => {

@@ -4,7 +4,15 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { after, at, HOUR_MS, MINUTE_MS, queue } from '../support/builders.ts';
 import { openSession, type Session } from '../support/database.ts';
-import { claimAnswer, insertPost, postingAccount, postsOf, recordPost, SENT } from '../support/posts.ts';
+import {
+  claimAnswer,
+  insertPost,
+  postingAccount,
+  postsOf,
+  recordPost,
+  SENT,
+  UNKNOWN,
+} from '../support/posts.ts';
 import { createRandom, type Random } from '../support/random.ts';
 
 const NOW = at('2026-03-02T10:00:00Z');
@@ -42,7 +50,7 @@ async function makeWorld(random: Random): Promise<void> {
     }
   }
   if (random.integer(0, 1) === 0) {
-    await session.dm.claim({
+    const { items } = await session.dm.claim({
       claimId: crypto.randomUUID(),
       worker: 'w',
       limit: 5,
@@ -50,6 +58,9 @@ async function makeWorld(random: Random): Promise<void> {
       draw: 0,
       accountIds: null,
     });
+    for (const { attempt_id } of items) {
+      if (random.chance(0.5)) await session.dm.record([{ attempt_id, outcome: 'unknown' }]);
+    }
   }
 }
 
@@ -85,7 +96,10 @@ describe('what is told of a post', () => {
           if (state === 'held' || state === 'missed') expect(can_go_at, where).toBeNull();
         }
         claims += items.length;
-        for (const item of items) await recordPost(session, item, { ...SENT, unipile_post_id: item.post_id });
+        for (const item of items) {
+          const ending = random.chance(0.3) ? UNKNOWN : { ...SENT, unipile_post_id: item.post_id };
+          await recordPost(session, item, ending);
+        }
         const next = next_claim_at === null ? after(session.clock.now, HOUR_MS) : at(next_claim_at);
         // Nothing goes between this claim and the instant it named, unless what was in flight ended.
         if (items.length === 0 && next > session.clock.now) {

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { accountId, after, at, claim, LEASE_MS, queue } from '../support/builders.ts';
 import { type Clock, openSharedDatabase, type Session, type SharedDatabase } from '../support/database.ts';
 import {
+  actOnPosts,
   attemptsOf,
   claimPost,
   claimPosts,
@@ -143,6 +144,17 @@ describe('a claim waits for nobody', () => {
     await mustNotWait(ann);
     await bob.query('begin', []);
     await queue(bob, accountId(1));
+    expect((await claimPosts(ann)).map((one) => one.post_id)).toEqual([other]);
+    await bob.query('commit', []);
+    expect((await claimPosts(ann)).map((one) => one.post_id)).toEqual([id]);
+  });
+
+  it('not for a new post that a person’s action is at, and the other accounts’ new posts go meanwhile', async () => {
+    const id = await insertPost(ann, { linkedin_account_id: await postingAccount(ann, 1) });
+    const other = await insertPost(ann, { linkedin_account_id: await postingAccount(ann, 2) });
+    await mustNotWait(ann);
+    await bob.query('begin', []);
+    await actOnPosts(bob, 'publish_now', [id]);
     expect((await claimPosts(ann)).map((one) => one.post_id)).toEqual([other]);
     await bob.query('commit', []);
     expect((await claimPosts(ann)).map((one) => one.post_id)).toEqual([id]);

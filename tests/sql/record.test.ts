@@ -473,7 +473,8 @@ describe('the breaker', () => {
         message(account, { recipient_id: recipientId(recipient), send_at: session.clock.now.toISOString() }),
       ]);
       await record(await claimOne(session), ending);
-      advance(1000);
+      // What is unknown is in flight until then.
+      advance(LEASE_MS);
     }
   }
   const pause = async () => {

@@ -17,11 +17,12 @@ import { LIMITS, type Limits } from './limits.ts';
 import { type AuthOptions, auth } from './plugins/auth.ts';
 import { drain } from './plugins/drain.ts';
 import { openapi } from './plugins/openapi.ts';
-import { answerParserError, problems, sendProblem } from './plugins/problems.ts';
+import { answerParserError, answerProblem, problems } from './plugins/problems.ts';
 import { addressOf, rateLimits } from './plugins/rate-limits.ts';
 import { referencePage } from './plugins/reference-page.ts';
 import { SECURITY_HEADERS, securityHeaders } from './plugins/security-headers.ts';
 import { HttpProblem } from './problems.ts';
+import { RequestLog } from './request-log.ts';
 import { accountRoutes } from './routes/accounts.ts';
 import { analyticsRoutes } from './routes/analytics.ts';
 import { auditRoutes } from './routes/audit.ts';
@@ -79,6 +80,7 @@ export async function buildApp(options: AppOptions) {
 
   const app = fastify({
     loggerInstance: requestLogger(options.logger),
+    logController: new RequestLog(),
     genReqId: () => randomUUID(),
     // A header of the caller's own stands further to the front than what the proxies added to it.
     trustProxy: (_address, hop) => hop < proxyHops,
@@ -96,7 +98,7 @@ export async function buildApp(options: AppOptions) {
     // The drain answers instead, as a problem.
     return503OnClosing: false,
     frameworkErrors: (error, request, reply) => {
-      sendProblem(error, request, reply.headers({ ...SECURITY_HEADERS, 'x-request-id': request.id }));
+      void answerProblem(error, request, reply.headers({ ...SECURITY_HEADERS, 'x-request-id': request.id }));
     },
     clientErrorHandler: answerParserError,
   })

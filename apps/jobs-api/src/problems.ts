@@ -56,6 +56,8 @@ export interface ProblemOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** Further members of the answer. */
   readonly extra?: Readonly<Record<string, unknown>>;
+  /** Makes the line in the log a warning, with these members. The caller is not told them. */
+  readonly warning?: Readonly<Record<string, string>>;
 }
 
 /** Thrown by routes and hooks; the error handler renders it. */

@@ -47,6 +47,13 @@ async function opened(
   return { socket, received, closed };
 }
 
+/** 0 where no socket is to be had. */
+const statusOfHealth = (port: number): Promise<number> =>
+  fetch(`http://127.0.0.1:${port}/health`).then(
+    ({ status }) => status,
+    () => 0,
+  );
+
 const answered = (received: () => string, socket: Socket, count = 1): Promise<void> =>
   new Promise((resolve) => {
     const look = () => {
@@ -90,10 +97,28 @@ describe('a request that is slow', () => {
     expect(headOf(await closed).status).toBe(408);
   });
 
-  it('holds nobody up who asks meanwhile', async () => {
-    const others = await Promise.all(Array.from({ length: 50 }, () => opened(port)));
+  it('holds nobody up who asks meanwhile, as long as one socket is left', async () => {
+    const full = await listening({ connectionsMax: 8 });
+    const others = await Promise.all(Array.from({ length: 7 }, () => opened(full)));
     for (const { socket } of others) socket.write('GET /health HTTP/1.1\r\nx-a: ');
-    expect((await fetch(`http://127.0.0.1:${port}/health`)).status).toBe(200);
+    const { socket, received, closed } = await opened(full);
+    socket.write(HEALTH);
+    await Promise.race([answered(received, socket), closed]);
+    expect(headOf(received()).status).toBe(200);
+    expect(await (await opened(full)).closed).toBe('');
+  });
+
+  it('gives its socket back: a service that was full of such serves again', async () => {
+    const full = await listening({
+      connectionsMax: 3,
+      headersMsMax: 150,
+      requestMsMax: 300,
+      lateCheckMs: 20,
+    });
+    const others = await Promise.all([opened(full), opened(full), opened(full)]);
+    for (const { socket } of others) socket.write('GET /health HTTP/1.1\r\nx-a: ');
+    for (const { closed } of others) expect(headOf(await closed).status).toBe(408);
+    await expect.poll(() => statusOfHealth(full)).toBe(200);
   });
 
   it('is waited for so long in production, and late ones are looked for often enough', () => {
@@ -121,14 +146,7 @@ describe('sockets', () => {
     }
     open[0]?.socket.destroy();
     await open[0]?.closed;
-    await expect
-      .poll(() =>
-        fetch(`http://127.0.0.1:${port}/health`).then(
-          ({ status }) => status,
-          () => 0,
-        ),
-      )
-      .toBe(200);
+    await expect.poll(() => statusOfHealth(port)).toBe(200);
   });
 
   it('carry so many requests: the answer to the last says so, and a further one is not served', async () => {

@@ -1,5 +1,5 @@
 /** How often a stranger is refused in words, and that nobody else is refused for it. */
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { LIMITS } from '../src/limits.ts';
 import {
   asOps,
@@ -34,6 +34,9 @@ afterAll(async () => {
   await database.close();
   vi.useRealTimers();
 });
+beforeEach(() => {
+  test.logLines.length = 0;
+});
 afterEach(() => passSeconds(60));
 
 const appBehind = (proxyHops: number) =>
@@ -61,30 +64,46 @@ async function exhaust(asked: Asked): Promise<void> {
 
 const passSeconds = (seconds: number) => vi.setSystemTime(Date.now() + seconds * 1_000);
 
+const { body, headers } = cronRequest({ secret: FOREIGN_SECRET });
+
+/** What a stranger may try, and how it is refused. */
+const FLOODS = [
+  { what: 'a wrong token', status: 401, asked: { headers: wrong } },
+  { what: 'no token', status: 401, asked: {} },
+  { what: 'a wrong password for the reference page', status: 401, asked: { url: '/docs/' } },
+  { what: 'a path that is not there', status: 404, asked: { url: '/wp-login.php' } },
+  { what: 'a method that is not there', status: 405, asked: { method: 'POST', url: '/health' } },
+  {
+    what: 'the cron token without a signature',
+    status: 401,
+    asked: { method: 'POST', url: '/api/jobs/quick', headers: { authorization: `Bearer ${CRON_TOKEN}` } },
+  },
+  {
+    what: 'the cron token with a foreign signature',
+    status: 401,
+    asked: { method: 'POST', url: '/api/jobs/quick', headers, payload: body },
+  },
+  {
+    what: 'the cron token where it is not allowed',
+    status: 403,
+    asked: { headers: { authorization: `Bearer ${CRON_TOKEN}` } },
+  },
+  { what: 'a path that cannot be decoded', status: 400, asked: { url: '/%' } },
+  {
+    what: 'a path with a name that is too long',
+    status: 414,
+    asked: { url: `/api/runs/${'x'.repeat(101)}` },
+  },
+] as const;
+
+/** The line of a request follows its answer: one more is made, and waited for. */
+async function untilLogged(): Promise<void> {
+  expect(await statusOf({ headers: asOps })).toBe(200);
+  await expect.poll(() => test.logLines.some((line) => line.includes('"statusCode":200'))).toBe(true);
+}
+
 describe('a stranger', () => {
-  const { body, headers } = cronRequest({ secret: FOREIGN_SECRET });
-  it.each([
-    { what: 'a wrong token', status: 401, asked: { headers: wrong } },
-    { what: 'no token', status: 401, asked: {} },
-    { what: 'a wrong password for the reference page', status: 401, asked: { url: '/docs/' } },
-    { what: 'a path that is not there', status: 404, asked: { url: '/wp-login.php' } },
-    { what: 'a method that is not there', status: 405, asked: { method: 'POST', url: '/health' } },
-    {
-      what: 'the cron token without a signature',
-      status: 401,
-      asked: { method: 'POST', url: '/api/jobs/quick', headers: { authorization: `Bearer ${CRON_TOKEN}` } },
-    },
-    {
-      what: 'the cron token with a foreign signature',
-      status: 401,
-      asked: { method: 'POST', url: '/api/jobs/quick', headers, payload: body },
-    },
-    {
-      what: 'the cron token where it is not allowed',
-      status: 403,
-      asked: { headers: { authorization: `Bearer ${CRON_TOKEN}` } },
-    },
-  ] as const)('with $what is refused $status, and soon 429', async ({ status, asked }) => {
+  it.each(FLOODS)('with $what is refused $status, and soon 429', async ({ status, asked }) => {
     for (let count = 0; count < refusalsPerAddressMax; count += 1) expect(await statusOf(asked)).toBe(status);
     passSeconds(20);
     const response = await ask(asked);
@@ -136,15 +155,17 @@ describe('a stranger', () => {
     expect(test.logLines.filter((line) => line.includes('strangers ask too often'))).toHaveLength(1);
   });
 
-  it('fills no log: a flood is warned of once', async () => {
-    await exhaust({ headers: wrong });
+  it.each(FLOODS)('with $what fills no log: a flood is one line', async ({ asked }) => {
+    await exhaust(asked);
+    await untilLogged();
     test.logLines.length = 0;
-    for (let count = 0; count < 100; count += 1) await ask({ headers: wrong });
-    const said = test.logLines.filter(
-      (line) => !line.includes('incoming request') && !line.includes('unauthorized'),
-    );
-    expect(said.map((line) => JSON.parse(line).msg)).toEqual(['strangers ask too often']);
-    expect(said[0]).toContain(STRANGER);
+    for (let count = 0; count < 100; count += 1) expect(await statusOf(asked)).toBe(429);
+    await untilLogged();
+    expect(test.logLines.map((line) => JSON.parse(line).msg)).toEqual([
+      'strangers ask too often',
+      'request completed',
+    ]);
+    expect(test.logLines[0]).toContain(STRANGER);
     expect(test.logLines.join()).not.toContain(wrong.authorization.slice(7));
   });
 });

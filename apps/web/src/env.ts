@@ -19,12 +19,19 @@ export function isSafeAddress(value: string): boolean {
   return url.protocol === 'https:' || (url.protocol === 'http:' && LOOPBACK.test(url.hostname));
 }
 
-/** What travels in a header, and cannot be guessed: as long as the jobs API wants its tokens. */
-const Secret = Type.String({ pattern: '^[!-~]{16,}$' });
+/**
+ * What travels in a header, so visible ASCII, and cannot be guessed: at least as long as the jobs API wants a token.
+ */
+const SECRET = /^[!-~]{16,}$/;
+
+const Secret = Type.String({ pattern: SECRET });
 
 const JobsApiUrl = Type.Refine(Type.String(), isSafeAddress);
 
-const SecretList = Type.Refine(Type.String(), (list: string) => commaSeparated(list).length > 0);
+const SecretList = Type.Refine(Type.String(), (list: string) => {
+  const secrets = commaSeparated(list);
+  return secrets.length > 0 && secrets.every((secret) => SECRET.test(secret));
+});
 
 const SigningSecrets = Type.Refine(Type.String(), (list: string) => {
   const secrets = commaSeparated(list);

@@ -11,7 +11,12 @@ import { answerJson, type ScriptedServer, scriptedServer } from './scripted-serv
 const WEB = path.join(import.meta.dirname, '..');
 const NEXT = path.join(WEB, 'node_modules/next/dist/bin/next');
 const SIGNING_SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
-const SECRETS = ['the-cron-secret-of-tests', 'the-job-secret', 'the-ops-token-of-tests', SIGNING_SECRET];
+const SECRETS = [
+  'the-cron-secret-of-tests',
+  'the-job-secret-of-tests',
+  'the-ops-token-of-tests',
+  SIGNING_SECRET,
+];
 const AS_VERCEL = { authorization: 'Bearer the-cron-secret-of-tests', 'user-agent': 'vercel-cron/1.0' };
 const AS_OPS = { authorization: `Basic ${Buffer.from('anyone:the-ops-token-of-tests').toString('base64')}` };
 
@@ -77,7 +82,7 @@ beforeAll(async () => {
   app = await startApp({
     CRON_SECRET: 'the-cron-secret-of-tests',
     JOBS_API_URL: jobsApi.url,
-    JOB_SECRET: 'the-job-secret',
+    JOB_SECRET: 'the-job-secret-of-tests',
     JOBS_SIGNING_SECRETS: SIGNING_SECRET,
     OPS_TOKEN: 'the-ops-token-of-tests',
   });
@@ -114,7 +119,7 @@ describe('the cron route', () => {
     expect(body).toMatchObject({ outcome: 'created', attempts: 1, run: { job: 'dm-queue' } });
     expect(jobsApi.asked).toMatchObject([{ method: 'POST', path: '/api/jobs/dm-queue' }]);
     const [asked] = jobsApi.asked;
-    expect(asked?.headers.authorization).toBe('Bearer the-job-secret');
+    expect(asked?.headers.authorization).toBe('Bearer the-job-secret-of-tests');
     expect(asked && verifyTrigger(asked.body, asked.headers, [SIGNING_SECRET], new Date())).toEqual({
       job: 'dm-queue',
       scheduled_for: body.slot,

@@ -11,7 +11,7 @@ import { answerJson, type Script, type ScriptedServer, scriptedServer } from './
 const NOW = new Date('2026-11-24T10:07:30.000Z');
 const SIGNING_SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
 const OLD_SIGNING_SECRET = `whsec_${Buffer.alloc(32, 8).toString('base64')}`;
-const SECRETS = ['cron-secret-of-tests', 'job-secret', SIGNING_SECRET, OLD_SIGNING_SECRET];
+const SECRETS = ['cron-secret-of-tests', 'job-secret-of-tests', SIGNING_SECRET, OLD_SIGNING_SECRET];
 
 const started = { run: aRun({ status: 'queued' }), outcome: 'created' };
 const succeed: Script = (_asked, response) => answerJson(response, 202, started);
@@ -20,7 +20,7 @@ function environment(jobsApiUrl: string): Record<string, string | undefined> {
   return {
     CRON_SECRET: 'cron-secret-of-tests',
     JOBS_API_URL: jobsApiUrl,
-    JOB_SECRET: 'job-secret, older-job-secret',
+    JOB_SECRET: 'job-secret-of-tests, older-job-secret',
     JOBS_SIGNING_SECRETS: `${SIGNING_SECRET}, ${OLD_SIGNING_SECRET}`,
   };
 }
@@ -71,7 +71,7 @@ describe('authentication', () => {
     { given: 'Bearer  cron-secret-of-tests' },
     { given: 'cron-secret-of-tests' },
     { given: 'Basic cron-secret-of-tests' },
-    { given: 'Bearer job-secret' },
+    { given: 'Bearer job-secret-of-tests' },
   ])('$given → 401, and the jobs API hears nothing', async ({ given }) => {
     await using server = await scriptedServer(succeed);
     const { status, headers } = await call(server.url, { authorization: given });
@@ -114,6 +114,9 @@ describe('environment', () => {
     { name: 'CRON_SECRET', value: 'fifteen-letters' },
     { name: 'CRON_SECRET', value: 'of sixteen letters, with spaces' },
     { name: 'JOB_SECRET', value: ' , ' },
+    { name: 'JOB_SECRET', value: 'fifteen-letters' },
+    { name: 'JOB_SECRET', value: 'older-job-secret,fifteen-letters' },
+    { name: 'JOB_SECRET', value: 'pasted-with-a\nline-break' },
     { name: 'JOBS_SIGNING_SECRETS', value: 'whsec_short' },
     { name: 'JOBS_SIGNING_SECRETS', value: `${SIGNING_SECRET},not-a-secret` },
     { name: 'JOB_SCHEDULES', value: 'no-such-job=* * * * *' },
@@ -169,7 +172,7 @@ describe('the trigger', () => {
     expect(body).toEqual({ ...started, slot: '2026-11-24T10:00:00.000Z', attempts: 1 });
     expect(server.asked).toMatchObject([{ method: 'POST', path: '/base/api/jobs/dm-queue' }]);
     expect(server.asked[0]?.headers).toMatchObject({
-      authorization: 'Bearer job-secret',
+      authorization: 'Bearer job-secret-of-tests',
       'content-type': 'application/json',
       'webhook-id': 'cron:dm-queue:2026-11-24T10:00:00Z',
     });

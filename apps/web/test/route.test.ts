@@ -21,7 +21,7 @@ describe('the cron route', () => {
     );
     vi.stubEnv('CRON_SECRET', 'cron-secret-of-tests');
     vi.stubEnv('JOBS_API_URL', server.url);
-    vi.stubEnv('JOB_SECRET', 'job-secret');
+    vi.stubEnv('JOB_SECRET', 'job-secret-of-tests');
     vi.stubEnv('JOBS_SIGNING_SECRETS', `whsec_${Buffer.alloc(24, 1).toString('base64')}`);
     vi.stubEnv('JOB_SCHEDULES', '');
     const request = new Request('https://app.example.com/api/cron/dm-queue', {

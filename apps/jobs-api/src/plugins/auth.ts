@@ -39,9 +39,10 @@ export const auth = fp<AuthOptions>(
     ];
 
     app.decorateRequest('principal', null);
-    await app.register(bearerAuth, {
+    await app.register(bearerAuth, { addHook: false, keys: [] });
+    const verifyBearerAuth = app.verifyBearerAuthFactory?.({
       addHook: false,
-      keys: new Set<string>(),
+      keys: [],
       auth(token: string, request: FastifyRequest) {
         const name = nameOfToken(token, known);
         if (name === null) return false;
@@ -49,15 +50,16 @@ export const auth = fp<AuthOptions>(
           name === CRON ? { kind: 'cron' } : { kind: 'ops', name: name.slice(OPS_PREFIX.length) };
         return true;
       },
-      verifyErrorLogLevel: 'info',
+      // The refusal has its line, or none if it is one of a flood.
+      verifyErrorLogLevel: '',
     });
+    if (!verifyBearerAuth) throw new Error('@fastify/bearer-auth has not decorated the instance');
 
     app.addHook('onRequest', async (request) => {
       // Node keeps the first of several; two of them are a forgery or a bug, and neither is let in.
       if (valuesOfHeader(request, 'authorization').length > 1) throw new HttpProblem('unauthenticated');
     });
-    if (!app.verifyBearerAuth) throw new Error('@fastify/bearer-auth has not decorated the instance');
-    app.addHook('onRequest', app.verifyBearerAuth);
+    app.addHook('onRequest', verifyBearerAuth);
     app.addHook('onRequest', async (request) => {
       if (request.principal?.kind === 'ops')
         await app.rateLimits.countRequest(request, request.principal.name);

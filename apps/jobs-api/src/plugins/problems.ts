@@ -36,14 +36,7 @@ export const problems = fp(
       throw new HttpProblem('method-not-allowed', { headers: { allow } });
     });
 
-    app.setErrorHandler(async (error, request, reply) => {
-      if (toProblem(error).statusCode >= 500 || !isStranger(request))
-        return sendProblem(error, request, reply);
-      const tooMany = await app.rateLimits.countRefusal(request);
-      // A flood is warned of once; a line for each of its requests would bury the others.
-      if (tooMany !== null) request.log.level = 'warn';
-      return sendProblem(tooMany ?? error, request, reply);
-    });
+    app.setErrorHandler(answerProblem);
   },
   { name: 'problems', dependencies: ['rate-limits'] },
 );
@@ -60,14 +53,30 @@ const patternOf = (url: string): RegExp =>
       .replace(/:[^/]+/g, '[^/]+')}$`,
   );
 
-/** Answers with the problem that `error` is; also what Fastify calls before routing. */
-export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+/**
+ * Answers with the problem that `error` is, or, to a stranger who was refused too often, with that; also what Fastify
+ * calls before routing.
+ */
+export async function answerProblem(
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  if (toProblem(error).statusCode >= 500 || !isStranger(request)) return sendProblem(error, request, reply);
+  const tooMany = await request.server.rateLimits.countRefusal(request);
+  // A flood is warned of once; a line for each of its requests would bury the others.
+  if (tooMany !== null) request.log.level = 'warn';
+  return sendProblem(tooMany ?? error, request, reply);
+}
+
+function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const problem = toProblem(error);
   if (problem.statusCode >= 500) {
     request.log.error({ err: error, problem: problem.kind }, 'request failed');
   } else {
     // Not the error itself: a parser's message quotes the body.
-    request.log.info({ problem: problem.kind }, 'request refused');
+    const { warning } = problem.options;
+    request.log[warning ? 'warn' : 'info']({ problem: problem.kind, ...warning }, 'request refused');
   }
   reply
     .code(problem.statusCode)

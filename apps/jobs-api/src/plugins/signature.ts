@@ -57,8 +57,7 @@ export const signature = fp<SignatureOptions>(
         );
       } catch (error) {
         if (!(error instanceof SignatureError)) throw error;
-        request.log.warn({ signature: error.kind }, 'signature refused');
-        throw new HttpProblem(KIND_OF[error.kind]);
+        throw new HttpProblem(KIND_OF[error.kind], { warning: { signature: error.kind } });
       }
     });
   },

@@ -88,7 +88,7 @@ const notReadBack = (message: ClaimedMessage): DmResult => ({
   next_step: 'wait',
   reason: 'not_read_back',
   retry_after_ms: WAIT_MS,
-  error: 'LinkedIn could not be read just before sending',
+  error: 'LinkedIn could not be read, or not in time, just before sending',
 });
 
 const sentEarlier = (message: ClaimedMessage, found: FoundMessage): DmResult => ({

@@ -110,10 +110,9 @@ async function runHandler(execution: RunExecution, state: { run: Run; stats: Run
     : { status: 'interrupted', stats: state.stats, error: `stopped: ${reason}`, horizonSeen };
 }
 
-/** An error's message as people may read it, and the database can keep it: not too long, no NUL, no half of a surrogate pair. */
+/** What may be said of what was thrown, as people may read it, and the database can keep it: not too long, no NUL, no half of a surrogate pair. */
 function storableMessage(error: unknown): string {
-  const message = error instanceof Error ? messageOf(error) : String(error);
-  return message.replaceAll('\0', '').slice(0, ERROR_LENGTH_MAX).toWellFormed();
+  return messageOf(error).replaceAll('\0', '').slice(0, ERROR_LENGTH_MAX).toWellFormed();
 }
 
 /** Calls the database, again while it is away; null if that never worked, and the run's lease will end it. */

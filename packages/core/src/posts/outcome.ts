@@ -40,7 +40,7 @@ export function notReadBack(attempt: Attempt): PostResult {
     next_step: 'wait',
     reason: 'not_read_back',
     retry_after_ms: READ_WAIT_MS,
-    error: 'LinkedIn could not be read just before publishing',
+    error: 'LinkedIn could not be read, or not in time, just before publishing',
   };
 }
 

@@ -36,9 +36,9 @@ export function createPostOutbox(services: PostServices): Outbox<ClaimedPost, Po
       const media = await fetchMedia(post.media, services.media, services.effects, signal);
       if (signal.aborted) return releaseOf(post);
       if (!media.ok) return mediaOutcomeOf(media, post, services.effects.random());
-      const earlier = await unlessAborted(findEarlier(post, unipile), signal);
+      const earlier = await unlessAborted(findEarlier(post, isInTime, unipile), signal);
       if (earlier !== null) return earlier;
-      // The files and the look took their time, or were cut short.
+      // It was cut short; or nothing was looked for, and this process stood still.
       if (!isInTime()) return releaseOf(post);
       return publish(post, media.files, services);
     },
@@ -47,18 +47,21 @@ export function createPostOutbox(services: PostServices): Outbox<ClaimedPost, Po
 
 /**
  * What to record for a post that once was unknown, without publishing it: it was there after all, or
- * it cannot be told now. Null if it is certainly not there.
+ * it cannot be told now, or not while there still is time for the call. Null if it is certainly not there.
  *
  * It was absent when that was decided, which may be hours ago: LinkedIn may have shown it since.
  */
 async function findEarlier(
   post: ClaimedPost,
+  isInTime: () => boolean,
   unipile: Pick<Unipile, 'findPost'>,
 ): Promise<PostResult | null> {
   for (const attempt of post.was_unknown) {
     const sought = await findAttempt(attempt, unipile);
     if (!sought.ok || sought.kind === 'account_out_of_order') return notReadBack(post);
     if (sought.kind === 'found') return publishedEarlier(post, sought);
+    // The files and the look took their time. Claimed again at once, they would take as long again.
+    if (!isInTime()) return notReadBack(post);
   }
   return null;
 }

@@ -47,11 +47,17 @@ export function createSupabaseRpc(options: SupabaseRpcOptions): Rpc {
 /** A SQLSTATE, or a code of PostgREST or of a gateway: what else stands there is text of any origin. */
 const CODE = /^\w{1,40}$/;
 
+/** A SQLSTATE, or a code of PostgREST: the key was good enough to come so far. */
+const DATABASE_CODE = /^(?:[0-9A-Z]{5}|PGRST\d+)$/;
+
 /** The code of a socket, as supabase-js tells it at the end of the cause. */
 const SOCKET_CODE = /\(([A-Z][A-Z0-9_]{2,40})\)/;
 
 /** Of a request that failed its text may quote the key, and of a gateway it is a whole page: neither is repeated. */
 function textOf({ message, details }: { message: string; details?: string }, code: string, status: number) {
+  if ((status === 401 || status === 403) && !DATABASE_CODE.test(code)) {
+    return `the API refused the key (${status}): is SUPABASE_SECRET_KEY still valid?`;
+  }
   if (code !== '') return failureText(code, message);
   if (status !== 0) return `answered ${status}, and not as the database does`;
   const cause =

@@ -7,7 +7,7 @@ export const REASONS = {
   ready: 'goes out with the next run',
   queued_behind: 'waits behind other messages of its account',
   scheduled: 'its time has not come',
-  in_flight: 'another message of the account is being sent',
+  in_flight: 'another message of the account is being sent, or may still be',
   gap: 'the account pauses between two messages',
   post_gap: 'the account pauses between two posts',
   day_limit: 'the account’s limit for the day is used up',

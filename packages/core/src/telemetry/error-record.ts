@@ -26,8 +26,7 @@ const MESSAGE_LENGTH_MAX = 1_000;
 
 /** What may be logged of whatever was thrown. Never throws. */
 export function errorRecord(thrown: unknown): ErrorRecord {
-  if (!(thrown instanceof Error))
-    return { type: typeof thrown, message: 'something that is no error was thrown' };
+  if (!(thrown instanceof Error)) return { type: typeof thrown, message: messageOf(thrown) };
   const { kind, cause, stack } = thrown as Error & { kind?: unknown };
   const frames = stack?.split('\n').filter((line) => /^ {4}at /.test(line));
   return {
@@ -46,12 +45,18 @@ function identityOf(error: Error): Pick<ErrorRecord, 'type' | 'code'> {
 
 const isName = (value: unknown): value is string => typeof value === 'string' && NAME.test(value);
 
-/** A parser quotes what it read, and Postgres what it was given. Our own errors of the database say what is safe. */
-export function messageOf(error: Error): string {
-  const { code } = error as { code?: unknown };
-  if (error instanceof SyntaxError) return 'what was read cannot be parsed';
-  if (error.name !== 'RpcError' && typeof code === 'string' && SQLSTATE.test(code)) {
+/**
+ * What may be said of whatever was thrown, to whoever may see a log or a run.
+ *
+ * A parser quotes what it read, and Postgres what it was given; what is no error may be anything. Our own errors of
+ * the database say what is safe.
+ */
+export function messageOf(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return 'something that is no error was thrown';
+  const { code } = thrown as { code?: unknown };
+  if (thrown instanceof SyntaxError) return 'what was read cannot be parsed';
+  if (thrown.name !== 'RpcError' && typeof code === 'string' && SQLSTATE.test(code)) {
     return `the database refused with ${code}`;
   }
-  return error.message;
+  return thrown.message;
 }

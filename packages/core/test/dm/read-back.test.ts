@@ -161,6 +161,34 @@ describe('it was not delivered', () => {
     ]);
   });
 
+  it('a look before the second try that takes too long: the message waits before the next look', async () => {
+    const campaign = await struckBy({ kind: 'reset_before' });
+    await campaign.run();
+    await campaign.rpc.call('account_pause', { account_id: campaign.accountId('ada'), reason: 'lunch' });
+    await runFor(campaign, 45);
+    expect(await campaign.messages()).toMatchObject([{ status: 'pending', reason: 'absent_on_linkedin' }]);
+
+    const { unipile } = campaign.system.services;
+    const { findMessage } = unipile;
+    const lookedAt: number[] = [];
+    unipile.findMessage = async (sought) => {
+      lookedAt.push(campaign.effects.now().getTime());
+      await campaign.effects.sleep(30_000);
+      return findMessage(sought);
+    };
+    await campaign.rpc.call('account_resume', { account_id: campaign.accountId('ada') });
+    await campaign.run();
+    expect(await campaign.messages()).toMatchObject([{ status: 'pending', reason: 'not_read_back' }]);
+    expect(lookedAt.length).toBeGreaterThan(1);
+    const waitsMs = lookedAt.slice(1).map((at, index) => at - (lookedAt[index] ?? 0));
+    expect(Math.min(...waitsMs)).toBeGreaterThanOrEqual(30_000 + 5 * MINUTE_MS);
+
+    unipile.findMessage = findMessage;
+    await runFor(campaign, 30);
+    expect(await statusesOf(campaign)).toEqual(['sent']);
+    expect(campaign.delivered()).toHaveLength(1);
+  });
+
   it('with UNKNOWN_POLICY=hold it waits for a person', async () => {
     const campaign = await struckBy({ kind: 'reset_before' }, { unknownPolicy: 'hold' });
     await runFor(campaign, 60);

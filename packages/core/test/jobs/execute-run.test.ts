@@ -66,7 +66,11 @@ describe('the end of a run', () => {
       fail: async () => Promise.reject(new Error('the key is refused')),
       error: 'the key is refused',
     },
-    { name: 'throws no error', fail: async () => Promise.reject('a text'), error: 'a text' },
+    {
+      name: 'throws no error',
+      fail: async () => Promise.reject('Hello Ada'),
+      error: 'something that is no error was thrown',
+    },
     {
       name: 'throws a message that is too long',
       fail: async () => Promise.reject(new Error('x'.repeat(3_000))),

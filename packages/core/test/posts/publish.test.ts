@@ -224,6 +224,34 @@ describe('an answer that is lost', () => {
     expect(await publishing.post(id)).toMatchObject({ unipile_post_id: (await publishing.onLinkedIn()).id });
   });
 
+  it('absent, and a look before the second try that takes too long: the post waits before the next look', async () => {
+    const publishing = await publishingOf(db);
+    const id = await publishing.schedule();
+    strike(publishing, { kind: 'hang', effect: false });
+    await publishing.run();
+    await publishing.rpc.call('sending_pause_set', { reason: 'test', until: after(60 * MINUTE_MS) });
+    await runUntil(publishing, async () => (await publishing.post(id)).state === 'waiting');
+
+    const { unipile } = publishing.system.services;
+    const { findPost } = unipile;
+    const lookedAt: number[] = [];
+    unipile.findPost = async (sought) => {
+      lookedAt.push(publishing.effects.now().getTime());
+      await publishing.effects.sleep(150_000);
+      return findPost(sought);
+    };
+    await publishing.driver.pass(60 * MINUTE_MS, 5 * MINUTE_MS);
+    await publishing.run();
+    expect(await publishing.post(id)).toMatchObject({ state: 'waiting', reason: 'not_read_back', burned: 0 });
+    expect(lookedAt.length).toBeGreaterThan(1);
+    const waitsMs = lookedAt.slice(1).map((at, index) => at - (lookedAt[index] ?? 0));
+    expect(Math.min(...waitsMs)).toBeGreaterThanOrEqual(150_000 + 5 * MINUTE_MS);
+
+    unipile.findPost = findPost;
+    await runUntil(publishing, async () => (await publishing.post(id)).status === 'published');
+    expect(publishing.published()).toHaveLength(1);
+  });
+
   it('an address that could not be read at once is filled in later', async () => {
     const publishing = await publishingOf(db);
     const id = await publishing.schedule();

@@ -412,12 +412,27 @@ describe('createSupabaseRpc, and what stands between', () => {
     expect(await failureOf(rpc.call('dm_claim', {}))).toMatchObject({ kind, functionName: 'dm_claim' });
   });
 
+  const KEY_REFUSED = /^\w+: the API refused the key \(40[13]\): is SUPABASE_SECRET_KEY still valid\?$/;
+
+  it.each([
+    { status: 401, body: '{"message":"Invalid API key"}', isKey: true },
+    { status: 403, body: '<html>Forbidden</html>', isKey: true },
+    { status: 401, body: '{"code":"UNAUTHORIZED","message":"no"}', isKey: true },
+    { status: 403, body: '{"code":"42501","message":"permission denied for function"}', isKey: false },
+    { status: 401, body: '{"code":"PGRST301","message":"JWT"}', isKey: false },
+    { status: 404, body: '{"message":"no Route matched"}', isKey: false },
+  ])('$status $body speaks of the key: $isKey', async ({ status, body, isKey }) => {
+    const { message } = await failureOf((await rpcOf(status, body, json)).call('dm_claim', {}));
+    expect(KEY_REFUSED.test(message), message).toBe(isKey);
+  });
+
   it('a wrong key is refused, and the key is in no error', async () => {
     const api = await startSupabase({ connection: {}, migrations });
     onTestFinished(() => api.close());
     const rpc = createSupabaseRpc({ url: api.url, secretKey: 'sb_secret_canary' });
     const error = await failureOf(rpc.call('dm_backlog'));
     expect(error.kind).toBe('bug');
+    expect(error.message).toMatch(KEY_REFUSED);
     expect(`${error.message} ${error.stack} ${JSON.stringify(error)}`).not.toContain('canary');
   });
 

@@ -1,0 +1,111 @@
+/** The jobs API's processes: started as in production, and ended in every way that a process can end. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+
+const APP = path.resolve(import.meta.dirname, '../../apps/jobs-api');
+
+export interface Instance {
+  readonly pid: number;
+  /** Its address once it listens; null if it ended before. */
+  readonly listening: Promise<string | null>;
+  /** Its address, while it listens. */
+  url(): string | null;
+  /** SIGKILL. Resolves when it is gone. */
+  kill(): Promise<void>;
+  /** SIGTERM, then SIGKILL if it is still there after so many milliseconds. */
+  stop(graceMs: number): Promise<'stopped' | 'killed'>;
+}
+
+export interface Fleet {
+  start(): Instance;
+  /** Those that run, listening or not. */
+  instances(): readonly Instance[];
+  listening(): readonly Instance[];
+  /** How long each start took until the process listened, in milliseconds. */
+  readonly startMs: readonly number[];
+  /** Ends that nobody asked for. */
+  readonly crashes: readonly string[];
+}
+
+/** @param envOf all that the n-th process sees, from 0, but for PATH and HOME */
+export function createFleet(
+  envOf: (ordinal: number) => Readonly<Record<string, string>>,
+  logFile: string,
+): Fleet {
+  const running = new Map<number, Instance>();
+  const startMs: number[] = [];
+  const crashes: string[] = [];
+  let startCount = 0;
+  const log = createWriteStream(logFile, { flags: 'a' });
+  const { PATH = '', HOME = '' } = process.env;
+
+  const watch = (child: ChildProcess, pid: number): Instance => {
+    const startedMs = performance.now();
+    let url: string | null = null;
+    let isAskedToEnd = false;
+    const gone = once(child, 'exit');
+    const listening = new Promise<string | null>((resolve) => {
+      let head = '';
+      const look = (chunk: Buffer): void => {
+        head += chunk.toString();
+        const found = /Server listening at (http:\/\/127\.0\.0\.1:\d+)/.exec(head)?.[1];
+        if (found === undefined) return;
+        child.stdout?.off('data', look);
+        startMs.push(performance.now() - startedMs);
+        url = found;
+        resolve(found);
+      };
+      child.stdout?.on('data', look);
+      void gone.then(() => resolve(null));
+    });
+    void gone.then(([code, signal]) => {
+      running.delete(pid);
+      url = null;
+      if (!isAskedToEnd) crashes.push(`process ${pid} ended by itself: ${code ?? signal}`);
+    });
+    const hasEnded = (): boolean => child.exitCode !== null || child.signalCode !== null;
+    const kill = async (): Promise<void> => {
+      isAskedToEnd = true;
+      url = null;
+      if (hasEnded()) return;
+      child.kill('SIGKILL');
+      await gone;
+    };
+    return {
+      pid,
+      listening,
+      url: () => url,
+      kill,
+      async stop(graceMs) {
+        isAskedToEnd = true;
+        if (!hasEnded()) child.kill('SIGTERM');
+        const isGone = await Promise.race([gone.then(() => true), wait(graceMs, false, { ref: false })]);
+        if (!isGone) await kill();
+        return isGone ? 'stopped' : 'killed';
+      },
+    };
+  };
+
+  return {
+    startMs,
+    crashes,
+    start() {
+      const child = spawn(process.execPath, ['src/server.ts'], {
+        cwd: APP,
+        env: { PATH, HOME, ...envOf(startCount) },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      startCount += 1;
+      for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => log.write(chunk));
+      if (child.pid === undefined) throw new Error('a jobs API process could not be started');
+      const instance = watch(child, child.pid);
+      running.set(child.pid, instance);
+      return instance;
+    },
+    instances: () => [...running.values()],
+    listening: () => [...running.values()].filter((instance) => instance.url() !== null),
+  };
+}

@@ -1,0 +1,114 @@
+/**
+ * Chaos: the whole system on real processes, killed and cut at random while it sends, and counted afterwards.
+ *
+ * What LinkedIn shows is counted from the sandbox's own log, which survives everything. Exit code 1 if a promise was
+ * broken, or if the storm did too little to prove anything. MIGRATIONS names a folder of other migrations, to see a
+ * broken rule being caught.
+ */
+import { parseArgs } from 'node:util';
+import { createCampaign } from './campaign.ts';
+import { openDatabase } from './database.ts';
+import { isClean } from './judge.ts';
+import { outcomeOf } from './outcome.ts';
+import { type Form, LONG, SHORT, streamsOf } from './plan.ts';
+import { lacksOf, tableOf, violationsOf } from './report.ts';
+import { settle } from './settle.ts';
+import { SCHEDULES, type Stack, startStack } from './stack.ts';
+import { runStorm } from './storm.ts';
+import { createTally } from './tally.ts';
+import { createTriggers } from './triggers.ts';
+
+const HELP = `pnpm chaos [--short] [--seed N] [--acts N] [--minutes N] [--keep-logs]
+
+  --short      a few dozen kills in two minutes; without it, a thousand in about twenty
+  --seed N     the plan's seed; by default a new one
+  --acts N     so many acts instead of the form's own
+  --minutes N  the storm lasts no longer than that, however slow the machine is
+  --keep-logs  leaves the folder with the processes' logs, as a failure does
+`;
+
+const say = (line: string): void => {
+  process.stdout.write(`${line}\n`);
+};
+
+function wholeNumber(name: string, value: string | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  if (!/^[1-9]\d{0,8}$/.test(value)) throw new Error(`--${name} must be a whole number from 1`);
+  return Number(value);
+}
+
+/** Whether every promise was kept, by a storm that put them to the test. */
+async function play(form: Form, seed: number, stack: Stack): Promise<boolean> {
+  const startedMs = performance.now();
+  const onStep = (step: string): void =>
+    say(`${((performance.now() - startedMs) / 1_000).toFixed(0).padStart(5)} s  ${step}`);
+  const database = openDatabase(stack.databaseUrl);
+  try {
+    const streams = streamsOf(seed);
+    const campaign = await createCampaign(form, seed, streams('campaign'), { ...stack, database });
+    const parts = { stack, database, campaign, triggers: createTriggers(), tally: createTally(), onStep };
+    const fleets = { storm: stack.fleet(SCHEDULES.storm), calm: stack.fleet(SCHEDULES.calm) };
+    onStep(`${form.accountCount} accounts, ${form.berthCount} processes, ${form.actCount} acts`);
+
+    await runStorm({ ...parts, form, streams, fleet: fleets.storm });
+    const calmMs = performance.now();
+    const settleRounds = await settle({ ...parts, fleet: fleets.calm });
+    const settleMs = performance.now() - calmMs;
+
+    const outcome = await outcomeOf({ ...parts, fleets: [fleets.storm, fleets.calm] });
+    say(`\n${tableOf(outcome, { settleRounds, settleMs, wallMs: performance.now() - startedMs })}`);
+    if (!isClean(outcome.verdict)) say(`\n${violationsOf(outcome.verdict)}`);
+    const lacks = lacksOf(outcome);
+    for (const lack of lacks) say(`\nThe run proves too little: ${lack}.`);
+    return isClean(outcome.verdict) && lacks.length === 0;
+  } finally {
+    await database.close();
+  }
+}
+
+async function main(): Promise<boolean> {
+  const { values } = parseArgs({
+    options: {
+      short: { type: 'boolean', default: false },
+      seed: { type: 'string' },
+      acts: { type: 'string' },
+      minutes: { type: 'string' },
+      'keep-logs': { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) {
+    say(HELP);
+    return true;
+  }
+  const base = values.short ? SHORT : LONG;
+  const form: Form = {
+    ...base,
+    actCount: wholeNumber('acts', values.acts) ?? base.actCount,
+    minutesMax: wholeNumber('minutes', values.minutes) ?? base.minutesMax,
+  };
+  const seed = wholeNumber('seed', values.seed) ?? Math.ceil(Math.random() * 1_000_000);
+  const replay = ['pnpm chaos', ...(values.short ? ['--short'] : []), `--seed ${seed}`];
+  for (const name of ['acts', 'minutes'] as const) if (values[name]) replay.push(`--${name} ${values[name]}`);
+  say(`The plan again: ${replay.join(' ')}`);
+
+  const stack = await startStack(form, streamsOf(seed)('unipile'), process.env.MIGRATIONS);
+  // Nothing of it outlives a run that is interrupted.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => void stack.close(false).then(() => process.exit(1)));
+  }
+  let isGood = false;
+  try {
+    isGood = await play(form, seed, stack);
+    say(`\n${isGood ? 'Every promise was kept.' : 'BROKEN.'} The plan again: ${replay.join(' ')}`);
+    return isGood;
+  } finally {
+    const keepLogs = values['keep-logs'] || !isGood;
+    await stack.close(keepLogs);
+    if (keepLogs) say(`Logs: ${stack.folder}`);
+  }
+}
+
+const isGood = await main();
+// Whatever is still open, a kept connection or a watch over one, is not waited for.
+process.exit(isGood ? 0 : 1);
