@@ -90,6 +90,13 @@ export function createPeople(parts: PeopleParts): People {
         await call('account_resume', { account_id: account.id, actor: 'ada' });
       }
       await call('sending_resume', { actor: 'ada' });
+      // Begun by a machine whose clock was ahead: it would work, and wait, for as long as that.
+      const endless = await query(
+        `select id from public.job_runs
+         where status in ('queued', 'running') and horizon_at > $1::timestamptz + interval '1 hour' order by requested_at, job`,
+        [timeline.now().toISOString()],
+      );
+      for (const { id } of endless) await call('run_cancel', { id, requested_by: 'ada' });
     },
   };
 
