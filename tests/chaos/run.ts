@@ -20,7 +20,7 @@ import { createTriggers } from './triggers.ts';
 
 const HELP = `pnpm chaos [--short] [--seed N] [--acts N] [--minutes N] [--keep-logs]
 
-  --short      a few dozen kills in two minutes; without it, a thousand in about twenty
+  --short      a few dozen kills in two minutes; without it, a thousand in about three quarters of an hour
   --seed N     the plan's seed; by default a new one
   --acts N     so many acts instead of the form's own
   --minutes N  the storm lasts no longer than that, however slow the machine is

@@ -1,5 +1,5 @@
 /**
- * `pnpm sim [seed]`: the story of a seed, or of one drawn now; with `--seeds N` of as many, from that
+ * `npm run sim -- [seed]`: the story of a seed, or of one drawn now; with `--seeds N` of as many, from that
  * seed on. With `--sabotage` each guard of the product is taken away in turn, and stories told until one breaks.
  *
  * Exit code 1 and one line that replays it if a promise was broken, or if a missing guard went unnoticed.
