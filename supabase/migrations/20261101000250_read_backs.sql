@@ -140,8 +140,9 @@ begin
 end;
 $$;
 
--- dm_known_ids: ids on LinkedIn that belong to other messages of the account to the recipient since
--- shortly before p_since: what is found under one of them is not the message looked for.
+-- dm_known_ids: ids on LinkedIn that belong to other messages of the account to the recipient: what is found under one
+-- of them is not the message looked for. Also of those tried in the week before p_since, as long as what is unknown is
+-- looked for: one of them may have been found in a message that was sent since.
 create or replace function public.dm_known_ids(
   p_account_id uuid,
   p_recipient_id text,
@@ -157,7 +158,7 @@ set enable_seqscan = off
 as $$
   select coalesce(jsonb_agg(other.unipile_message_id), '[]'::jsonb)
   from public.dm_attempts as other
-  where other.account_id = p_account_id and other.started_at >= p_since - interval '1 hour'
+  where other.account_id = p_account_id and other.started_at >= p_since - interval '8 days'
     and other.recipient_id = p_recipient_id and other.message_id <> p_message_id
     and other.unipile_message_id is not null;
 $$;
@@ -220,7 +221,7 @@ begin
     v_found := case when v_result.found = 'sent' and exists (
       -- Another message's, recorded since it was asked for: it is looked for again, without that one.
       select from public.dm_attempts as other
-      where other.account_id = v_attempt.account_id and other.started_at >= v_attempt.started_at - interval '1 hour'
+      where other.account_id = v_attempt.account_id and other.started_at >= v_attempt.started_at - interval '8 days'
         and other.id <> v_attempt.id and other.unipile_message_id = v_result.unipile_message_id
     ) then 'unreadable' else v_result.found end;
     -- A person said of its twin that it was sent, and not which one on LinkedIn it is: a person decides on this one too.
@@ -228,7 +229,7 @@ begin
       select from public.dm_attempts as twin
       join public.dm_queue as theirs on theirs.id = twin.message_id
       join public.dm_queue as ours on ours.id = v_attempt.message_id
-      where twin.account_id = v_attempt.account_id and twin.started_at >= v_attempt.started_at - interval '1 hour'
+      where twin.account_id = v_attempt.account_id and twin.started_at >= v_attempt.started_at - interval '8 days'
         and twin.id <> v_attempt.id and twin.recipient_id = v_attempt.recipient_id
         and twin.outcome = 'sent' and twin.unipile_message_id is null and theirs.message = ours.message
     );

@@ -274,12 +274,12 @@ as $$
         select unnest(array[other.unipile_post_id, other.social_id])
         from public.post_attempts as other
         where other.account_id = p_attempt.account_id and other.post_id <> p_attempt.post_id
-          and other.started_at >= p_attempt.started_at - interval '1 hour'
+          and other.started_at >= p_attempt.started_at - interval '8 days'
         union all
         select theirs.unipile_post_id
         from public.posts as theirs
         where theirs.linkedin_account_id = p_attempt.account_id and theirs.id <> p_attempt.post_id
-          and theirs.published_at >= p_attempt.started_at - interval '1 hour'
+          and theirs.published_at >= p_attempt.started_at - interval '8 days'
       ) as known (id)
       where known.id is not null
     ), '[]'::jsonb)

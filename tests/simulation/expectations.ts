@@ -5,7 +5,7 @@ import { FAULTS } from './plan.ts';
 const STORIES_MIN = 100;
 
 /** How often each fault strikes at least, for each story. */
-const FAULT_PER_STORY = 0.02;
+const FAULT_PER_STORY = 0.005;
 
 /** How often the rest happens at least, for each story. */
 const PER_STORY: Readonly<Record<string, number>> = {

@@ -153,7 +153,7 @@ function actsOf(
 
   /** A person looks at LinkedIn, long enough after the attempt to trust their eyes. */
   const decide = (text: string, endedAt: unknown): string | null => {
-    if (random.chance(0.2)) return 'drop';
+    if (random.chance(0.2) || witness.hasTwin(text)) return 'drop';
     if (timeline.nowMs - new Date(String(endedAt)).getTime() < PATIENCE_MS) return null;
     return witness.isAccountedFor(text) ? 'resend' : 'sent';
   };

@@ -29,6 +29,8 @@ export interface Witness {
   onWrite(unipileAccountId: string, change: 1 | -1): void;
   /** Whether every visible copy of this text belongs to a row that the database has as sent. */
   isAccountedFor(text: string): boolean;
+  /** Whether somebody wrote the same to the same person twice: then nobody can tell on LinkedIn which one is there. */
+  hasTwin(text: string): boolean;
   readonly counts: Readonly<Record<string, number>>;
 }
 
@@ -184,6 +186,7 @@ export function createWitness(plan: Plan, world: World, session: Session): Witne
 
   return {
     counts,
+    hasTwin: (text) => (items.get(text)?.copies ?? 0) > 1,
     isAccountedFor: (text) => (sentRows.get(text) ?? 0) >= (items.get(text)?.seen ?? 0),
     onLog(line) {
       // Thrown here it would end in the product's hands.
