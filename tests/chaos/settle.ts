@@ -3,25 +3,12 @@
  *
  * Each round two processes work until there is nothing to do; then time moves on by half an hour, as in the nights.
  */
-import type { Campaign } from './campaign.ts';
-import type { Database } from './database.ts';
-import type { Fleet } from './fleet.ts';
 import { isSettled } from './judge.ts';
 import { readLeftovers, readRows } from './ledger.ts';
-import type { Stack } from './stack.ts';
-import { passTime } from './storm.ts';
-import type { Tally } from './tally.ts';
-import type { Triggers } from './triggers.ts';
+import { passTime, type Storm } from './storm.ts';
 
-export interface Calm {
-  readonly stack: Stack;
-  readonly database: Database;
-  readonly campaign: Campaign;
-  readonly triggers: Triggers;
-  readonly tally: Tally;
-  readonly fleet: Fleet;
-  readonly onStep: (step: string) => void;
-}
+/** What a storm has, without what draws it. */
+export type Calm = Omit<Storm, 'form' | 'streams'>;
 
 /** An unknown is looked for, believed absent, sent once more, and may be unknown again: each takes a round. */
 const ROUNDS_MAX = 8;

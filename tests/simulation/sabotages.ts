@@ -19,40 +19,31 @@ export interface Sabotage {
   readonly unipile?: (unipile: Unipile) => Unipile;
 }
 
+/** What the recovery of a lost lease does: the same for messages and posts. */
+const takenForUnsent = (migration: 'dm_queue' | 'post_claims'): NonNullable<Sabotage['sql']> => [
+  [
+    migration,
+    `finished_at = p_now, outcome = 'unknown', effect_by = greatest(attempt.lease_until, p_now),
+      error_type = 'lease_expired', next_read_at = public.read_back_at(p_now, null, p_now)`,
+    `finished_at = p_now, outcome = 'not_sent', error_type = 'lease_expired'`,
+  ],
+  [
+    migration,
+    `'{"outcome":"unknown","error":"the process`,
+    `'{"outcome":"not_sent","next_step":"release","error":"the process`,
+  ],
+];
+
 export const SABOTAGES: readonly Sabotage[] = [
   {
     guard: 'a message whose process died is unknown, not unsent',
     bearing: ['crash', 'freeze'],
-    sql: [
-      [
-        'dm_queue',
-        `finished_at = p_now, outcome = 'unknown', effect_by = greatest(attempt.lease_until, p_now),
-      error_type = 'lease_expired', next_read_at = public.read_back_at(p_now, null, p_now)`,
-        `finished_at = p_now, outcome = 'not_sent', error_type = 'lease_expired'`,
-      ],
-      [
-        'dm_queue',
-        `'{"outcome":"unknown","error":"the process`,
-        `'{"outcome":"not_sent","next_step":"release","error":"the process`,
-      ],
-    ],
+    sql: takenForUnsent('dm_queue'),
   },
   {
     guard: 'a post whose process died is unknown, not unpublished',
     bearing: ['crash', 'freeze'],
-    sql: [
-      [
-        'post_claims',
-        `finished_at = p_now, outcome = 'unknown', effect_by = greatest(attempt.lease_until, p_now),
-      error_type = 'lease_expired', next_read_at = public.read_back_at(p_now, null, p_now)`,
-        `finished_at = p_now, outcome = 'not_sent', error_type = 'lease_expired'`,
-      ],
-      [
-        'post_claims',
-        `'{"outcome":"unknown","error":"the process`,
-        `'{"outcome":"not_sent","next_step":"release","error":"the process`,
-      ],
-    ],
+    sql: takenForUnsent('post_claims'),
   },
   {
     guard: 'a lost answer is unknown, not a refusal',
