@@ -166,6 +166,36 @@ describe('found on LinkedIn', () => {
     expect(await session.dm.resolve([result], 'hold')).toMatchObject([{ resolution: 'ignored' }]);
   });
 
+  it.each([2 * HOUR_MS, 3 * DAY_MS])(
+    'an id that an attempt of %i ms before was found under belongs to that one',
+    async (apartMs) => {
+      const earlier = await lost();
+      // Nothing of the earlier one could be read since; then a twin is lost too, and its message is taken for the earlier one's.
+      session.clock.now = after(NOW, apartMs);
+      const later = await lost();
+      session.clock.now = after(NOW, apartMs + LEASE_MS);
+      const { attempt_id } = earlier.claimed;
+      expect(
+        await session.dm.resolve(
+          [{ attempt_id, found: 'sent', unipile_message_id: 'm9', chat_id: 'c9' }],
+          'resend-when-absent',
+        ),
+      ).toMatchObject([{ resolution: 'sent' }]);
+
+      const { items } = await session.dm.unknowns(10);
+      expect(items).toMatchObject([{ attempt_id: later.claimed.attempt_id, known_message_ids: ['m9'] }]);
+      const again = {
+        attempt_id: later.claimed.attempt_id,
+        found: 'sent',
+        unipile_message_id: 'm9',
+      } as const;
+      expect(await session.dm.resolve([again], 'resend-when-absent')).toMatchObject([
+        { resolution: 'unknown' },
+      ]);
+      expect(await rowOf(session, later.id)).toMatchObject({ status: 'unknown' });
+    },
+  );
+
   it('under the id of another message, is looked for again without that one', async () => {
     const { claimed } = await lost();
     session.clock.now = after(NOW, 5_000);
