@@ -23,6 +23,7 @@ const PER_STORY: Readonly<Record<string, number>> = {
   'left: outside_hours': 0.3,
   'left: day_off': 0.1,
   'a request arrives although it was given up': 0.1,
+  'a reply': 1,
   'Unipile: a write, 201': 6,
   ...Object.fromEntries(FAULTS.map((name) => [`fault: ${name}`, FAULT_PER_STORY])),
 };

@@ -100,17 +100,25 @@ export function createPeople(parts: PeopleParts): People {
     },
   };
 
+  /** The chat in which the recipient has just written. */
+  function chatOf(account: PlannedAccount, { recipient }: PlannedMessage): string {
+    tell('a reply', account.unipileId);
+    return world.receiveMessage({ account_id: account.unipileId, person_id: recipient, text: 'Tell me more' })
+      .chatId;
+  }
+
   /** Again until it is taken: RevOS does not lose a message, and may queue it twice. */
   async function enqueue(account: PlannedAccount, message: PlannedMessage, index: number): Promise<void> {
+    if (database.isAway) return void timeline.in(MINUTE_MS, () => enqueue(account, message, index));
     const row = {
       linkedin_account_id: account.id,
       recipient_id: message.recipient,
       message: message.text,
       priority: message.priority,
       dedupe_key: `${account.id}-${index}`,
+      ...(message.isReply ? { chat_id: chatOf(account, message) } : {}),
       ...(message.sendAtMs === null ? {} : { send_at: new Date(message.sendAtMs).toISOString() }),
     };
-    if (database.isAway) return void timeline.in(MINUTE_MS, () => enqueue(account, message, index));
     await perform(database, timeline.now(), 'dm_enqueue', { rows: [row] });
     if (parts.strikes('queued twice')) {
       timeline.in(random.integer(0, 2) * HOUR_MS, () => call('dm_enqueue', { rows: [row] }));

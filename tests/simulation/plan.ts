@@ -36,7 +36,7 @@ const RATES_MAX = {
   'recipient refused': 0.1,
   'recipient not connected': 0.06,
   'recipient later': 0.06,
-  'chat gone': 0.06,
+  'chat gone': 0.1,
   'account gone': 0.03,
   'account signed out': 0.03,
   'account restricted': 0.02,
@@ -78,6 +78,8 @@ export type Faults = Readonly<Record<FaultName, number>>;
 export interface PlannedMessage {
   readonly text: string;
   readonly recipient: string;
+  /** The recipient has written, and this goes into that chat. */
+  readonly isReply: boolean;
   readonly queuedAtMs: number;
   readonly sendAtMs: number | null;
   readonly priority: number;
@@ -174,6 +176,7 @@ function planMessages(random: Random, account: string, startMs: number, endMs: n
     return {
       text: `${TEXT_MARK} ${account}-${name}`,
       recipient: `ACoAA${account}r${twin ? name % 4 : index % 4}`,
+      isReply: random.chance(0.3),
       queuedAtMs,
       sendAtMs: random.chance(0.3) ? queuedAtMs + random.next() * 12 * HOUR_MS : null,
       priority: random.chance(0.2) ? random.integer(1, 9) : 0,
