@@ -88,6 +88,19 @@ describe('the core’s levels', () => {
     expect(circles).toEqual([]);
   });
 
+  it('who needs no Redis loads none of it: cron routes, and processes that work alone', () => {
+    const reached = new Set<string>();
+    const walk = (file: string): void => {
+      if (reached.has(file)) return;
+      reached.add(file);
+      for (const next of runtimeImportsOf(file)) walk(next);
+    };
+    for (const file of ['jobs/index.ts', 'registry.ts']) walk(CORE + file);
+    expect(reached.has(`${CORE}jobs/engines/in-process.ts`)).toBe(true);
+    const wrong = [...reached].filter((file) => /from '(?:bullmq|ioredis)'/.test(read(file)));
+    expect(wrong).toEqual([]);
+  });
+
   it('imports no framework', () => {
     const dependencies = Object.keys(JSON.parse(read('packages/core/package.json')).dependencies);
     expect(dependencies.filter((name) => /fastify|next|react|express/.test(name))).toEqual([]);
@@ -103,7 +116,8 @@ describe('the core’s levels', () => {
 
 describe('effects', () => {
   it('the clock, timers and chance of the core are only in effects/real.ts', () => {
-    const pattern = /Date\.now\(|new Date\(\)|Math\.random\(|\bset(?:Timeout|Interval)\(|randomUUID\(/;
+    const pattern =
+      /Date\.now\(|new Date\(\)|Math\.random\(|\bset(?:Timeout|Interval)\(|AbortSignal\.timeout\(|randomUUID\(/;
     const wrong = coreFiles.filter((file) => file !== `${CORE}effects/real.ts` && pattern.test(codeOf(file)));
     expect(wrong).toEqual([]);
   });
@@ -133,7 +147,7 @@ describe('names and documents', () => {
   it('each SQLSTATE of ours stands in docs/errors.md, and no other', () => {
     const sql = files('supabase/migrations/*.sql').map(read).join('\n');
     const raised = new Set(
-      [...sql.matchAll(/'((?:AC|AN|DM|PO|RN|SE)\d{3})'/g)].map((match) => match[1] ?? ''),
+      [...sql.matchAll(/'((?:AC|AN|DM|HI|PO|RN|SE)\d{3})'/g)].map((match) => match[1] ?? ''),
     );
     // What messages and posts share is told whose errors to raise.
     const shared = [...sql.matchAll(/p_errors \|\| '(\d{3})'/g)].map((match) => match[1] ?? '');

@@ -6,12 +6,34 @@ drop function if exists
   public.account_pause(uuid, text, timestamptz, timestamptz),
   public.account_policy_set(uuid, jsonb, timestamptz),
   public.account_resume(uuid, timestamptz),
+  public.account_settle(uuid, boolean, jsonb, timestamptz),
   public.dm_backlog(timestamptz),
   public.dm_cancel(uuid[], text, timestamptz),
   public.dm_claim(text, integer, integer, uuid, double precision, timestamptz),
   public.dm_enqueue(jsonb, timestamptz),
+  public.dm_message_settle(uuid, boolean, jsonb, timestamptz),
+  public.dm_problems(uuid, text, text, text, text, integer),
+  public.post_look(uuid[], integer, timestamptz),
+  public.post_take(uuid, text, uuid, timestamptz, integer, timestamptz),
+  public.run_begin(uuid, text, timestamptz),
+  public.run_finish(uuid, text, text, jsonb, text, timestamptz, timestamptz),
+  public.run_heartbeat(uuid, text, jsonb, timestamptz),
   public.run_list(text, text, integer, timestamptz),
   public.run_start(text, text, timestamptz, text, timestamptz, timestamptz);
 
 -- Replaced by job_runs_active_normal: a run asked for with parameters stands beside the normal one.
 drop index if exists public.job_runs_active;
+
+-- Replaced by dm_attempts_leased and account_policies_out_of_order.
+drop index if exists
+  public.dm_attempts_lease, public.account_policies_blocked, public.account_policies_paused_for_account;
+
+-- Part of post_states now. Its first parameter is a row of a table that there may not be yet.
+do $$
+begin
+  if to_regclass('public.post_publications') is not null then
+    drop function if exists public.post_verdict(
+      public.post_publications, uuid, uuid, text, timestamptz, text, integer, timestamptz);
+  end if;
+end;
+$$;

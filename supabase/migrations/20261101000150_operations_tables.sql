@@ -36,6 +36,9 @@ create unique index if not exists job_runs_active_normal
 -- For lists, newest first.
 create unique index if not exists dm_queue_position on public.dm_queue (position);
 create index if not exists dm_queue_account on public.dm_queue (linkedin_account_id, position);
+-- Few, if any: for dm_backlog.
+create index if not exists dm_queue_refused
+  on public.dm_queue (linkedin_account_id) where status = 'pending' and reason = 'platform_key_refused';
 create index if not exists dm_queue_attention
   on public.dm_queue (status, position) where status in ('failed', 'unknown', 'sending');
 

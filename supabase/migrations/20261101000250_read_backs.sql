@@ -40,6 +40,18 @@ as $$
   );
 $$;
 
+-- known_ids_span: how far back, before an attempt, ids on LinkedIn are known to belong to other attempts: longer than the
+-- week for which what is unknown is looked for.
+create or replace function public.known_ids_span()
+returns interval
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select interval '8 days';
+$$;
+
 -- read_back_verdict: what one look at LinkedIn means for an unknown attempt.
 --
 -- p_found: sent, absent, unreadable or account_out_of_order. An absence is believed once it has lasted for
@@ -93,6 +105,9 @@ language plpgsql
 security invoker
 set search_path = ''
 set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_items jsonb;
@@ -155,10 +170,11 @@ stable
 security invoker
 set search_path = ''
 set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
 as $$
   select coalesce(jsonb_agg(other.unipile_message_id), '[]'::jsonb)
   from public.dm_attempts as other
-  where other.account_id = p_account_id and other.started_at >= p_since - interval '8 days'
+  where other.account_id = p_account_id and other.started_at >= p_since - public.known_ids_span()
     and other.recipient_id = p_recipient_id and other.message_id <> p_message_id
     and other.unipile_message_id is not null;
 $$;
@@ -221,7 +237,7 @@ begin
     v_found := case when v_result.found = 'sent' and exists (
       -- Another message's, recorded since it was asked for: it is looked for again, without that one.
       select from public.dm_attempts as other
-      where other.account_id = v_attempt.account_id and other.started_at >= v_attempt.started_at - interval '8 days'
+      where other.account_id = v_attempt.account_id and other.started_at >= v_attempt.started_at - public.known_ids_span()
         and other.id <> v_attempt.id and other.unipile_message_id = v_result.unipile_message_id
     ) then 'unreadable' else v_result.found end;
     -- A person said of its twin that it was sent, and not which one on LinkedIn it is: a person decides on this one too.
@@ -229,7 +245,7 @@ begin
       select from public.dm_attempts as twin
       join public.dm_queue as theirs on theirs.id = twin.message_id
       join public.dm_queue as ours on ours.id = v_attempt.message_id
-      where twin.account_id = v_attempt.account_id and twin.started_at >= v_attempt.started_at - interval '8 days'
+      where twin.account_id = v_attempt.account_id and twin.started_at >= v_attempt.started_at - public.known_ids_span()
         and twin.id <> v_attempt.id and twin.recipient_id = v_attempt.recipient_id
         and twin.outcome = 'sent' and twin.unipile_message_id is null and theirs.message = ours.message
     );
@@ -276,7 +292,8 @@ set enable_seqscan = off
 as $$
 begin
   if p_verdict = 'sent' then
-    perform public.dm_message_settle(p_attempt.message_id, true, p_result || '{"outcome":"sent"}', p_now);
+    perform public.dm_message_settle(jsonb_build_array(jsonb_build_object(
+      'message_id', p_attempt.message_id, 'is_late', true, 'result', p_result || '{"outcome":"sent"}')), p_now);
   elsif p_verdict = 'waiting' then
     update public.dm_queue as message
     set status = 'pending', reason = 'absent_on_linkedin', error = null, not_before = null
@@ -294,10 +311,10 @@ end;
 $$;
 
 revoke execute on function
-  public.read_back_at, public.read_back_verdict, public.dm_unknowns, public.dm_known_ids, public.dm_resolve,
+  public.read_back_at, public.known_ids_span, public.read_back_verdict, public.dm_unknowns, public.dm_known_ids, public.dm_resolve,
   public.dm_read_settle
 from public, anon, authenticated;
 grant execute on function
-  public.read_back_at, public.read_back_verdict, public.dm_unknowns, public.dm_known_ids, public.dm_resolve,
+  public.read_back_at, public.known_ids_span, public.read_back_verdict, public.dm_unknowns, public.dm_known_ids, public.dm_resolve,
   public.dm_read_settle
 to service_role;

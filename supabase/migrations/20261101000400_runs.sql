@@ -1,4 +1,27 @@
 -- Runs: start, begin, heartbeat, finish, cancel, recover. docs/run-lifecycle.md draws the states.
+--
+-- A run is worked on in slices: one, or several in as many processes at the same time. Whatever changes a run or a
+-- slice of it locks the run's row first.
+
+-- run_slices: who works on which slice of a run, how far it is, and how it ended.
+create table if not exists public.run_slices (
+  run_id uuid not null references public.job_runs (id) on delete cascade,
+  slice smallint not null check (slice between 0 and 31),
+  -- Who took it up last; nobody else may speak for it.
+  worker text not null check (length(worker) <= 200),
+  -- `waiting`: given back, for another worker to take up.
+  status text not null check (status in ('running', 'waiting', 'succeeded', 'failed', 'cancelled', 'interrupted')),
+  began_at timestamptz not null,
+  heartbeat_at timestamptz not null,
+  -- The run's horizon as it was when the slice ended; null before.
+  horizon_seen timestamptz,
+  stats jsonb not null default '{}'::jsonb,
+  error text check (length(error) <= 2000),
+  primary key (run_id, slice)
+);
+alter table public.run_slices enable row level security;
+revoke all on public.run_slices from public, anon, authenticated;
+grant select, insert, update, delete on public.run_slices to service_role;
 
 -- run_json: a run as every caller sees it.
 create or replace function public.run_json(p_run public.job_runs)
@@ -11,9 +34,52 @@ as $$
   select to_jsonb(p_run);
 $$;
 
+-- run_stats: what the slices of a run came to together.
+--
+-- Counts are summed. What describes all that waits is not, since each slice sees the same: `due` is the largest, the rest
+-- is what the slice said that was heard of last. `seen` is what was claimed by all and what the last one left waiting.
+create or replace function public.run_stats(p_run_id uuid)
+returns jsonb
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  with told as (
+    select stat.key, stat.value,
+      case when jsonb_typeof(stat.value) = 'number' then (stat.value #>> '{}')::numeric end as number,
+      row_number() over (partition by stat.key order by slice.heartbeat_at desc, slice.slice) as age
+    from public.run_slices as slice
+    cross join lateral jsonb_each(slice.stats) as stat
+    where slice.run_id = p_run_id
+  ), merged as (
+    select told.key, (array_agg(told.value order by told.age))[1] as latest,
+      (array_agg(told.number order by told.age))[1] as latest_number,
+      sum(told.number) as total, max(told.number) as largest, bool_and(told.number is not null) as is_number
+    from told group by told.key
+  )
+  select coalesce(jsonb_object_agg(merged.key, case
+    when not merged.is_number then merged.latest
+    when merged.key = 'due' then to_jsonb(merged.largest)
+    when merged.key = 'seen' then to_jsonb(merged.latest_number + claimed.by_others)
+    else to_jsonb(merged.total)
+  end), '{}')
+  from merged
+  -- What the slice that told `seen` last claimed by itself is in it already.
+  cross join lateral (
+    select coalesce(sum((slice.stats ->> 'eligible')::numeric), 0) as by_others
+    from public.run_slices as slice
+    where merged.key = 'seen' and slice.run_id = p_run_id and slice.slice <> (
+      select teller.slice from public.run_slices as teller
+      where teller.run_id = p_run_id and teller.stats ? 'seen' order by teller.heartbeat_at desc, teller.slice limit 1
+    )
+  ) as claimed;
+$$;
+
 -- run_recover: marks runs whose heartbeat stopped as interrupted, and answers how many.
 --
--- A running run is given up after 60 s without a heartbeat, a queued one after 10 minutes.
+-- A running run is given up after 60 s without a heartbeat of any of its slices, a queued one after 10 minutes. One that
+-- was to be cancelled is: nobody goes on with it.
 create or replace function public.run_recover(p_now timestamptz default now())
 returns integer
 language plpgsql
@@ -23,12 +89,23 @@ as $$
 declare
   v_count integer;
 begin
-  update public.job_runs as run
-  set status = 'interrupted', finished_at = p_now,
-    error = case run.status when 'queued' then 'no worker took it up' else 'its worker went away: no heartbeat' end
-  where (run.status = 'running' and run.heartbeat_at < p_now - interval '60 seconds')
-    or (run.status = 'queued' and run.heartbeat_at < p_now - interval '10 minutes');
-  get diagnostics v_count = row_count;
+  with given_up as (
+    update public.job_runs as run
+    set status = case when run.cancel_requested_at is null then 'interrupted' else 'cancelled' end,
+      finished_at = p_now,
+      error = case
+        when run.cancel_requested_at is not null then run.error
+        when run.status = 'queued' then 'no worker took it up'
+        else 'its worker went away: no heartbeat'
+      end
+    where (run.status = 'running' and run.heartbeat_at < p_now - interval '60 seconds')
+      or (run.status = 'queued' and run.heartbeat_at < p_now - interval '10 minutes')
+    returning run.id, run.status
+  ), ended as (
+    update public.run_slices as slice set status = given_up.status
+    from given_up where slice.run_id = given_up.id and slice.status in ('running', 'waiting')
+  )
+  select count(*) into v_count from given_up;
   return v_count;
 end;
 $$;
@@ -114,38 +191,36 @@ begin
 end;
 $$;
 
--- run_begin: takes up a queued run. Answers {owned, run}; null if there is no such run.
-create or replace function public.run_begin(p_id uuid, p_worker text, p_now timestamptz default now())
+-- run_told: what the worker of a slice is told of it: {owned, slice: {status, stats}, run}.
+create or replace function public.run_told(p_id uuid, p_slice smallint, p_owned boolean)
 returns jsonb
-language plpgsql
+language sql
+stable
 security invoker
 set search_path = ''
 as $$
-declare
-  v_run public.job_runs;
-begin
-  update public.job_runs as run
-  set status = 'running', started_at = p_now, heartbeat_at = p_now, worker = p_worker
-  where run.id = p_id and run.status = 'queued'
-  returning run.* into v_run;
-  if not found then
-    select run.* into v_run from public.job_runs as run where run.id = p_id;
-  end if;
-  if v_run.id is null then
-    return null;
-  end if;
-  return jsonb_build_object(
-    'owned', v_run.status = 'running' and v_run.worker = p_worker, 'run', public.run_json(v_run));
-end;
+  select jsonb_build_object(
+    'owned', p_owned,
+    'slice', (
+      select jsonb_build_object('status', slice.status, 'stats', slice.stats)
+      from public.run_slices as slice where slice.run_id = run.id and slice.slice = p_slice
+    ),
+    'run', public.run_json(run)
+  )
+  from public.job_runs as run where run.id = p_id;
 $$;
 
--- run_heartbeat: says that a run is alive, and how far it is. Answers {owned, run}.
+-- run_begin: takes up a slice of a run that is queued or running. Answers {owned, slice, run}; null if there is no such run.
 --
--- Not owned any more: the run was given up on, and its worker must stop.
-create or replace function public.run_heartbeat(
+-- Not owned: the run has ended or is to be cancelled, or the slice is somebody's who was heard of within 15 s, or it has
+-- ended. One that ended well is taken up again if the run's horizon moved since. A worker that was silent for longer
+-- loses its slice, and is told so with its next heartbeat. Whoever takes a slice up goes on with its stats; where calls are
+-- limited it is not taken from anybody, since what he did after his last heartbeat is not known.
+-- The worker that has it already may ask again: its answer was lost.
+create or replace function public.run_begin(
   p_id uuid,
   p_worker text,
-  p_stats jsonb,
+  p_slice smallint default 0,
   p_now timestamptz default now()
 )
 returns jsonb
@@ -155,23 +230,76 @@ set search_path = ''
 as $$
 declare
   v_run public.job_runs;
+  v_slice public.run_slices;
 begin
-  update public.job_runs as run
-  set heartbeat_at = p_now, stats = p_stats
-  where run.id = p_id and run.status = 'running' and run.worker = p_worker
-  returning run.* into v_run;
-  if found then
-    return jsonb_build_object('owned', true, 'run', public.run_json(v_run));
+  select run.* into v_run from public.job_runs as run where run.id = p_id for update;
+  if not found then
+    return null;
   end if;
-  select run.* into v_run from public.job_runs as run where run.id = p_id;
-  return jsonb_build_object('owned', false, 'run', public.run_json(v_run));
+  select slice.* into v_slice from public.run_slices as slice where slice.run_id = p_id and slice.slice = p_slice;
+  if v_run.status = 'running' and v_slice.status = 'running' and v_slice.worker = p_worker then
+    return public.run_told(p_id, p_slice, true);
+  end if;
+  if v_run.status not in ('queued', 'running') or v_run.cancel_requested_at is not null
+    or (v_slice.status = 'running'
+      and (v_slice.heartbeat_at >= p_now - interval '15 seconds' or v_run.params ? 'limit'))
+    or v_slice.status in ('failed', 'cancelled', 'interrupted')
+    or (v_slice.status = 'succeeded' and v_slice.horizon_seen >= v_run.horizon_at)
+  then
+    return public.run_told(p_id, p_slice, false);
+  end if;
+
+  insert into public.run_slices as slice (run_id, slice, worker, status, began_at, heartbeat_at)
+  values (p_id, p_slice, p_worker, 'running', p_now, p_now)
+  on conflict (run_id, slice) do update
+  set worker = p_worker, status = 'running', began_at = p_now, heartbeat_at = p_now, horizon_seen = null, error = null;
+  update public.job_runs as run
+  set status = 'running', started_at = coalesce(run.started_at, p_now), heartbeat_at = p_now,
+    -- Who took the run up first, for people.
+    worker = coalesce(run.worker, p_worker)
+  where run.id = p_id;
+  return public.run_told(p_id, p_slice, true);
 end;
 $$;
 
--- run_finish: ends a run. Answers {owned, run}.
+-- run_heartbeat: says that a slice is alive, and how far it is. Answers {owned, slice, run}.
 --
--- A run that succeeded but whose horizon moved since its worker last looked is not ended: it answers
--- with the run, still running, and the worker goes on. So a slot that was coalesced is never lost.
+-- Not owned any more: the run was given up on, or the slice was taken over, and its worker must stop.
+create or replace function public.run_heartbeat(
+  p_id uuid,
+  p_worker text,
+  p_stats jsonb,
+  p_slice smallint default 0,
+  p_now timestamptz default now()
+)
+returns jsonb
+language plpgsql
+security invoker
+set search_path = ''
+as $$
+declare
+  v_is_running boolean;
+begin
+  select run.status = 'running' into v_is_running from public.job_runs as run where run.id = p_id for update;
+  update public.run_slices as slice
+  set heartbeat_at = p_now, stats = p_stats
+  where v_is_running and slice.run_id = p_id and slice.slice = p_slice and slice.worker = p_worker
+    and slice.status = 'running';
+  if not found then
+    return public.run_told(p_id, p_slice, false);
+  end if;
+  update public.job_runs as run set heartbeat_at = p_now, stats = public.run_stats(p_id) where run.id = p_id;
+  return public.run_told(p_id, p_slice, true);
+end;
+$$;
+
+-- run_finish: ends a slice, and the run with the last of them; or gives the slice back (`waiting`) for another worker.
+-- Answers {owned, slice, run}.
+--
+-- A slice that succeeded but whose run's horizon moved since its worker last looked is not ended: it answers with the
+-- slice, still running, and the worker goes on. So a slot that was coalesced is never lost.
+-- The run ends when no slice is running or waiting: failed if one of them was, cancelled if that was asked for,
+-- interrupted if the last one was. Slices that nobody took up do not hold it up.
 -- Errors: RN001 an end that is none.
 create or replace function public.run_finish(
   p_id uuid,
@@ -180,6 +308,7 @@ create or replace function public.run_finish(
   p_stats jsonb,
   p_error text,
   p_horizon_seen timestamptz,
+  p_slice smallint default 0,
   p_now timestamptz default now()
 )
 returns jsonb
@@ -189,33 +318,68 @@ set search_path = ''
 as $$
 declare
   v_run public.job_runs;
+  v_slice public.run_slices;
+  v_failed_with text;
 begin
-  if p_status not in ('succeeded', 'failed', 'cancelled', 'interrupted') then
-    raise exception '% is not the end of a run', p_status using errcode = 'RN001';
+  if p_status not in ('succeeded', 'failed', 'cancelled', 'interrupted', 'waiting') then
+    raise exception '% is not the end of a slice', p_status using errcode = 'RN001';
   end if;
-  update public.job_runs as run
+  select run.* into v_run from public.job_runs as run where run.id = p_id for update;
+  select slice.* into v_slice from public.run_slices as slice where slice.run_id = p_id and slice.slice = p_slice;
+  if v_slice.worker is distinct from p_worker then
+    return public.run_told(p_id, p_slice, false);
+  end if;
+  if v_run.status <> 'running' or v_slice.status <> 'running' then
+    if v_run.status in ('cancelled', 'interrupted') then
+      -- Ended by somebody else meanwhile (cancelled, given up): what was done still counts.
+      update public.run_slices as slice set stats = p_stats where slice.run_id = p_id and slice.slice = p_slice;
+      update public.job_runs as run set stats = public.run_stats(p_id) where run.id = p_id;
+    end if;
+    return public.run_told(p_id, p_slice, true);
+  end if;
+  if p_status = 'succeeded' and v_run.cancel_requested_at is null and v_run.horizon_at > p_horizon_seen then
+    return public.run_told(p_id, p_slice, true);
+  end if;
+
+  update public.run_slices as slice
   set
     -- A cancel that came as the work was ending still stands: its caller was told so.
-    status = case when p_status = 'succeeded' and run.cancel_requested_at is not null then 'cancelled' else p_status end,
-    finished_at = p_now, heartbeat_at = p_now, stats = p_stats,
-    error = left(coalesce(p_error, run.error), 2000)
-  where run.id = p_id and run.status = 'running' and run.worker = p_worker
-    and not (p_status = 'succeeded' and run.cancel_requested_at is null and run.horizon_at > p_horizon_seen)
-  returning run.* into v_run;
-  if not found then
-    -- Ended by somebody else meanwhile (cancelled, given up): what was done still counts.
-    update public.job_runs as run set stats = p_stats
-    where run.id = p_id and run.worker = p_worker and run.status in ('cancelled', 'interrupted')
-    returning run.* into v_run;
+    status = case when p_status <> 'failed' and v_run.cancel_requested_at is not null then 'cancelled' else p_status end,
+    stats = p_stats, error = left(p_error, 2000), heartbeat_at = p_now, horizon_seen = p_horizon_seen
+  where slice.run_id = p_id and slice.slice = p_slice
+  returning slice.* into v_slice;
+  update public.job_runs as run set heartbeat_at = p_now, stats = public.run_stats(p_id) where run.id = p_id;
+  if exists (
+    select from public.run_slices as slice
+    -- Nobody takes up what waits of a run that is to be cancelled.
+    where slice.run_id = p_id
+      and (slice.status = 'running' or (slice.status = 'waiting' and v_run.cancel_requested_at is null))
+  ) then
+    return public.run_told(p_id, p_slice, true);
   end if;
-  if not found then
-    select run.* into v_run from public.job_runs as run where run.id = p_id;
-  end if;
-  return jsonb_build_object('owned', coalesce(v_run.worker = p_worker, false), 'run', public.run_json(v_run));
+
+  select coalesce(slice.error, '') into v_failed_with from public.run_slices as slice
+  where slice.run_id = p_id and slice.status = 'failed' order by slice.slice limit 1;
+  update public.run_slices as slice set status = 'cancelled' where slice.run_id = p_id and slice.status = 'waiting';
+  update public.job_runs as run
+  set finished_at = p_now,
+    status = case
+      when v_failed_with is not null then 'failed'
+      when run.cancel_requested_at is not null then 'cancelled'
+      else v_slice.status
+    end,
+    error = case
+      when v_failed_with is not null then nullif(v_failed_with, '')
+      when run.cancel_requested_at is not null then coalesce(run.error, v_slice.error)
+      else v_slice.error
+    end
+  where run.id = p_id;
+  return public.run_told(p_id, p_slice, true);
 end;
 $$;
 
--- run_cancel: cancels a queued run, or asks a running one to stop. Answers the run, null if there is none.
+-- run_cancel: cancels a run that nobody works on, or asks one that is worked on to stop. Answers the run, null if there
+-- is none.
 create or replace function public.run_cancel(p_id uuid, p_requested_by text, p_now timestamptz default now())
 returns jsonb
 language plpgsql
@@ -224,21 +388,65 @@ set search_path = ''
 as $$
 declare
   v_run public.job_runs;
+  v_is_worked_on boolean;
 begin
+  select run.* into v_run from public.job_runs as run where run.id = p_id for update;
+  if not found then
+    return null;
+  end if;
+  if v_run.status not in ('queued', 'running') then
+    return public.run_json(v_run);
+  end if;
+  select exists (
+    select from public.run_slices as slice where slice.run_id = p_id and slice.status = 'running'
+  ) into v_is_worked_on;
   update public.job_runs as run
   set cancel_requested_at = coalesce(run.cancel_requested_at, p_now),
     error = coalesce(run.error, left('cancelled by ' || p_requested_by, 2000)),
-    status = case run.status when 'queued' then 'cancelled' else run.status end,
-    finished_at = case run.status when 'queued' then p_now end
-  where run.id = p_id and run.status in ('queued', 'running')
+    status = case when v_is_worked_on then run.status else 'cancelled' end,
+    finished_at = case when v_is_worked_on then null else p_now end
+  where run.id = p_id
   returning run.* into v_run;
-  if found then
-    perform public.audit_add(p_requested_by, 'run.cancel', p_id::text, jsonb_build_object('job', v_run.job), p_now);
-  else
-    select run.* into v_run from public.job_runs as run where run.id = p_id;
+  if not v_is_worked_on then
+    update public.run_slices as slice set status = 'cancelled' where slice.run_id = p_id and slice.status = 'waiting';
   end if;
-  return case when v_run.id is null then null else public.run_json(v_run) end;
+  perform public.audit_add(p_requested_by, 'run.cancel', p_id::text, jsonb_build_object('job', v_run.job), p_now);
+  return public.run_json(v_run);
 end;
+$$;
+
+-- run_open: runs that may want a worker: [{run, closed_slices, is_worked_on}], the oldest 100.
+--
+-- Queued ones for 5 s or more, and running ones. closed_slices are those that nobody is to be asked for: they are worked
+-- on, by somebody who was heard of within 15 s, or have ended. It is what run_begin would refuse.
+create or replace function public.run_open(p_now timestamptz default now())
+returns jsonb
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select coalesce(jsonb_agg(jsonb_build_object(
+    'run', public.run_json(run), 'closed_slices', coalesce(known.closed, '[]'),
+    'is_worked_on', coalesce(known.is_worked_on, false)
+  ) order by run.requested_at, run.id), '[]')
+  from (
+    select run.* from public.job_runs as run
+    where run.cancel_requested_at is null
+      and (run.status = 'running' or (run.status = 'queued' and run.requested_at <= p_now - interval '5 seconds'))
+    order by run.requested_at, run.id limit 100
+  ) as run
+  cross join lateral (
+    select jsonb_agg(slice.slice order by slice.slice) filter (where slice.is_alive
+        or (slice.status = 'running' and run.params ? 'limit')
+        or slice.status in ('failed', 'cancelled', 'interrupted')
+        or (slice.status = 'succeeded' and slice.horizon_seen >= run.horizon_at)) as closed,
+      bool_or(slice.is_alive) as is_worked_on
+    from (
+      select slice.*, slice.status = 'running' and slice.heartbeat_at >= p_now - interval '15 seconds' as is_alive
+      from public.run_slices as slice where slice.run_id = run.id
+    ) as slice
+  ) as known;
 $$;
 
 -- run_get: one run, null if there is none.
@@ -317,7 +525,7 @@ security invoker
 set search_path = ''
 as $$
   select jsonb_build_object(
-    'schema_version', 2,
+    'schema_version', 3,
     'now', p_now,
     'can_see', (
       select jsonb_object_agg(expected.name, case
@@ -325,7 +533,7 @@ as $$
         else has_table_privilege('public.' || expected.name, 'select')
           and not row_security_active('public.' || expected.name)
       end)
-      from unnest(array['dm_queue', 'dm_attempts', 'account_policies', 'job_runs', 'job_slots',
+      from unnest(array['dm_queue', 'dm_attempts', 'account_policies', 'job_runs', 'job_slots', 'run_slices',
         'audit_log', 'sending_pause', 'post_publications', 'post_attempts', 'analytics_daily', 'analytics_cache',
         'linkedin_accounts', 'posts']) as expected (name)
     )
@@ -333,10 +541,10 @@ as $$
 $$;
 
 revoke execute on function
-  public.run_json, public.run_recover, public.run_start, public.run_begin, public.run_heartbeat, public.run_finish,
-  public.run_cancel, public.run_get, public.run_slot, public.run_list, public.system_probe
+  public.run_json, public.run_stats, public.run_told, public.run_recover, public.run_start, public.run_begin,
+  public.run_heartbeat, public.run_finish, public.run_cancel, public.run_open, public.run_get, public.run_slot, public.run_list, public.system_probe
 from public, anon, authenticated;
 grant execute on function
-  public.run_json, public.run_recover, public.run_start, public.run_begin, public.run_heartbeat, public.run_finish,
-  public.run_cancel, public.run_get, public.run_slot, public.run_list, public.system_probe
+  public.run_json, public.run_stats, public.run_told, public.run_recover, public.run_start, public.run_begin,
+  public.run_heartbeat, public.run_finish, public.run_cancel, public.run_open, public.run_get, public.run_slot, public.run_list, public.system_probe
 to service_role;

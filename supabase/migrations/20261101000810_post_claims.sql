@@ -10,22 +10,29 @@ returns void
 language plpgsql
 security invoker
 set search_path = ''
+set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
 set lock_timeout = '10ms'
 as $$
 declare
+  v_account_ids uuid[];
   v_account_id uuid;
+  v_post_ids uuid[];
   v_post_id uuid;
   v_held_count integer := 0;
 begin
-  for v_account_id in
-    select distinct post.linkedin_account_id
-    from public.posts as post
-    join public.linkedin_accounts as account on account.id = post.linkedin_account_id
-    where post.status = 'scheduled' and post.scheduled_for <= p_until and not exists (
-      select from public.account_policies as policy where policy.account_id = post.linkedin_account_id
-    )
-    order by 1
-  loop
+  select
+    array_agg(distinct account.id order by account.id) filter (where policy.account_id is null),
+    array_agg(post.id order by post.scheduled_for, post.id) filter (where publication.post_id is null)
+  into v_account_ids, v_post_ids
+  from public.posts as post
+  left join public.post_publications as publication on publication.post_id = post.id
+  left join public.account_policies as policy on policy.account_id = post.linkedin_account_id
+  left join public.linkedin_accounts as account on account.id = post.linkedin_account_id
+  where post.status = 'scheduled' and (post.scheduled_for <= p_until or post.scheduled_for is null)
+    and (publication.post_id is null or policy.account_id is null);
+
+  foreach v_account_id in array array_remove(coalesce(v_account_ids, '{}'), null) loop
     begin
       insert into public.account_policies (account_id) values (v_account_id) on conflict do nothing;
     exception when lock_not_available then
@@ -34,10 +41,7 @@ begin
   end loop;
 
   begin
-    perform public.post_ensure(array(
-      select post.id from public.posts as post
-      where post.status = 'scheduled' and (post.scheduled_for <= p_until or post.scheduled_for is null)
-    ), p_now);
+    perform public.post_ensure(v_post_ids, p_now);
     return;
   exception when lock_not_available then
     -- A person's action is making one of them, which has undone all.
@@ -46,16 +50,7 @@ begin
 
   -- One by one, so that a held post keeps none of the others from being made. It takes its time (about 1 ms a post), so
   -- it has a limit; those that are due first go first, and the next call does the rest.
-  for v_post_id in
-    select post.id
-    from public.posts as post
-    where post.status = 'scheduled' and (post.scheduled_for <= p_until or post.scheduled_for is null)
-      and not exists (
-        select from public.post_publications as publication where publication.post_id = post.id
-      )
-    order by post.scheduled_for, post.id
-    limit 500
-  loop
+  foreach v_post_id in array v_post_ids[1:500] loop
     begin
       perform public.post_ensure(array[v_post_id], p_now);
     exception when lock_not_available then
@@ -95,11 +90,15 @@ as $$
 declare
   v_until constant timestamptz := p_now + interval '24 hours';
   v_is_looking boolean;
+  v_waiting jsonb;
   v_items jsonb := '[]';
   v_item jsonb;
+  -- Accounts that could publish, those whose post is due first before the others.
   v_account_ids uuid[];
+  v_tried integer := 0;
+  v_wanted integer;
   v_account_id uuid;
-  v_tried uuid[] := '{}';
+  v_claimed uuid[];
   v_next timestamptz;
 begin
   if (p_limit between 1 and 1000 and p_lease_ms between 1000 and 3600000
@@ -115,62 +114,80 @@ begin
   end if;
   perform public.dm_recover(p_now);
   perform public.post_recover(p_now);
-  if v_is_looking then
-    perform public.post_look(null, p_late_limit_minutes, p_now);
+  v_waiting := public.post_look(null, v_is_looking, p_late_limit_minutes, p_now);
+  if p_account_ids is not null then
+    v_waiting := (
+      select coalesce(jsonb_object_agg(waiting.key, waiting.value), '{}')
+      from jsonb_each(v_waiting) as waiting where waiting.key::uuid = any (p_account_ids)
+    );
   end if;
+  v_account_ids := array(
+    select waiting.key::uuid
+    from jsonb_each(v_waiting) as waiting
+    where waiting.value ->> 'due_at' is not null
+    order by (waiting.value ->> 'due_at')::timestamptz, waiting.key
+  );
 
   -- An account whose row, or whose posts, somebody else holds gives nothing, and costs one look; then the next ones
   -- are tried. Bounded: the rest waits for the next call.
   for v_round in 1..50 loop
-    exit when jsonb_array_length(v_items) >= p_limit;
-
-    select array_agg(ready.account_id order by ready.account_id) into v_account_ids
-    from (
-      select open.account_id
-      from public.post_states(null, p_account_ids, p_now, p_late_limit_minutes, p_now) as open
-      where open.is_open and open.account_id <> all (v_tried)
-      group by open.account_id
-      order by min(open.due_at), open.account_id
-      limit p_limit - jsonb_array_length(v_items)
-    ) as ready;
-    exit when v_account_ids is null;
-    v_tried := v_tried || v_account_ids;
-
+    v_wanted := p_limit - jsonb_array_length(v_items);
+    exit when v_wanted = 0 or v_tried >= cardinality(v_account_ids);
     -- Statements of their own: their snapshots are younger than the locks.
     for v_account_id in
       select policy.account_id
       from public.account_policies as policy
-      where policy.account_id = any (v_account_ids)
+      where policy.account_id = any (v_account_ids[v_tried + 1 : v_tried + v_wanted])
       order by policy.account_id
       for update skip locked
     loop
       v_item := public.post_take(
-        v_account_id, p_worker, p_claim_id, p_now + make_interval(secs => p_lease_ms / 1000.0), p_late_limit_minutes, p_now);
+        v_account_id, array(select jsonb_array_elements_text(v_waiting #> array[v_account_id::text, 'open'])::uuid),
+        p_worker, p_claim_id, p_now + make_interval(secs => p_lease_ms / 1000.0), p_late_limit_minutes, p_now);
       if v_item is not null then
         v_items := v_items || v_item;
       end if;
     end loop;
+    v_tried := v_tried + v_wanted;
   end loop;
 
-  select min(future.at) into v_next
+  v_claimed := array(select (item.value ->> 'account_id')::uuid from jsonb_array_elements(v_items) as item (value));
+  select min(greatest(future.at, p_now)) into v_next
   from (
-    select greatest(waiting.can_go_at, p_now)
-    from public.post_states(null, p_account_ids, v_until, p_late_limit_minutes, p_now) as waiting
-    where waiting.can_go_at is not null
+    select (waiting.value ->> 'next_at')::timestamptz
+    from jsonb_each(v_waiting) as waiting where waiting.key::uuid <> all (v_claimed)
     union all
+    -- Those that gave one wait for it, and for the gap: what comes after is looked at again.
+    select states.can_go_at
+    from public.post_states(
+      array(
+        select post.id::uuid
+        from unnest(v_claimed) as claimed (account_id)
+        cross join lateral (
+          select jsonb_array_elements_text(v_waiting #> array[claimed.account_id::text, 'open'])
+          union all
+          select v_waiting #>> array[claimed.account_id::text, 'later']
+        ) as post (id)
+      ), null, v_until, p_late_limit_minutes, p_now) as states
+  ) as future (at)
+  where future.at is not null;
+  if v_next is null or v_next > v_until then
     -- Far off: what may hold it is looked at when it comes near.
-    select min(post.scheduled_for)
-    from public.posts as post
-    where post.status = 'scheduled' and post.scheduled_for > v_until
-      and (p_account_ids is null or post.linkedin_account_id = any (p_account_ids))
-  ) as future (at);
+    v_next := least(v_next, (
+      select min(post.scheduled_for)
+      from public.posts as post
+      where post.status = 'scheduled' and post.scheduled_for > v_until
+        and (p_account_ids is null or post.linkedin_account_id = any (p_account_ids))
+    ));
+  end if;
   return jsonb_build_object('now', p_now, 'next_claim_at', v_next, 'items', v_items);
 end;
 $$;
 
--- post_take: claims the account's next due post, if one may go. Part of post_claim, which has locked the account.
+-- post_take: claims the first of some posts of an account that may go. Part of post_claim, which has locked the account.
 create or replace function public.post_take(
   p_account_id uuid,
+  p_post_ids uuid[],
   p_worker text,
   p_claim_id uuid,
   p_lease_until timestamptz,
@@ -188,13 +205,7 @@ declare
   v_attempt public.post_attempts;
   v_publication public.post_publications;
 begin
-  for v_post_id in
-    select open.post_id
-    from public.post_states(null, array[p_account_id], p_now, p_late_limit_minutes, p_now) as open
-    where open.is_open
-    order by open.due_at, open.post_id
-    limit 100
-  loop
+  foreach v_post_id in array p_post_ids loop
     perform from public.post_publications as publication
     where publication.post_id = v_post_id for update skip locked;
     continue when not found;
@@ -274,12 +285,12 @@ as $$
         select unnest(array[other.unipile_post_id, other.social_id])
         from public.post_attempts as other
         where other.account_id = p_attempt.account_id and other.post_id <> p_attempt.post_id
-          and other.started_at >= p_attempt.started_at - interval '8 days'
+          and other.started_at >= p_attempt.started_at - public.known_ids_span()
         union all
         select theirs.unipile_post_id
         from public.posts as theirs
         where theirs.linkedin_account_id = p_attempt.account_id and theirs.id <> p_attempt.post_id
-          and theirs.published_at >= p_attempt.started_at - interval '8 days'
+          and theirs.published_at >= p_attempt.started_at - public.known_ids_span()
       ) as known (id)
       where known.id is not null
     ), '[]'::jsonb)

@@ -120,7 +120,7 @@ begin
     case when p_result ->> 'found' = 'sent' and exists (
       -- Another post's, recorded since it was asked for: it is looked for again, without that one.
       select from public.post_attempts as other
-      where other.account_id = p_attempt.account_id and other.started_at >= p_attempt.started_at - interval '8 days'
+      where other.account_id = p_attempt.account_id and other.started_at >= p_attempt.started_at - public.known_ids_span()
         and other.id <> p_attempt.id
         and (other.unipile_post_id = p_result ->> 'unipile_post_id' or other.social_id = p_result ->> 'social_id')
     ) then 'unreadable' else p_result ->> 'found' end,

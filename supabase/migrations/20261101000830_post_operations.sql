@@ -1,7 +1,9 @@
 -- Posts as people see them: what waits and why, lists, options, the check of media, and actions.
 
--- post_backlog: what waits, and why: {due, scheduled, by_reason: {reason: count}, next_at}; what was missed or is held is
--- in it, since it waits for somebody. p_account_ids: only these accounts; null for all.
+-- post_backlog: what waits, and why: {due, scheduled, by_reason: {reason: count}, next_at, is_complete}; what was missed or is
+-- held is in it, since it waits for somebody. p_account_ids: only these accounts; null for all.
+-- What is scheduled for later than in a day counts as `scheduled`: what may hold it is looked at when it comes near, as by
+-- the claim. is_complete is true: everything is counted.
 create or replace function public.post_backlog(
   p_account_ids uuid[] default null,
   p_late_limit_minutes integer default 360,
@@ -14,21 +16,35 @@ security invoker
 set search_path = ''
 set statement_timeout = '60s'
 as $$
-  with left_over as materialized (
+  with near as materialized (
     select states.scheduled_for <= p_now as is_due, states.reason, states.can_go_at
-    from public.post_states(null, p_account_ids, 'infinity', p_late_limit_minutes, p_now) as states
+    from public.post_states(null, p_account_ids, p_now + interval '24 hours', p_late_limit_minutes, p_now) as states
     where states.state in ('waiting', 'held', 'missed')
+  ), far as materialized (
+    select count(*) as count, nullif(min(post.scheduled_for), 'infinity') as first_at
+    from public.posts as post
+    where post.status = 'scheduled' and post.scheduled_for > p_now + interval '24 hours'
+      and (p_account_ids is null or post.linkedin_account_id = any (p_account_ids))
+  ), reasons as (
+    select counted.reason, sum(counted.count) as count
+    from (
+      select near.reason, count(*) from near group by near.reason
+      union all
+      select 'scheduled', far.count from far where far.count > 0
+    ) as counted (reason, count)
+    group by counted.reason
   )
   select jsonb_build_object(
-    'due', count(*) filter (where left_over.is_due),
-    'scheduled', count(*) filter (where left_over.is_due is not true),
-    'by_reason', coalesce((
-      select jsonb_object_agg(counted.reason, counted.count)
-      from (select inner_left.reason, count(*) from left_over as inner_left group by inner_left.reason) as counted
-    ), '{}'::jsonb),
-    'next_at', greatest(min(left_over.can_go_at), case when min(left_over.can_go_at) is not null then p_now end)
-  )
-  from left_over;
+    'due', (select count(*) from near where near.is_due),
+    'scheduled', (select count(*) from near where near.is_due is not true) + (select far.count from far),
+    'by_reason', coalesce((select jsonb_object_agg(reasons.reason, reasons.count) from reasons), '{}'::jsonb),
+    'next_at', (
+      select greatest(min(future.at), p_now)
+      from (select near.can_go_at from near union all select far.first_at from far) as future (at)
+      having min(future.at) is not null
+    ),
+    'is_complete', true
+  );
 $$;
 
 -- post_preview: what a run would do now, without doing it: post_backlog, and the ids of what could be claimed at
@@ -524,7 +540,7 @@ begin
     returning publication.post_id
   )
   select array_agg(recorded.post_id) into v_post_ids from recorded;
-  perform public.post_look(coalesce(v_post_ids, '{}'), p_late_limit_minutes, p_now);
+  perform public.post_look(coalesce(v_post_ids, '{}'), true, p_late_limit_minutes, p_now);
   return coalesce(cardinality(v_post_ids), 0);
 end;
 $$;

@@ -258,9 +258,9 @@ $$;
 -- analytics_days: which days a run recounts, the latest first: {days}.
 --
 -- p_from, p_to: these days; without p_to, through the present one. Otherwise the last p_days (3 by default). The
--- present day is the one that has begun anywhere. Without any of them also the days of the last month that hold
--- unknown messages: what became of those may be known by now.
--- Errors: AN001, AN002; AN003 a number of days together with a range, or a last day without a first.
+-- present day is the one that has begun anywhere. Without any of them also the days of the last four weeks that hold
+-- unknown messages: what became of those may be known by now. Their rows are all there; see history_first_day.
+-- Errors: AN001, AN002; AN003 a number of days together with a range, or a last day without a first; AN006.
 create or replace function public.analytics_days(
   p_days integer default null,
   p_from date default null,
@@ -286,6 +286,9 @@ begin
   if p_days is null then
     perform public.analytics_check_range(v_first, v_last);
   end if;
+  if p_days is not null or p_from is not null then
+    perform public.history_check_day(v_first);
+  end if;
   return jsonb_build_object('days', (
     select jsonb_agg(counted.day order by counted.day desc)
     from (
@@ -293,7 +296,7 @@ begin
       union
       select unsettled.day from public.analytics_daily as unsettled
       where p_days is null and p_from is null
-        and unsettled.unknown > 0 and unsettled.day >= v_today - 30 and unsettled.day < v_first
+        and unsettled.unknown > 0 and unsettled.day >= v_today - 28 and unsettled.day < v_first
     ) as counted
   ));
 end;
@@ -304,7 +307,7 @@ $$;
 -- Safe under races: who recounts a day holds its lock until the end of the transaction, and days are locked in
 -- their order; so two recounts of a day come one after the other, and give what one gives.
 -- One day takes well under a second; callers with many call it for one after the other.
--- Errors: AN001 no range of 1 to 400 days.
+-- Errors: AN001 no range of 1 to 400 days; AN006 days whose rows are partly gone.
 create or replace function public.analytics_refresh(p_from date, p_to date, p_now timestamptz default now())
 returns jsonb
 language plpgsql
@@ -322,6 +325,9 @@ begin
   perform public.analytics_check_range(p_from, p_to);
   perform pg_advisory_xact_lock(hashtext('public.analytics_daily'), day.n)
   from generate_series(p_from - date '2000-01-01', p_to - date '2000-01-01') as day (n);
+  -- Nothing that is counted here is deleted before the end.
+  perform from public.history_mark for share;
+  perform public.history_check_day(p_from);
   -- A statement of its own, and so are the next: they see what the holder before has written.
   delete from public.analytics_daily as daily where daily.day between p_from and p_to;
 

@@ -1,17 +1,25 @@
-/** The jobs API's processes: started as in production, and ended in every way that a process can end. */
+/** The processes of the jobs API and the workers: started as in production, and ended in every way that a process can end. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import type { ProcessKind } from './plan.ts';
 
 const APP = path.resolve(import.meta.dirname, '../../apps/jobs-api');
 
+/** What a process says once it is there; a jobs API says where, too. */
+const READY: Readonly<Record<ProcessKind, RegExp>> = {
+  server: /Server listening at (http:\/\/127\.0\.0\.1:\d+)/,
+  worker: /the worker has started/,
+};
+
 export interface Instance {
   readonly pid: number;
-  /** Its address once it listens; null if it ended before. */
-  readonly listening: Promise<string | null>;
-  /** Its address, while it listens. */
+  readonly kind: ProcessKind;
+  /** Resolves once it is there, or has ended before. */
+  readonly ready: Promise<void>;
+  /** Where it listens, while it does; a worker never does. */
   url(): string | null;
   /** SIGKILL. Resolves when it is gone. */
   kill(): Promise<void>;
@@ -20,7 +28,7 @@ export interface Instance {
 }
 
 export interface Fleet {
-  start(): Instance;
+  start(kind: ProcessKind): Instance;
   /** Those that run, listening or not. */
   instances(): readonly Instance[];
   listening(): readonly Instance[];
@@ -42,24 +50,24 @@ export function createFleet(
   const log = createWriteStream(logFile, { flags: 'a' });
   const { PATH = '', HOME = '' } = process.env;
 
-  const watch = (child: ChildProcess, pid: number): Instance => {
+  const watch = (child: ChildProcess, pid: number, kind: ProcessKind): Instance => {
     const startedMs = performance.now();
     let url: string | null = null;
     let isAskedToEnd = false;
     const gone = once(child, 'exit');
-    const listening = new Promise<string | null>((resolve) => {
+    const ready = new Promise<void>((resolve) => {
       let head = '';
       const look = (chunk: Buffer): void => {
         head += chunk.toString();
-        const found = /Server listening at (http:\/\/127\.0\.0\.1:\d+)/.exec(head)?.[1];
-        if (found === undefined) return;
+        const found = READY[kind].exec(head);
+        if (found === null) return;
         child.stdout?.off('data', look);
         startMs.push(performance.now() - startedMs);
-        url = found;
-        resolve(found);
+        url = found[1] ?? null;
+        resolve();
       };
       child.stdout?.on('data', look);
-      void gone.then(() => resolve(null));
+      void gone.then(() => resolve());
     });
     void gone.then(([code, signal]) => {
       running.delete(pid);
@@ -76,7 +84,8 @@ export function createFleet(
     };
     return {
       pid,
-      listening,
+      kind,
+      ready,
       url: () => url,
       kill,
       async stop(graceMs) {
@@ -92,16 +101,16 @@ export function createFleet(
   return {
     startMs,
     crashes,
-    start() {
-      const child = spawn(process.execPath, ['src/server.ts'], {
+    start(kind) {
+      const child = spawn(process.execPath, [`src/${kind}.ts`], {
         cwd: APP,
         env: { PATH, HOME, ...envOf(startCount) },
         stdio: ['ignore', 'pipe', 'pipe'],
       });
       startCount += 1;
       for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => log.write(chunk));
-      if (child.pid === undefined) throw new Error('a jobs API process could not be started');
-      const instance = watch(child, child.pid);
+      if (child.pid === undefined) throw new Error(`a ${kind} could not be started`);
+      const instance = watch(child, child.pid, kind);
       running.set(child.pid, instance);
       return instance;
     },

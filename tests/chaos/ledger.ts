@@ -13,6 +13,7 @@ const AGED = [
   'posts',
   'sending_pause',
   'job_runs',
+  'run_slices',
 ];
 
 /**

@@ -8,8 +8,15 @@ import type { Fault } from '@revos/unipile-sandbox';
 import { createRandom, type Random } from '../support/random.ts';
 import type { CutKind } from './proxy.ts';
 
+/** What the processes of a run are: jobs APIs that work by themselves, or jobs APIs and workers with Redis between. */
+export type EngineName = 'in-process' | 'bullmq';
+
+/** A jobs API, or a worker without a port. */
+export type ProcessKind = 'server' | 'worker';
+
 export interface Form {
   readonly name: 'short' | 'long';
+  readonly engine: EngineName;
   readonly actCount: number;
   /** On a slow machine an act ends after its share of this, in minutes, with fewer kills; see `isActOver`. */
   readonly minutesMax: number;
@@ -17,6 +24,8 @@ export interface Form {
   readonly killsPerAct: number;
   /** In all acts together, as evenly as can be. */
   readonly postgresKills: number;
+  /** Only with BullMQ. Each loses all that Redis knew. */
+  readonly redisKills: number;
   readonly deploys: number;
   /** Every kill leaves up to `sendConcurrency` accounts to their leases: there must be others to go on with. */
   readonly accountCount: number;
@@ -33,11 +42,13 @@ const RATES = { sendConcurrency: 20, messagesPerSecond: 40, postsPerSecond: 2 } 
 export const SHORT: Form = {
   ...RATES,
   name: 'short',
+  engine: 'in-process',
   berthCount: 4,
   actCount: 3,
   minutesMax: 1.75,
   killsPerAct: 22,
   postgresKills: 2,
+  redisKills: 6,
   deploys: 3,
   accountCount: 450,
 };
@@ -46,14 +57,23 @@ export const SHORT: Form = {
 export const LONG: Form = {
   ...RATES,
   name: 'long',
+  engine: 'in-process',
   berthCount: 6,
   actCount: 9,
   minutesMax: 90,
   killsPerAct: 112,
   postgresKills: 18,
+  redisKills: 54,
   deploys: 45,
   accountCount: 1_800,
 };
+
+/** With BullMQ one process in four is a jobs API, which claims only while Redis is away; the others are workers. */
+const SERVER_EVERY = 4;
+
+export function kindOfBerth(engine: EngineName, berth: number): ProcessKind {
+  return engine === 'in-process' || berth % SERVER_EVERY === 0 ? 'server' : 'worker';
+}
 
 /**
  * Chance by name, each its own: what one part of the storm draws does not depend on how often another one did.
@@ -77,6 +97,11 @@ export function drawFate(random: Random): Fate {
   if (draw < 0.12) return { after: 'listening', ms: random.integer(0, 1_000) };
   if (draw < 0.18) return { after: 'claim', ms: random.integer(5_000, 12_000) };
   return { after: 'claim', ms: random.integer(0, 1_300) };
+}
+
+/** One that hands its runs on is killed while it does. */
+export function drawServersFate(random: Random): Fate {
+  return { after: 'listening', ms: random.integer(0, 8_000) };
 }
 
 export interface PlannedCut {

@@ -1,7 +1,7 @@
 /** The outcome as a table, and every broken promise in words. */
 import type { Verdict } from './judge.ts';
 import type { Outcome } from './outcome.ts';
-import { KILLS_AT_WORK_MIN } from './plan.ts';
+import { type EngineName, KILLS_AT_WORK_MIN } from './plan.ts';
 
 export interface Times {
   readonly settleRounds: number;
@@ -15,7 +15,7 @@ const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`;
 export function tableOf(outcome: Outcome, times: Times): string {
   const { tally, verdict, queued, visible } = outcome;
   const rows: ReadonlyArray<readonly [what: string, value: string | number]> = [
-    ['SIGKILLs of jobs API processes', tally.kills],
+    ['SIGKILLs of jobs APIs and workers', tally.kills],
     ['of them with calls in flight', tally.killsAtWork],
     ['calls cut off by them', tally.attemptsCut],
     [
@@ -27,6 +27,7 @@ export function tableOf(outcome: Outcome, times: Times): string {
       `${tally.deploysEnded}, ${tally.deploysKilled}`,
     ],
     ['SIGKILLs of Postgres', tally.postgresKills],
+    ['SIGKILLs of Redis, with all it knew', tally.redisKills],
     ['network cuts (connections)', `${tally.cuts} (${tally.connectionsCut})`],
     ['answers that Unipile lost, held back or falsified', tally.answersSpoilt],
     [
@@ -76,7 +77,7 @@ const SHARE_AT_WORK_MIN = 1 / 3;
 const IN_FLIGHT_MIN = 12;
 
 /** What the storm did too little of to prove anything, in words; empty if it was one. */
-export function lacksOf(outcome: Outcome): string[] {
+export function lacksOf(outcome: Outcome, engine: EngineName): string[] {
   const { tally, inFlightMax, limitedCount, resentCount, triggersRepeated } = outcome;
   const lacks: ReadonlyArray<readonly [isLacking: boolean, what: string]> = [
     [
@@ -87,6 +88,7 @@ export function lacksOf(outcome: Outcome): string[] {
     [limitedCount === 0, 'no account came to its limit'],
     [resentCount === 0, 'nothing was found absent'],
     [tally.postgresKills === 0, 'Postgres was never killed'],
+    [engine === 'bullmq' && tally.redisKills === 0, 'Redis was never killed'],
     [tally.deploysEnded + tally.deploysKilled === 0, 'nothing was deployed'],
     [triggersRepeated === 0, 'no slot was asked for twice'],
     [tally.cuts === 0, 'no connection was cut'],

@@ -1,14 +1,15 @@
 /**
  * The calm after the storm: nothing fails any more, and everything must come to an end within a few rounds.
  *
- * Each round two processes work until there is nothing to do; then time moves on by half an hour, as in the nights.
+ * Each round a few processes work until there is nothing to do; then time moves on by half an hour, as in the nights.
  */
 import { isSettled } from './judge.ts';
 import { readLeftovers, readRows } from './ledger.ts';
+import type { EngineName, ProcessKind } from './plan.ts';
 import { passTime, type Storm } from './storm.ts';
 
 /** What a storm has, without what draws it. */
-export type Calm = Omit<Storm, 'form' | 'streams'>;
+export type Calm = Omit<Storm, 'streams'>;
 
 /** An unknown is looked for, believed absent, sent once more, and may be unknown again: each takes a round. */
 const ROUNDS_MAX = 8;
@@ -37,11 +38,21 @@ export async function settle(calm: Calm): Promise<number> {
   }
 }
 
-/** Two processes work until nothing changes, and end. Resolves to how much has not settled. */
+/** Two processes at each task: with BullMQ to trigger and to work, else to do both. */
+const KINDS: Readonly<Record<EngineName, readonly ProcessKind[]>> = {
+  'in-process': ['server', 'server'],
+  bullmq: ['server', 'server', 'worker', 'worker'],
+};
+
+/** Some processes work until nothing changes, and end. Resolves to how much has not settled. */
 async function playRound(calm: Calm): Promise<number> {
-  const instances = [calm.fleet.start(), calm.fleet.start()];
-  const urls = await Promise.all(instances.map(({ listening }) => listening));
-  const left = await workUntilIdle(calm, urls);
+  const instances = KINDS[calm.form.engine].map((kind) => calm.fleet.start(kind));
+  await Promise.all(instances.map(({ ready }) => ready));
+  const servers = instances.filter(({ kind }) => kind === 'server');
+  const left = await workUntilIdle(
+    calm,
+    servers.map((server) => server.url()),
+  );
   await Promise.all(instances.map((instance) => instance.stop(STOP_MS_MAX)));
   return left;
 }

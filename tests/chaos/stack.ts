@@ -8,6 +8,7 @@ import path from 'node:path';
 import { createSupabaseRpc, type Rpc } from '@revos/core/rpc';
 import { type LocalPostgres, startPostgres } from '@revos/local-stack';
 import { createWorld, startSandbox, type World } from '@revos/unipile-sandbox';
+import { type RedisServer, startRedis } from '../redis/redis-server.ts';
 import type { Random } from '../support/random.ts';
 import { createFleet, type Fleet } from './fleet.ts';
 import type { Form } from './plan.ts';
@@ -41,6 +42,8 @@ export interface Stack {
   readonly databaseUrl: string;
   /** Past every proxy, as RevOS would call: nothing of it is cut but by the database's own death. */
   readonly rpc: Rpc;
+  /** Null without BullMQ. */
+  readonly redis: RedisServer | null;
   readonly world: World;
   readonly watched: WatchedWorld;
   readonly proxies: { readonly database: TcpProxy; readonly unipile: TcpProxy };
@@ -66,7 +69,9 @@ export async function startStack(form: Form, random: Random, migrations: string 
     database: await startProxy(supabase.ready.url),
     unipile: await startProxy(sandbox.url),
   };
+  const redis = form.engine === 'bullmq' ? await startRedis() : null;
   const env = {
+    ...(redis === null ? {} : { JOB_ENGINE: 'bullmq', REDIS_URL: redis.url }),
     NODE_ENV: 'production',
     // Only what a start costs: a process that is killed writes none, so those that are stopped do it for all.
     NODE_COMPILE_CACHE: path.join(folder, 'compile-cache'),
@@ -87,7 +92,7 @@ export async function startStack(form: Form, random: Random, migrations: string 
   };
   const closeAll = async (keepLogs: boolean): Promise<void> => {
     await Promise.all(fleets.flatMap((fleet) => fleet.instances().map((instance) => instance.kill())));
-    await Promise.all([proxies.database.close(), proxies.unipile.close(), sandbox.close()]);
+    await Promise.all([proxies.database.close(), proxies.unipile.close(), sandbox.close(), redis?.kill()]);
     supabase.child.disconnect();
     await postgres.stop();
     if (!keepLogs) await rm(folder, { recursive: true, force: true });
@@ -98,6 +103,7 @@ export async function startStack(form: Form, random: Random, migrations: string 
     postgres,
     databaseUrl,
     rpc: createSupabaseRpc(supabase.ready),
+    redis,
     world: watched.world,
     watched,
     proxies,
@@ -108,7 +114,7 @@ export async function startStack(form: Form, random: Random, migrations: string 
         // A few trigger themselves, beside the crons: one slot, three that ask.
         SCHEDULER: schedules === SCHEDULES.storm && ordinal % CLOCK_EVERY === 0 ? 'internal' : 'off',
       });
-      const fleet = createFleet(envOf, path.join(folder, 'jobs-api.log'));
+      const fleet = createFleet(envOf, path.join(folder, 'processes.log'));
       fleets.push(fleet);
       return fleet;
     },

@@ -18,9 +18,11 @@ import {
   drawFate,
   drawMoments,
   drawNightMinutes,
+  drawServersFate,
   type Fate,
   type Form,
   isActOver,
+  kindOfBerth,
   STORM_FAULTS,
   type Streams,
   shareOf,
@@ -68,10 +70,12 @@ export async function runStorm(storm: Storm): Promise<void> {
 }
 
 /** A process that ends by itself leaves the cache of compiled code that those killed later start from. */
-async function warmUp({ fleet }: Storm): Promise<void> {
-  const first = fleet.start();
-  await first.listening;
-  await first.stop(DEPLOY_GRACE_MS);
+async function warmUp({ fleet, form }: Storm): Promise<void> {
+  for (const kind of new Set([kindOfBerth(form.engine, 0), kindOfBerth(form.engine, 1)])) {
+    const first = fleet.start(kind);
+    await first.ready;
+    await first.stop(DEPLOY_GRACE_MS);
+  }
 }
 
 async function runAct(storm: Storm, act: number): Promise<void> {
@@ -83,6 +87,7 @@ async function runAct(storm: Storm, act: number): Promise<void> {
   const { signal } = end;
   const moments = {
     postgres: momentsOf('deaths of Postgres', form.postgresKills),
+    redis: form.engine === 'bullmq' ? momentsOf('deaths of Redis', form.redisKills) : [],
     deploys: momentsOf('deploys', form.deploys),
   };
   await campaign.queueMessages(form.accountCount / 2);
@@ -101,7 +106,7 @@ async function runAct(storm: Storm, act: number): Promise<void> {
     cutConnections(storm, stream('cuts'), signal),
   ];
   const berths = Array.from({ length: form.berthCount }, (_, berth) =>
-    keepBerth(storm, stream(`berth ${berth}`), moments, () => soFar().kills, isOver),
+    keepBerth(storm, berth, stream(`berth ${berth}`), moments, () => soFar().kills, isOver),
   );
   try {
     // A failure of any of them ends the act, and the run.
@@ -120,6 +125,7 @@ function failureOf(works: readonly Promise<void>[]): Promise<never> {
 
 interface Moments {
   readonly postgres: number[];
+  readonly redis: number[];
   readonly deploys: number[];
 }
 
@@ -133,21 +139,25 @@ function isDue(moments: number[], ordinal: number): boolean {
 /** One place in the fleet: a process is started, put to work and killed, again and again. */
 async function keepBerth(
   storm: Storm,
+  berth: number,
   random: Random,
   moments: Moments,
   kills: () => number,
   isOver: () => boolean,
 ): Promise<void> {
-  const { fleet } = storm;
+  const { fleet, form } = storm;
+  const kind = kindOfBerth(form.engine, berth);
+  const handsOn = form.engine === 'bullmq' && kind === 'server';
   let successor: Instance | null = null;
   while (!isOver()) {
-    const instance: Instance = successor ?? fleet.start();
+    const instance: Instance = successor ?? fleet.start(kind);
     successor = null;
-    await meetFate(storm, instance, drawFate(random), isOver);
+    await meetFate(storm, instance, handsOn ? drawServersFate(random) : drawFate(random), isOver);
     const ordinal = kills() + 1;
     if (isDue(moments.deploys, ordinal)) successor = await deployOver(storm, instance);
     else await killOne(storm, instance);
     if (isDue(moments.postgres, ordinal)) await killPostgres(storm, random);
+    if (isDue(moments.redis, ordinal)) await killRedis(storm, random);
   }
 }
 
@@ -170,9 +180,11 @@ async function meetFate(
   await wait(ms);
 }
 
-async function putToWork({ triggers }: Storm, instance: Instance): Promise<void> {
-  const url = await instance.listening;
-  if (url !== null) await triggers.scopedRun(url);
+/** By a run that it is asked for; a worker is given one by whoever listens. */
+async function putToWork({ triggers, fleet }: Storm, instance: Instance): Promise<void> {
+  await instance.ready;
+  const url = instance.url() ?? (instance.kind === 'worker' ? fleet.listening()[0]?.url() : null);
+  if (url) await triggers.scopedRun(url);
 }
 
 async function killOne({ database, tally }: Storm, instance: Instance): Promise<void> {
@@ -187,7 +199,7 @@ async function killOne({ database, tally }: Storm, instance: Instance): Promise<
 /** The new instance works before the old one is asked to end. */
 async function deployOver(storm: Storm, old: Instance): Promise<Instance> {
   const { fleet, tally, database } = storm;
-  const successor = fleet.start();
+  const successor = fleet.start(old.kind);
   await putToWork(storm, successor);
   const end = await old.stop(DEPLOY_GRACE_MS);
   await giveUpRuns(database, old.pid);
@@ -208,6 +220,22 @@ async function killPostgres({ stack, tally }: Storm, random: Random): Promise<vo
     await stack.postgres.restart();
   } finally {
     isPostgresRestarting = false;
+  }
+}
+
+let isRedisRestarting = false;
+
+/** All that Redis knew is gone. */
+async function killRedis({ stack, tally }: Storm, random: Random): Promise<void> {
+  if (isRedisRestarting || stack.redis === null) return;
+  isRedisRestarting = true;
+  try {
+    await stack.redis.kill();
+    tally.redisKills += 1;
+    await wait(random.integer(0, 4_000));
+    await stack.redis.restart();
+  } finally {
+    isRedisRestarting = false;
   }
 }
 

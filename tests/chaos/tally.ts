@@ -1,12 +1,13 @@
 /** What happened to the system under chaos, as numbers. */
 export interface Tally {
-  /** SIGKILLs of jobs API processes. */
+  /** SIGKILLs of jobs APIs and workers. */
   kills: number;
   /** Of them, those that left attempts open: the process had claimed, and was not done. */
   killsAtWork: number;
   /** Attempts left open by them. */
   attemptsCut: number;
   postgresKills: number;
+  redisKills: number;
   /** Processes replaced while they worked: how many ended in time, and how many had to be killed. */
   deploysEnded: number;
   deploysKilled: number;
@@ -24,6 +25,7 @@ export function createTally(): Tally {
     killsAtWork: 0,
     attemptsCut: 0,
     postgresKills: 0,
+    redisKills: 0,
     deploysEnded: 0,
     deploysKilled: 0,
     cuts: 0,

@@ -1,4 +1,4 @@
-/** `render.yaml`, held against Render's schema and against what the jobs API reads. */
+/** The blueprints, held against Render's schema and against what the processes read. */
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { Ajv } from 'ajv';
@@ -93,5 +93,75 @@ describe('render.yaml', () => {
     expect(jobsApi.buildFilter.paths).toEqual(
       expect.arrayContaining(['apps/jobs-api/**', 'packages/core/**', 'pnpm-lock.yaml']),
     );
+  });
+});
+
+describe('render.scale.yaml', () => {
+  const scaled = parse(read('render.scale.yaml')) as {
+    services: Array<
+      Service & { type: string; region: string; ipAllowList?: unknown[]; maxmemoryPolicy?: string }
+    >;
+  };
+  const service = (type: string) => {
+    const found = scaled.services.find((one) => one.type === type);
+    if (!found) throw new Error(`render.scale.yaml has no ${type}`);
+    return found;
+  };
+  const QUEUE = { JOB_ENGINE: 'bullmq', REDIS_URL: undefined };
+
+  it('is valid by Render’s schema', () => {
+    const schema = JSON.parse(read('tests/deploy/render-blueprint.schema.json'));
+    const validate = new Ajv({ strict: false, allErrors: true }).compile(schema);
+    expect(validate(scaled), JSON.stringify(validate.errors?.slice(0, 3))).toBe(true);
+  });
+
+  it('has the jobs API of render.yaml, but for the queue', () => {
+    const { envVars, buildFilter, ...rest } = service('web');
+    const { envVars: plainVars, buildFilter: plainFilter, ...plain } = jobsApi;
+    expect(rest).toEqual(plain);
+    expect(envVars.filter(({ key }) => !(key in QUEUE))).toEqual(plainVars);
+    expect(buildFilter.paths.filter((file) => file !== 'render.scale.yaml')).toEqual(
+      plainFilter.paths.filter((file) => file !== 'render.yaml'),
+    );
+  });
+
+  it('has a worker that reads the same, from the same queue, and none of the API’s credentials', () => {
+    const [api, worker] = [service('web'), service('worker')];
+    const varsOf = ({ envVars }: Service) => new Map(envVars.map((envVar) => [envVar.key, envVar]));
+    const [ofApi, ofWorker] = [varsOf(api), varsOf(worker)];
+    const source = read('apps/jobs-api/src/env.ts');
+    for (const [key, envVar] of ofWorker) {
+      if (!['NODE_ENV', 'NODE_VERSION'].includes(key)) expect(source, key).toContain(key);
+      const { fromService } = envVar as { fromService?: { name: string; envVarKey?: string } };
+      if (fromService?.envVarKey === undefined) expect(envVar, key).toEqual(ofApi.get(key));
+      else expect(fromService, key).toEqual({ type: 'web', name: api.name, envVarKey: key });
+    }
+    for (const key of [
+      'SUPABASE_URL',
+      'SUPABASE_SECRET_KEY',
+      'UNIPILE_DSN',
+      'UNIPILE_API_KEY',
+      'REDIS_URL',
+    ]) {
+      expect([...ofWorker.keys()], key).toContain(key);
+    }
+    for (const key of ['JOB_SECRET', 'JOBS_SIGNING_SECRETS', 'OPS_TOKENS']) {
+      expect([...ofWorker.keys()], key).not.toContain(key);
+    }
+    expect(existsSync(path.join(ROOT, worker.startCommand.split(' ')[1] ?? ''))).toBe(true);
+    expect(worker.maxShutdownDelaySeconds).toBe(api.maxShutdownDelaySeconds);
+    expect(worker.buildFilter).toEqual(api.buildFilter);
+    expect(worker.plan).not.toBe('free');
+  });
+
+  it('has a queue in the same region that nobody else reaches, and that throws nothing away', () => {
+    const queue = service('keyvalue');
+    expect(queue).toMatchObject({ ipAllowList: [], maxmemoryPolicy: 'noeviction' });
+    expect(new Set(scaled.services.map(({ region }) => region)).size).toBe(1);
+    expect(queue.plan).not.toBe('free');
+    const { fromService } = service('worker').envVars.find(({ key }) => key === 'REDIS_URL') as unknown as {
+      fromService: object;
+    };
+    expect(fromService).toEqual({ type: 'keyvalue', name: queue.name, property: 'connectionString' });
   });
 });

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
+import { Redis } from 'ioredis';
 
 export interface RedisServer {
   readonly url: string;
@@ -10,6 +11,10 @@ export interface RedisServer {
   kill(): Promise<void>;
   /** Starts it again on the same port, empty. */
   restart(): Promise<void>;
+  /** The same, unless it runs. */
+  ensure(): Promise<void>;
+  /** Makes it forget everything. */
+  flush(): Promise<void>;
 }
 
 /** @param password what clients must give; none by default */
@@ -36,11 +41,22 @@ export async function startRedis(password?: string): Promise<RedisServer> {
   };
   await start();
 
+  const isRunning = (): boolean =>
+    child !== undefined && child.exitCode === null && child.signalCode === null;
+  const url = `redis://127.0.0.1:${port}`;
   return {
-    url: `redis://127.0.0.1:${port}`,
+    url,
     restart: start,
+    async ensure() {
+      if (!isRunning()) await start();
+    },
+    async flush() {
+      const client = new Redis(url, password === undefined ? {} : { password });
+      await client.flushall();
+      client.disconnect();
+    },
     async kill() {
-      if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+      if (child === undefined || !isRunning()) return;
       const ended = once(child, 'exit');
       child.kill('SIGKILL');
       await ended;

@@ -23,9 +23,8 @@ export interface Sabotage {
 const takenForUnsent = (migration: 'dm_queue' | 'post_claims'): NonNullable<Sabotage['sql']> => [
   [
     migration,
-    `finished_at = p_now, outcome = 'unknown', effect_by = greatest(attempt.lease_until, p_now),
-      error_type = 'lease_expired', next_read_at = public.read_back_at(p_now, null, p_now)`,
-    `finished_at = p_now, outcome = 'not_sent', error_type = 'lease_expired'`,
+    `finished_at = p_now, outcome = 'unknown', effect_by = greatest(attempt.lease_until, p_now),`,
+    `finished_at = p_now, outcome = 'not_sent',`,
   ],
   [
     migration,
@@ -74,8 +73,8 @@ export const SABOTAGES: readonly Sabotage[] = [
     sql: [
       [
         'dm_queue',
-        `if v_late and not (v_attempt.outcome <> 'sent' and v_result.outcome = 'sent') then`,
-        'if false then',
+        `when attempt.outcome <> 'sent' and result.result ->> 'outcome' = 'sent' then 'late'\n          else 'ignored'`,
+        `else 'late'`,
       ],
     ],
   },
@@ -85,13 +84,13 @@ export const SABOTAGES: readonly Sabotage[] = [
     sql: [
       [
         'dm_queue',
-        `attempt.finished_at is null and attempt.lease_until <= p_now and attempt.account_id = any`,
-        'attempt.finished_at is null and attempt.account_id = any',
+        `attempt.outcome is null and attempt.lease_until <= p_now and attempt.account_id = any`,
+        'attempt.outcome is null and attempt.account_id = any',
       ],
       [
         'dm_queue',
-        `where attempt.finished_at is null and attempt.lease_until <= p_now\n      order by`,
-        'where attempt.finished_at is null\n      order by',
+        `where attempt.outcome is null and attempt.lease_until <= p_now\n      order by`,
+        'where attempt.outcome is null\n      order by',
       ],
     ],
   },
@@ -153,19 +152,17 @@ export const SABOTAGES: readonly Sabotage[] = [
   {
     guard: 'the limit of a day',
     bearing: [],
-    sql: [
-      ['account_rules', 'offset public.account_day_limit(p_policy, v_at) - 1 limit 1', 'offset 1000 limit 1'],
-    ],
+    sql: [['account_rules', 'v_effects[public.account_day_limit(p_policy, v_at)]', 'v_effects[1000]']],
   },
   {
     guard: 'the limit of 24 hours',
     bearing: [],
-    sql: [['account_rules', 'offset p_policy.dms_per_24h - 1 limit 1', 'offset 1000 limit 1']],
+    sql: [['account_rules', 'v_effects[p_policy.dms_per_24h]', 'v_effects[1000]']],
   },
   {
     guard: 'the limit of 7 days',
     bearing: [],
-    sql: [['account_rules', 'offset p_policy.dms_per_7d - 1 limit 1', 'offset 1000 limit 1']],
+    sql: [['account_rules', 'v_effects[p_policy.dms_per_7d]', 'v_effects[1000]']],
   },
   {
     guard: 'what is unknown counts as sent',
@@ -184,8 +181,8 @@ export const SABOTAGES: readonly Sabotage[] = [
     sql: [
       [
         'account_rules',
-        'select local.at::time >= p_policy.window_start',
-        'select true or local.at::time >= p_policy.window_start',
+        'return v_local::time >= p_policy.window_start',
+        'return true or v_local::time >= p_policy.window_start',
       ],
     ],
   },
@@ -199,7 +196,7 @@ export const SABOTAGES: readonly Sabotage[] = [
     bearing: ['all paused'],
     sql: [
       ['dm_queue', 'if public.sending_is_paused(p_now) then', 'if false then'],
-      ['account_rules', 'if v_at >= clear_at then', 'if false then'],
+      ['account_rules', 'if v_all_paused_until >= clear_at then', 'if false then'],
     ],
   },
   {
@@ -213,7 +210,7 @@ export const SABOTAGES: readonly Sabotage[] = [
     sql: [
       [
         'dm_queue',
-        `next_read_at = case v_result.outcome when 'unknown' then public.read_back_at(p_now, null, p_now) end`,
+        `next_read_at = case given.outcome when 'unknown' then public.read_back_at(p_now, null, p_now) end`,
         'next_read_at = null',
       ],
     ],

@@ -427,15 +427,15 @@ describe('analytics_days', () => {
     expect(await planned({ from: TODAY })).toEqual(['2026-03-03', TODAY]);
   });
 
-  it('by itself also the days of the last month on which something is unknown', async () => {
+  it('by itself also the days of the last four weeks on which something is unknown', async () => {
     const unknownAt = (n: number, daysAgo: number) =>
       past(
         { id: accountId(n), created_at: after(NOW, -daysAgo * DAY_MS).toISOString() },
         { outcome: 'unknown' },
       );
-    for (const [n, daysAgo] of [1, 30, 31].entries()) await unknownAt(50 + n, daysAgo);
+    for (const [n, daysAgo] of [1, 28, 29].entries()) await unknownAt(50 + n, daysAgo);
     await refresh('2026-01-01', TODAY);
-    expect(await planned()).toEqual(['2026-03-03', TODAY, '2026-03-01', '2026-02-28', '2026-01-31']);
+    expect(await planned()).toEqual(['2026-03-03', TODAY, '2026-03-01', '2026-02-28', '2026-02-02']);
     expect(await planned({ days: 1 })).toEqual(['2026-03-03', TODAY]);
   });
 

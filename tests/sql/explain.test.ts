@@ -332,7 +332,13 @@ describe('what waits, and why', () => {
   }
 
   it('dm_backlog counts by the account’s reason', async () => {
-    expect(await session.dm.backlog()).toEqual({ due: 0, scheduled: 0, by_reason: {}, next_at: null });
+    expect(await session.dm.backlog()).toEqual({
+      due: 0,
+      scheduled: 0,
+      by_reason: {},
+      next_at: null,
+      is_complete: true,
+    });
     await fill();
     const backlog = await session.dm.backlog();
     expect(backlog).toMatchObject({
@@ -355,7 +361,47 @@ describe('what waits, and why', () => {
       scheduled: 0,
       by_reason: { paused: 2 },
       next_at: null,
+      is_complete: true,
     });
+  });
+
+  it('dm_backlog looks at 2,000 accounts and 50,000 messages at most, and says so', async () => {
+    // As accountId.
+    const ID = (n: string) => `('00000000-0000-4000-8000-' || lpad((${n})::text, 12, '0'))::uuid`;
+    const fillMany = async (accounts: number, messages: number): Promise<void> => {
+      await session.reset();
+      await session.asOwner('set session_replication_role = replica', []);
+      await session.asOwner(
+        `insert into linkedin_accounts (id, account_name, unipile_account_id)
+         select ${ID('n')}, n::text, n::text from generate_series(1, $1::int) as n`,
+        [accounts],
+      );
+      await session.asOwner(
+        `insert into account_policies (account_id, next_claim_at)
+         select ${ID('n')}, $2::timestamptz + make_interval(mins => n) from generate_series(1, $1::int) as n`,
+        [accounts, NOW.toISOString()],
+      );
+      await session.asOwner(
+        `insert into dm_queue (linkedin_account_id, recipient_id, message, send_at)
+         select ${ID('1 + n % $1::int')}, 'ACoAA1', 'Hello', $3::timestamptz
+         from generate_series(1, $2::int) as n`,
+        [accounts, messages, NOW.toISOString()],
+      );
+      await session.asOwner('reset session_replication_role', []);
+    };
+
+    await fillMany(2_000, 2_000);
+    expect(await session.dm.backlog()).toMatchObject({ due: 2_000, is_complete: true });
+    await fillMany(2_001, 2_001);
+    const ofMany = await session.dm.backlog();
+    expect(ofMany).toMatchObject({ due: 2_000, is_complete: false });
+    // The earliest at which a claim can succeed, of those that were not looked at too.
+    expect(new Date(ofMany.next_at ?? 0)).toEqual(after(NOW, MINUTE_MS));
+    expect((await session.dm.backlog([accountId(1), accountId(2)])).is_complete).toBe(true);
+    await fillMany(2, 50_000);
+    expect(await session.dm.backlog()).toMatchObject({ due: 50_000, is_complete: true });
+    await fillMany(2, 50_001);
+    expect(await session.dm.backlog()).toMatchObject({ due: 50_000, is_complete: false });
   });
 
   it('dm_counts, dm_unsent and account_list show the same queue', async () => {

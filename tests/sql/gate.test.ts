@@ -111,6 +111,28 @@ describe('an account out of order', () => {
     },
   );
 
+  it('of many that wait to be in order, each look takes some, and whoever is in order returns', async () => {
+    const ID = `('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid`;
+    await session.query(
+      `insert into linkedin_accounts (id, account_name, unipile_account_id, status)
+       select ${ID}, n::text, n::text, case when n <= 400 then 'error' else 'active' end from generate_series(1, 450) as n`,
+      [],
+    );
+    await session.query(
+      `insert into account_policies (account_id, blocked_by)
+       select ${ID}, 'account_inactive' from generate_series(1, 450) as n`,
+      [],
+    );
+    const returned: number[] = [];
+    for (let look = 1; look <= 50; look += 1) {
+      session.clock.now = after(NOW, look * 1_000);
+      returned.push((await session.rpc.call<{ returned: number }>('dm_recover')).returned);
+    }
+    // Fifty are in order again, and the four hundred others are not in their way.
+    expect(returned[0]).toBeLessThan(50);
+    expect(returned.reduce((sum, count) => sum + count)).toBe(50);
+  });
+
   it.each([
     ['deleted', `delete from linkedin_accounts where id = $1`],
     ['without its Unipile id', `update linkedin_accounts set unipile_account_id = null where id = $1`],

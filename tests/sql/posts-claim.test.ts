@@ -247,7 +247,13 @@ describe('what blocks the account', () => {
       can_go_at: canGoAt,
     });
     const backlog = await postsOf(session).backlog(null);
-    expect(backlog).toEqual({ due: 1, scheduled: 0, by_reason: { [reason]: 1 }, next_at: canGoAt });
+    expect(backlog).toEqual({
+      due: 1,
+      scheduled: 0,
+      by_reason: { [reason]: 1 },
+      next_at: canGoAt,
+      is_complete: true,
+    });
   };
 
   it('the pause of all sending, and only as long', async () => {

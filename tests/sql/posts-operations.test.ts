@@ -373,6 +373,7 @@ describe('what waits', () => {
       scheduled: 1,
       by_reason: { post_placeholder: 1, too_late: 1, scheduled: 1, ready: 2, queued_behind: 1 },
       next_at: '2026-03-02T10:00:00+00:00',
+      is_complete: true,
       would_send: [first, theirs],
     });
     expect(await postsOf(session).preview([other])).toMatchObject({ due: 1, would_send: [theirs] });
@@ -389,6 +390,7 @@ describe('what waits', () => {
       scheduled: 0,
       by_reason: {},
       next_at: null,
+      is_complete: true,
     });
   });
 });

@@ -190,6 +190,27 @@ describe('enqueues', () => {
     expect(positions.map(({ id }) => id)).toEqual(messages.map(({ id }) => id));
   });
 
+  it('a key whose message is just being deleted is not queued anew', async () => {
+    const account = await openAccount(ann, 1);
+    const row = message(account, { dedupe_key: 'spring-1' });
+    const [id] = await queue(ann, account, 1, { dedupe_key: 'spring-1' });
+    await ann.asOwner('set session_replication_role = replica', []);
+    await ann.asOwner(`update dm_queue set status = 'sent', updated_at = $1`, [
+      after(NOW, -31 * 24 * 60 * MINUTE_MS).toISOString(),
+    ]);
+    await ann.asOwner('reset session_replication_role', []);
+
+    const bobsPid = await pidOf(bob);
+    await ann.query('begin', []);
+    expect(await ann.rpc.call('history_delete', { kind: 'messages' })).toMatchObject({ deleted: 1 });
+    const waiting = bob.dm.enqueue([row]);
+    waiting.catch(() => {});
+    await untilBlocked(bobsPid);
+    await ann.query('commit', []);
+    await expect(waiting).rejects.toMatchObject({ kind: 'rule', code: 'DM013' });
+    expect(await bob.dm.enqueue([row])).toMatchObject({ enqueued: 0, messages: [{ id, is_new: false }] });
+  });
+
   it('to the same new accounts in every order do not deadlock', async () => {
     for (let n = 1; n <= 20; n += 1) {
       await ann.query(
@@ -282,7 +303,38 @@ describe('runs', () => {
   it('one run is begun by one of 20 workers', async () => {
     const { run } = await slot(ann, NOW);
     const begun = await Promise.all(sessions.map((session, n) => session.runs.begin(run.id, `w${n}`)));
-    expect(begun.filter(({ owned }) => owned)).toHaveLength(1);
+    expect(begun.filter((told) => told?.owned)).toHaveLength(1);
+  });
+
+  it('20 slices of a run that begin, tell and end at once: each by one worker, and the last ends the run', async () => {
+    const { run } = await slot(ann, NOW);
+    const workers = sessions.flatMap((session, n) =>
+      [0, 1].map((rival) => ({ session, n, worker: `w${n}.${rival}` })),
+    );
+    const begun = await Promise.all(
+      workers.map(({ session, n, worker }) => session.runs.begin(run.id, worker, n)),
+    );
+    const holders = workers.filter((_, index) => begun[index]?.owned);
+    expect(holders.map(({ n }) => n)).toEqual([...sessions.keys()]);
+    const stats = { sent: 1, due: 7 };
+    await Promise.all(
+      holders.map(({ session, n, worker }) => session.runs.heartbeat(run.id, worker, stats, n)),
+    );
+    const ends = await Promise.all(
+      holders.map(({ session, n, worker }) =>
+        session.runs.finish(
+          run.id,
+          worker,
+          { status: 'succeeded', stats, error: null, horizonSeen: new Date(run.horizon_at) },
+          n,
+        ),
+      ),
+    );
+    expect(ends.filter((told) => told.run.status === 'succeeded')).toHaveLength(1);
+    expect(await ann.runs.get(run.id)).toMatchObject({
+      status: 'succeeded',
+      stats: { sent: sessions.length, due: 7 },
+    });
   });
 
   it('a slot and the end of the run before it at once: the slot is never lost', async () => {

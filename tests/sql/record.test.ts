@@ -160,6 +160,45 @@ describe('every outcome and next step', () => {
     ]);
   });
 
+  it('of one account in one call: one after the other, in the order given', async () => {
+    const [first = '', second = ''] = await queue(session, account, 2);
+    const lost = await claimOne(session);
+    await record(lost, UNKNOWN);
+    advance(LEASE_MS);
+    const next = await claimOne(session);
+    const { attempt_id } = next;
+    // What is known of both only now: the first was sent, and of the second the truth comes last.
+    expect(
+      await session.dm.record([
+        { attempt_id: lost.attempt_id, ...SENT },
+        { attempt_id, ...UNKNOWN, is_strike: true },
+        { attempt_id, ...SENT, unipile_message_id: 'm2' },
+        { attempt_id, ...FAIL },
+      ]),
+    ).toEqual([
+      { attempt_id: lost.attempt_id, applied: 'late', status: 'sent' },
+      { attempt_id, applied: 'recorded', status: 'unknown' },
+      { attempt_id, applied: 'late', status: 'sent' },
+      { attempt_id, applied: 'ignored', status: 'sent' },
+    ]);
+    expect(await rowOf(session, first)).toMatchObject({ status: 'sent', unipile_message_id: 'm1' });
+    expect(await rowOf(session, second)).toMatchObject({ status: 'sent', unipile_message_id: 'm2' });
+  });
+
+  it('the account is looked at again when its pace allows it, and not before', async () => {
+    await session.rpc.call('account_policy_set', {
+      account_id: account,
+      patch: { gap_min_s: 90, gap_max_s: 90 },
+    });
+    await queue(session, account, 2);
+    await record(await claimOne(session), SENT);
+    expect((await policyOf(session, account)).next_claim_at).toEqual(after(NOW, 90_000));
+    advance(89_999);
+    expect(await claim(session)).toEqual([]);
+    advance(1);
+    expect(await claim(session)).toHaveLength(1);
+  });
+
   it.each([
     [null],
     [{}],

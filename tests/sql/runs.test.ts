@@ -1,5 +1,5 @@
 /** A run's life: slots, horizons, heartbeats, and ends. */
-import type { Run, RunRequest } from '@revos/core/jobs';
+import type { Run, RunRequest, Told } from '@revos/core/jobs';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { accountId, after, at, MINUTE_MS, refusal } from '../support/builders.ts';
 import { openSession, type Session } from '../support/database.ts';
@@ -39,9 +39,15 @@ const request = (over: Partial<RunRequest>): RunRequest => ({
   ...over,
 });
 
+async function begin(run: Run, worker = 'w1', slice = 0): Promise<Told> {
+  const told = await session.runs.begin(run.id, worker, slice);
+  if (told === null) throw new Error('there is no such run');
+  return told;
+}
+
 async function running(worker = 'w1'): Promise<Run> {
   const { run } = await start(SLOT);
-  const begun = await session.runs.begin(run.id, worker);
+  const begun = await begin(run, worker);
   expect(begun).toMatchObject({ owned: true, run: { status: 'running', worker } });
   return begun.run;
 }
@@ -65,7 +71,7 @@ describe('a slot', () => {
       run: { job: 'dm-queue', status: 'queued', trigger: 'vercel-cron', stats: {}, worker: null },
     });
     expect(await start(SLOT)).toMatchObject({ outcome: 'exists', run: { id: first.run.id } });
-    const begun = await session.runs.begin(first.run.id, 'w1');
+    const begun = await begin(first.run);
     await finish(begun.run);
     session.clock.now = after(NOW, 3 * 24 * 60 * MINUTE_MS);
     expect(await start(SLOT)).toMatchObject({
@@ -102,7 +108,7 @@ describe('a slot', () => {
     expect(byHand.run.scheduled_for).toBeNull();
     expect(await session.query('select from job_slots', [])).toEqual([]);
     expect(await start(null)).toMatchObject({ outcome: 'coalesced', run: { id: byHand.run.id } });
-    const begun = await session.runs.begin(byHand.run.id, 'w1');
+    const begun = await begin(byHand.run);
     await finish(begun.run);
     expect(await start(SLOT)).toMatchObject({ outcome: 'created' });
   });

@@ -42,7 +42,7 @@ export interface Session {
 
 const TABLES =
   'dm_queue, dm_attempts, account_policies, job_runs, job_slots, audit_log, sending_pause, post_publications, ' +
-  'post_attempts, analytics_daily, analytics_cache, linkedin_accounts, posts';
+  'post_attempts, analytics_daily, analytics_cache, dm_spent_keys, history_mark, linkedin_accounts, posts';
 
 /** In one statement, so that nothing looks at the rows between; the referring table first. */
 const FORGET = `with ${TABLES.split(', ')

@@ -9,6 +9,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { Analytics } from '@revos/core/analytics';
 import type { Effects } from '@revos/core/effects';
 import type { Engine, JobDefinition, Runs } from '@revos/core/jobs';
+import type { Bullmq } from '@revos/core/jobs/engines/bullmq';
 import { createOperations } from '@revos/core/operations';
 import type { Rpc } from '@revos/core/rpc';
 import type { Logger } from '@revos/core/telemetry';
@@ -22,6 +23,7 @@ import { addressOf, rateLimits } from './plugins/rate-limits.ts';
 import { referencePage } from './plugins/reference-page.ts';
 import { SECURITY_HEADERS, securityHeaders } from './plugins/security-headers.ts';
 import { HttpProblem } from './problems.ts';
+import { createRedisCheck } from './redis-check.ts';
 import { RequestLog } from './request-log.ts';
 import { accountRoutes } from './routes/accounts.ts';
 import { analyticsRoutes } from './routes/analytics.ts';
@@ -34,7 +36,7 @@ import { runEventRoutes } from './routes/run-events.ts';
 import { runRoutes } from './routes/runs.ts';
 import { sendingRoutes } from './routes/sending.ts';
 import { triggerRoutes } from './routes/trigger.ts';
-import { createSystemProbe } from './system-probe.ts';
+import { createSystemProbe, type SystemProbe } from './system-probe.ts';
 import { NO_QUERY, validatorCompiler } from './validation.ts';
 
 const BODY_BYTES_MAX = 64 * 1_024;
@@ -49,7 +51,11 @@ export interface AppOptions {
   readonly jobs: readonly JobDefinition[];
   readonly runs: Runs;
   readonly engine: Engine;
+  /** Default: none, runs are worked on in this process. */
+  readonly bullmq?: Pick<Bullmq, 'queue' | 'engine' | 'fallback'> | null;
   readonly rpc: Rpc;
+  /** Default: one that takes the rpc for the REST API's. */
+  readonly probe?: SystemProbe;
   readonly analytics: Analytics;
   readonly effects: Effects;
   readonly logger: Logger;
@@ -131,7 +137,19 @@ export async function buildApp(options: AppOptions) {
   });
 
   await app.register(referencePage, credentials);
-  await app.register(healthRoutes, { probe: createSystemProbe(rpc, effects), version: options.version });
+  const probe = options.probe ?? createSystemProbe(rpc, effects);
+  const redis = options.bullmq && { ...options.bullmq, isReachable: options.bullmq.engine.isReachable };
+  await app.register(healthRoutes, {
+    probe,
+    checkRedis: redis ? createRedisCheck(redis, effects) : undefined,
+    isRedisNeeded: redis?.fallback === 'none',
+    version: options.version,
+  });
+  if (redis) {
+    // Loaded only where there is a queue.
+    const { queueBoard } = await import('./plugins/queue-board.ts');
+    await app.register(queueBoard, { ...credentials, ...redis });
+  }
   await app.register(
     async (api) => {
       await api.register(auth, credentials);

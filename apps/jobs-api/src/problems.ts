@@ -36,6 +36,7 @@ export const PROBLEMS = {
   'headers-too-large': { status: 431, title: 'The headers are too large' },
   internal: { status: 500, title: 'Something went wrong here' },
   'database-unavailable': { status: 503, title: 'The database cannot be reached' },
+  'queue-unavailable': { status: 503, title: 'The queue of the runs cannot be reached' },
   'not-ready': { status: 503, title: 'The service is not ready' },
   'shutting-down': { status: 503, title: 'The service is shutting down' },
   'too-many-streams': { status: 503, title: 'Too many event streams are open' },

@@ -1,4 +1,4 @@
-/** The parts the jobs API is made of, built from its configuration. */
+/** The parts that the jobs API and the workers are made of, built from their configuration. */
 import { hostname } from 'node:os';
 import { type Analytics, createAnalytics } from '@revos/core/analytics';
 import { type Effects, realEffects } from '@revos/core/effects';
@@ -8,40 +8,51 @@ import {
   createRuns,
   type Engine,
   type JobDefinition,
+  type JobServices,
   type RunStore,
   type Runs,
 } from '@revos/core/jobs';
+import type { Bullmq } from '@revos/core/jobs/engines/bullmq';
 import { createMediaFetcher, type MediaFetcher } from '@revos/core/media';
 import { jobsWithSchedules } from '@revos/core/registry';
 import { createSupabaseRpc, type Rpc } from '@revos/core/rpc';
+import { createPostgresRpc } from '@revos/core/rpc/postgres';
 import { createLogger, type Logger } from '@revos/core/telemetry';
 import { createUnipileV1, type Unipile } from '@revos/core/unipile';
-import type { Config } from './env.ts';
+import type { WorkerConfig } from './env.ts';
 
 export interface Services {
   readonly jobs: readonly JobDefinition[];
   readonly store: RunStore;
   readonly runs: Runs;
   readonly engine: Engine;
+  /** Null where runs are worked on in the process that they are triggered in. */
+  readonly bullmq: Bullmq | null;
   readonly rpc: Rpc;
   readonly unipile: Unipile;
   readonly media: MediaFetcher;
   readonly analytics: Analytics;
   readonly effects: Effects;
   readonly logger: Logger;
+  /** Lets go of the database, of Unipile and of Redis, once nothing works any more. */
+  close(): Promise<void>;
 }
 
-export function buildServices(config: Config): Services {
-  const logger = createLogger('jobs-api', config.logLevel, { secrets: config.secrets });
+/** How long the clients may take to close, in milliseconds. */
+const CLIENTS_MS_MAX = 1_000;
+
+/** @param name what the process is: it stands in the log, and before its place in the ledger */
+export async function buildServices(config: WorkerConfig, name: 'jobs-api' | 'worker'): Promise<Services> {
+  const logger = createLogger(name, config.logLevel, { secrets: config.secrets });
   const effects = realEffects;
-  const rpc = createSupabaseRpc({ url: config.supabaseUrl, secretKey: config.supabaseSecretKey });
+  const rpc = openRpc(config, logger);
   const unipile = createUnipileV1({ dsn: config.unipileDsn, apiKey: config.unipileApiKey });
   // RevOS keeps a post's files in Supabase Storage.
   const media = createMediaFetcher({ allowedOrigins: [new URL(config.supabaseUrl).origin] });
   const analytics = createAnalytics(rpc, { effects, logger, redisUrl: config.settings.redisUrl });
   const jobs = jobsWithSchedules(config.jobSchedules);
   const store = createRunStore(rpc);
-  const engine = createInProcessEngine(jobs, store, {
+  const jobServices: JobServices = {
     effects,
     rpc,
     unipile,
@@ -49,19 +60,52 @@ export function buildServices(config: Config): Services {
     settings: config.settings,
     logger,
     // Unlike any other process, also the one that had this host and pid before it.
-    worker: `jobs-api@${hostname()}:${process.pid}:${effects.uuid().slice(0, 8)}`,
+    worker: `${name}@${hostname()}:${process.pid}:${effects.uuid().slice(0, 8)}`,
     sendConcurrency: config.sendConcurrency,
-  });
+  };
+  const bullmq = await openBullmq(config, jobs, store, jobServices);
+  const engine = bullmq?.engine ?? createInProcessEngine(jobs, store, jobServices);
   return {
     jobs,
     store,
     runs: createRuns(store, engine, effects),
     engine,
+    bullmq,
     rpc,
     unipile,
     media,
     analytics,
     effects,
     logger,
+    async close() {
+      // A call that is still out would hold this up, and it has its lease.
+      await Promise.race([
+        Promise.all([unipile.close(), media.close(), analytics.close(), rpc.close(), bullmq?.disconnect()]),
+        effects.sleep(CLIENTS_MS_MAX),
+      ]);
+    },
   };
+}
+
+/** Loaded only where it is wanted. */
+async function openBullmq(
+  { engine }: WorkerConfig,
+  ...parts: [jobs: readonly JobDefinition[], store: RunStore, services: JobServices]
+): Promise<Bullmq | null> {
+  if (engine.kind === 'in-process') return null;
+  const { createBullmq } = await import('@revos/core/jobs/engines/bullmq');
+  return createBullmq(...parts, engine);
+}
+
+function openRpc({ database, supabaseUrl }: WorkerConfig, logger: Logger): Rpc {
+  if (database.kind === 'rest') return createSupabaseRpc({ url: supabaseUrl, secretKey: database.secretKey });
+  const { address, connectionsMax } = database;
+  if (address.isExposed) {
+    logger.warn('DATABASE_URL asks for a connection that others may read or change: leave its sslmode out');
+  }
+  return createPostgresRpc({
+    address,
+    connectionsMax,
+    onConnectionLost: (err) => logger.warn({ err }, 'a connection to the database was lost; another is made'),
+  });
 }

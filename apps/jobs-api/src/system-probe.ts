@@ -19,7 +19,7 @@ const TABLES = ['dm_queue', 'dm_attempts', 'account_policies', 'job_runs', 'link
 /** PostgREST's and Postgres's codes for a function that is not there. */
 const MISSING_FUNCTION = new Set(['PGRST202', '42883']);
 
-export type CheckName = 'database' | 'schema' | 'permissions';
+export type CheckName = 'database' | 'schema' | 'permissions' | 'redis';
 
 export interface Check {
   readonly name: CheckName;
@@ -28,6 +28,17 @@ export interface Check {
   /** What is wrong and what to do; without values. */
   readonly detail?: string;
 }
+
+/** The way to the database, and what to look at where it is closed. */
+const WAYS = {
+  rest: { who: 'the key', remedy: 'SUPABASE_SECRET_KEY must be the secret key of the project' },
+  postgres: {
+    who: 'the login',
+    remedy: 'DATABASE_URL must have the password of a role that is service_role or a member of it',
+  },
+} as const;
+
+type Way = (typeof WAYS)[keyof typeof WAYS];
 
 interface ProbeAnswer {
   readonly schema_version: number;
@@ -42,14 +53,18 @@ export interface SystemProbe {
   check(): Promise<readonly Check[]>;
 }
 
-export function createSystemProbe(rpc: Rpc, effects: Effects): SystemProbe {
+export function createSystemProbe(rpc: Rpc, effects: Effects, kind: keyof typeof WAYS = 'rest'): SystemProbe {
+  const way = WAYS[kind];
   let underWay: Promise<readonly Check[]> | null = null;
   let latest: { readonly checks: readonly Check[]; readonly atMs: number } | null = null;
 
   const ask = (): Promise<readonly Check[]> => {
     underWay ??= rpc
       .call<ProbeAnswer>('system_probe')
-      .then(judgeAnswer, judgeFailure)
+      .then(
+        (answer) => judgeAnswer(answer, way),
+        (error) => judgeFailure(error, way),
+      )
       .then((checks) => {
         latest = { checks, atMs: effects.monotonicMs() };
         return checks;
@@ -64,7 +79,7 @@ export function createSystemProbe(rpc: Rpc, effects: Effects): SystemProbe {
     async check() {
       if (latest !== null && effects.monotonicMs() < latest.atMs + PROBE_FRESH_MS) return latest.checks;
       const answered = new AbortController();
-      const late = effects.sleep(PROBE_MS_MAX, answered.signal).then(() => UNREACHABLE);
+      const late = effects.sleep(PROBE_MS_MAX, answered.signal).then(() => unreachable());
       const checks = await Promise.race([ask(), late]);
       answered.abort();
       return checks;
@@ -80,13 +95,17 @@ export function isMisconfigured(checks: readonly Check[]): boolean {
 export const failedChecks = (checks: readonly Check[]): readonly Check[] =>
   checks.filter(({ status }) => status === 'failed');
 
-const UNREACHABLE: readonly Check[] = [
-  { name: 'database', status: 'failed', detail: 'the database does not answer' },
+const unreachable = (why = ''): readonly Check[] => [
+  { name: 'database', status: 'failed', detail: `the database does not answer${why}` },
   { name: 'schema', status: 'unknown' },
   { name: 'permissions', status: 'unknown' },
 ];
 
-function judgeAnswer(answer: ProbeAnswer): readonly Check[] {
+/** What the socket or the handshake failed of: ` (ECONNREFUSED)`, or a certificate that is not trusted. */
+const whyOf = (error: unknown): string =>
+  (error instanceof RpcError ? /: no answer( \([A-Z0-9_]+\))$/.exec(error.message)?.[1] : undefined) ?? '';
+
+function judgeAnswer(answer: ProbeAnswer, { who, remedy }: Way): readonly Check[] {
   const sees = answer?.can_see ?? {};
   const hidden = [...new Set([...TABLES, ...Object.keys(sees)])].filter((table) => sees[table] !== true);
   const version = answer?.schema_version;
@@ -104,13 +123,13 @@ function judgeAnswer(answer: ProbeAnswer): readonly Check[] {
       : {
           name: 'permissions',
           status: 'failed',
-          detail: `the key does not see ${hidden.join(', ')}: SUPABASE_SECRET_KEY must be the secret key of the project`,
+          detail: `${who} does not see ${hidden.join(', ')}: ${remedy}`,
         },
   ];
 }
 
-function judgeFailure(error: unknown): readonly Check[] {
-  if (!(error instanceof RpcError) || error.kind !== 'bug') return UNREACHABLE;
+function judgeFailure(error: unknown, { remedy }: Way): readonly Check[] {
+  if (!(error instanceof RpcError) || error.kind !== 'bug') return unreachable(whyOf(error));
   return MISSING_FUNCTION.has(error.code)
     ? [
         { name: 'database', status: 'ok' },
@@ -123,7 +142,7 @@ function judgeFailure(error: unknown): readonly Check[] {
         {
           name: 'permissions',
           status: 'failed',
-          detail: 'system_probe is refused: SUPABASE_SECRET_KEY must be the secret key of the project',
+          detail: `system_probe is refused: ${remedy}`,
         },
       ];
 }

@@ -1,9 +1,10 @@
 /** Turns whatever was thrown into a problem, by its kind or code and never by its text. */
+import { EngineUnavailable } from '@revos/core/jobs';
 import { RpcError } from '@revos/core/rpc';
 import type { FastifyError, FastifySchemaValidationError } from 'fastify';
 import { type FieldProblem, HttpProblem, type ProblemKind } from './problems.ts';
 
-/** Seconds after which a caller may try again when the database is away. */
+/** Seconds after which a caller may try again when the database, or the queue, is away. */
 const RETRY_AFTER_SECONDS = '5';
 
 /** Fastify's own refusals, by status. */
@@ -22,6 +23,12 @@ const KIND_OF_STATUS: Readonly<Record<number, ProblemKind>> = {
 export function toProblem(error: unknown): HttpProblem {
   if (error instanceof HttpProblem) return error;
   if (error instanceof RpcError) return rpcProblem(error);
+  if (error instanceof EngineUnavailable) {
+    return new HttpProblem('queue-unavailable', {
+      detail: 'The run is queued, and is taken up once the queue is back.',
+      headers: { 'retry-after': RETRY_AFTER_SECONDS },
+    });
+  }
   const { validation, validationContext, statusCode } = error as Partial<FastifyError>;
   if (validation) {
     const errors = fieldProblems(validation, validationContext ?? 'body');

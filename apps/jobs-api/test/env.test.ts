@@ -1,9 +1,12 @@
 import { EnvironmentError } from '@revos/core/config';
 import { describe, expect, it } from 'vitest';
-import { loadConfig } from '../src/env.ts';
+import { selfSigned } from '../../../packages/core/test/support/self-signed.ts';
+import { loadConfig, loadWorkerConfig } from '../src/env.ts';
 
 const SECRET = `whsec_${Buffer.alloc(24, 1).toString('base64')}`;
 const OTHER_SECRET = `whsec_${Buffer.alloc(64, 2).toString('base64')}`;
+
+const DATABASE_URL = 'postgres://jobs:canary-of-a-password@db.example.com:5432/postgres';
 
 const GOOD = {
   SUPABASE_URL: 'https://project.supabase.co',
@@ -33,12 +36,13 @@ describe('loadConfig', () => {
   it('has defaults for everything that is no secret and no address', () => {
     expect(loadConfig(GOOD)).toEqual({
       supabaseUrl: GOOD.SUPABASE_URL,
-      supabaseSecretKey: GOOD.SUPABASE_SECRET_KEY,
+      database: { kind: 'rest', secretKey: GOOD.SUPABASE_SECRET_KEY },
       unipileDsn: GOOD.UNIPILE_DSN,
       unipileApiKey: GOOD.UNIPILE_API_KEY,
       cronTokens: [GOOD.JOB_SECRET],
       signingSecrets: [SECRET],
       opsTokens: [['anna', 'ops-canary-0123456789']],
+      engine: { kind: 'in-process' },
       settings: { unknownPolicy: 'resend-when-absent', postLateLimitMinutes: 360 },
       sendConcurrency: 20,
       jobSchedules: undefined,
@@ -76,8 +80,32 @@ describe('loadConfig', () => {
 
   it('takes the older name of the key, and prefers the newer', () => {
     const older = { ...GOOD, SUPABASE_SECRET_KEY: '', SUPABASE_SERVICE_ROLE_KEY: 'older' };
-    expect(loadConfig(older).supabaseSecretKey).toBe('older');
-    expect(loadConfig({ ...older, SUPABASE_SECRET_KEY: 'newer' }).supabaseSecretKey).toBe('newer');
+    expect(loadConfig(older).database).toMatchObject({ secretKey: 'older' });
+    expect(loadConfig({ ...older, SUPABASE_SECRET_KEY: 'newer' }).database).toMatchObject({
+      secretKey: 'newer',
+    });
+  });
+
+  it('needs no key where it has the URL of the database, and then speaks to that', () => {
+    const { database, secrets } = loadConfig({
+      ...GOOD,
+      SUPABASE_SECRET_KEY: undefined,
+      DATABASE_URL: 'postgresql://jobs:w%2Ford-canary@db.example.com/postgres',
+      DATABASE_CA: selfSigned.cert.replaceAll('\n', '\\n'),
+      DATABASE_POOL_MAX: '7',
+    });
+    expect(database).toMatchObject({
+      kind: 'postgres',
+      address: { host: 'db.example.com', password: 'w/ord-canary', tls: { ca: [selfSigned.cert] } },
+      connectionsMax: 7,
+    });
+    expect(secrets).toEqual(expect.arrayContaining(['w%2Ford-canary', 'w/ord-canary']));
+    expect(secrets).not.toContain(undefined);
+  });
+
+  it('refuses a CA beside a URL that says not to look at it', () => {
+    const change = { DATABASE_URL: `${DATABASE_URL}?sslmode=no-verify`, DATABASE_CA: selfSigned.cert };
+    expect(badNames(change)).toEqual(['DATABASE_CA', 'DATABASE_URL']);
   });
 
   it('takes lists, for rotation', () => {
@@ -101,6 +129,12 @@ describe('loadConfig', () => {
     { name: 'SUPABASE_URL', value: 'https://canary:canary@project.supabase.co' },
     { name: 'SUPABASE_SECRET_KEY', value: 'sb_secret_canary\nsecond' },
     { name: 'SUPABASE_SECRET_KEY', value: 'sb_secret_cänary' },
+    { name: 'DATABASE_URL', value: 'https://a:canary@db.example.com/postgres' },
+    { name: 'DATABASE_URL', value: 'postgres://postgres:canary@pooler.supabase.com:6543/postgres' },
+    { name: 'DATABASE_URL', value: `${DATABASE_URL}?sslmode=prefer` },
+    { name: 'DATABASE_CA', value: '/canary/ca.pem' },
+    { name: 'DATABASE_POOL_MAX', value: '0' },
+    { name: 'DATABASE_POOL_MAX', value: '51' },
     { name: 'UNIPILE_DSN', value: 'not a host' },
     { name: 'UNIPILE_DSN', value: 'canary:canary@api1.unipile.com:13211' },
     { name: 'UNIPILE_API_KEY', value: 'canary\tsecond' },
@@ -142,6 +176,10 @@ describe('loadConfig', () => {
   });
 
   it.each([
+    { name: 'DATABASE_URL', value: DATABASE_URL },
+    { name: 'DATABASE_URL', value: `${DATABASE_URL}?sslmode=verify-full` },
+    { name: 'DATABASE_CA', value: selfSigned.cert },
+    { name: 'DATABASE_POOL_MAX', value: '50' },
     { name: 'UNIPILE_DSN', value: 'http://127.0.0.1:4010' },
     { name: 'JOB_SECRET', value: 'x'.repeat(16) },
     { name: 'UNKNOWN_POLICY', value: 'hold' },
@@ -157,5 +195,54 @@ describe('loadConfig', () => {
 
   it('refuses a token that is both cron and ops: it could pass without a signature', () => {
     expect(badNames({ OPS_TOKENS: `anna:${GOOD.JOB_SECRET}` })).toEqual(['JOB_SECRET', 'OPS_TOKENS']);
+  });
+});
+
+describe('the engine', () => {
+  const REDIS_URL = 'rediss://default:canary-of-a-password@queue.example.com:6379';
+
+  it('with a queue has its defaults, and keeps the password out of the log', () => {
+    const { engine, secrets } = loadConfig({ ...GOOD, JOB_ENGINE: 'bullmq', REDIS_URL });
+    expect(engine).toEqual({
+      kind: 'bullmq',
+      redisUrl: REDIS_URL,
+      slicesPerRun: 3,
+      fallback: 'in-process',
+      concurrency: 8,
+    });
+    expect(secrets).toContain('canary-of-a-password');
+  });
+
+  it('without one needs no Redis, and takes none for a queue', () => {
+    expect(loadConfig({ ...GOOD, REDIS_URL }).engine).toEqual({ kind: 'in-process' });
+  });
+
+  it.each([
+    { change: { JOB_ENGINE: 'bullmq' }, bad: ['REDIS_URL'] },
+    { change: { JOB_ENGINE: ' bullmq ', REDIS_URL: ' ' }, bad: ['REDIS_URL'] },
+    { change: { JOB_ENGINE: 'bullmq', REDIS_URL: 'https://canary' }, bad: ['REDIS_URL'] },
+    { change: { JOB_ENGINE: 'redis' }, bad: ['JOB_ENGINE'] },
+    { change: { REDIS_FALLBACK: 'wait' }, bad: ['REDIS_FALLBACK'] },
+    { change: { RUN_SLICES: '0' }, bad: ['RUN_SLICES'] },
+    { change: { RUN_SLICES: '33' }, bad: ['RUN_SLICES'] },
+    { change: { WORKER_CONCURRENCY: '65' }, bad: ['WORKER_CONCURRENCY'] },
+  ])('$change is refused', ({ change, bad }) => {
+    expect(badNames(change)).toEqual(bad);
+  });
+});
+
+describe('loadWorkerConfig', () => {
+  it('needs none of the credentials of the API, and has none', () => {
+    const { JOB_SECRET, JOBS_SIGNING_SECRETS, OPS_TOKENS, ...worker } = GOOD;
+    const config = loadWorkerConfig(worker);
+    expect(config).toMatchObject({ unipileDsn: GOOD.UNIPILE_DSN, engine: { kind: 'in-process' } });
+    expect(JSON.stringify(loadWorkerConfig(GOOD))).not.toMatch(
+      new RegExp(
+        [JOB_SECRET, JOBS_SIGNING_SECRETS, OPS_TOKENS.split(':')[1]].join('|').replaceAll('+', '\\+'),
+      ),
+    );
+    expect(() => loadWorkerConfig({})).toThrow(
+      'missing: SUPABASE_SECRET_KEY, SUPABASE_URL, UNIPILE_API_KEY, UNIPILE_DSN)',
+    );
   });
 });

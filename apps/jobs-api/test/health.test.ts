@@ -192,6 +192,22 @@ describe('the system probe', () => {
     expect(await checksOf(rpc)).toEqual({ status, refuses });
   });
 
+  it.each([
+    { kind: 'rest', code: '42501', detail: 'SUPABASE_SECRET_KEY must be' },
+    { kind: 'postgres', code: '42501', detail: 'DATABASE_URL must have' },
+    { kind: 'postgres', code: '28P01', detail: 'DATABASE_URL must have' },
+    { kind: 'postgres', code: 'SELF_SIGNED_CERT_IN_CHAIN', detail: 'not answer (SELF_SIGNED_CERT_IN_CHAIN)' },
+  ] as const)('over $kind, $code is told as "$detail…"', async ({ kind, code, detail }) => {
+    const checks = await createSystemProbe(failing(code), simulatedEffects(new Date()), kind).check();
+    expect(checks.find(({ status }) => status === 'failed')?.detail).toContain(detail);
+  });
+
+  it('over postgres says who does not see a table', async () => {
+    const rpc = answering({ schema_version: SCHEMA_VERSION, can_see: { ...seen, posts: false } });
+    const checks = await createSystemProbe(rpc, simulatedEffects(new Date()), 'postgres').check();
+    expect(checks[2]?.detail).toMatch(/^the login does not see posts: DATABASE_URL /);
+  });
+
   it('gives up after three seconds, and asks a database that hangs only once', async () => {
     const effects = simulatedEffects(new Date());
     let asked = 0;

@@ -994,10 +994,14 @@ export interface components {
         RunStats: {
             confirmed?: number;
             days?: number;
+            deleted?: {
+                [key: string]: number;
+            };
             dry_run?: boolean;
             due?: number;
             eligible?: number;
             failed?: number;
+            is_complete?: boolean;
             next_at?: string | null;
             retried?: number;
             rows?: number;
@@ -1197,7 +1201,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Refused: `database-unavailable`, `not-ready`, `shutting-down`, `too-many-streams`. */
+        /** @description Refused: `database-unavailable`, `queue-unavailable`, `not-ready`, `shutting-down`, `too-many-streams`. */
         Refused503: {
             headers: {
                 [name: string]: unknown;

@@ -34,6 +34,8 @@ export interface StartPostgresOptions {
   readonly durable?: boolean;
   /** Connections at once, superuser's included. Default 200. */
   readonly connectionsMax?: number;
+  /** Its key and certificate, in PEM: it then takes connections with TLS too. */
+  readonly tls?: { readonly key: string; readonly cert: string };
 }
 
 export interface LocalPostgres {
@@ -80,6 +82,7 @@ export async function startPostgres(options: StartPostgresOptions = {}): Promise
   watchdog.set({ pid: null, folder: temporary ? folder : null });
   try {
     const password = await prepareFolder(cluster);
+    if (options.tls) await writeTls(cluster, options.tls);
     const { port, child } = await launchOnFreePort(cluster);
     const connectionString = `postgres://postgres:${password}@127.0.0.1:${port}/postgres`;
     const server = serverOf(cluster, watchdog, connectionString, port, child);
@@ -103,7 +106,7 @@ function settingsFor(options: StartPostgresOptions): string[] {
   ];
   // Not synchronous_commit=off: what was committed a moment before SIGKILL would be lost.
   const fast = ['fsync=off', 'full_page_writes=off', 'max_wal_size=4GB'];
-  return options.durable ? settings : [...settings, ...fast];
+  return [...settings, ...(options.tls ? ['ssl=on'] : []), ...(options.durable ? [] : fast)];
 }
 
 /** Makes the folder a database's, if it is not yet, and gives the superuser's password. */
@@ -123,6 +126,21 @@ async function prepareFolder({ binaries, user, folder }: Cluster): Promise<strin
   }
   await initialize(binaries, user, data, passwordFile);
   return password;
+}
+
+/** Where Postgres looks for them by itself; it refuses a key that others may read. */
+async function writeTls(
+  { user, folder }: Cluster,
+  { key, cert }: { key: string; cert: string },
+): Promise<void> {
+  for (const [name, pem] of [
+    ['server.key', key],
+    ['server.crt', cert],
+  ] as const) {
+    const file = path.join(folder, 'data', name);
+    await writeFile(file, pem, { mode: 0o600 });
+    if (user) await chown(file, user.uid, user.gid);
+  }
 }
 
 async function initialize(

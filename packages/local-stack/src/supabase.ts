@@ -14,6 +14,8 @@ import { randomBytes } from 'node:crypto';
 
 import { App, generateApiKey } from '@supabase/lite';
 
+import { createClient, type SupabaseClient } from '@supabase/supabase-js';
+
 import { connectLite, type DatabaseTarget } from './lite-connection.ts';
 import { type Migration, readMigrations } from './migrations.ts';
 import { encodeJsonTexts } from './rpc-body.ts';
@@ -89,6 +91,11 @@ export async function startSupabase(options: StartSupabaseOptions): Promise<Loca
     await connection.close();
     throw error;
   }
+}
+
+/** As RevOS itself would use it: supabase-js with the secret key. */
+export function clientOf({ url, secretKey }: Pick<LocalSupabase, 'url' | 'secretKey'>): SupabaseClient {
+  return createClient(url, secretKey, { auth: { persistSession: false } });
 }
 
 async function makeKeys(): Promise<SupabaseKeys> {

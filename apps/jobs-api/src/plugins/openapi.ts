@@ -20,6 +20,12 @@ for asking too often says in \`retry-after\` when to come back.`;
 /** Where the document is shown as a page. What is there does not stand in the document. */
 export const REFERENCE_PATH = '/docs';
 
+/** Where the queue in Redis is shown as a page; the same holds for it. */
+export const BOARD_PATH = '/queues';
+
+const isPage = (url: string): boolean =>
+  [REFERENCE_PATH, BOARD_PATH].some((page) => url === page || url.startsWith(`${page}/`));
+
 const TAGS = [
   { name: 'jobs', description: 'What runs, and when.' },
   { name: 'runs', description: 'One execution of a job, from its trigger to its end.' },
@@ -61,7 +67,7 @@ export const openapi = fp(
         security: [{ ops: [] }],
       },
       transform: ({ schema, url }) => {
-        if (url.startsWith(REFERENCE_PATH)) return { schema: { hide: true }, url };
+        if (isPage(url)) return { schema: { hide: true }, url };
         if (schema?.operationId === undefined) throw new Error(`${url} does not say what it is`);
         return { schema: withTitles(schema), url };
       },

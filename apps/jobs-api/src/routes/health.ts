@@ -3,14 +3,19 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { HttpProblem } from '../problems.ts';
 import { Health, NotReady, Ready } from '../schemas/health.ts';
 import { PROBLEM_MEDIA_TYPE } from '../schemas/problem.ts';
-import { failedChecks, type SystemProbe } from '../system-probe.ts';
+import { type Check, failedChecks, type SystemProbe } from '../system-probe.ts';
 
 export interface HealthOptions {
   readonly probe: SystemProbe;
+  /** Undefined where runs need no Redis. */
+  readonly checkRedis: (() => Promise<Check>) | undefined;
+  /** Whether nothing can be worked on without Redis. */
+  readonly isRedisNeeded: boolean;
   readonly version: string;
 }
 
-export const healthRoutes: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { probe, version }) => {
+export const healthRoutes: FastifyPluginAsyncTypebox<HealthOptions> = async (app, options) => {
+  const { probe, checkRedis, isRedisNeeded, version } = options;
   app.get(
     '/health',
     {
@@ -49,8 +54,9 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HealthOptions> = async (app
     },
     async () => {
       if (app.drain.signal.aborted) throw new HttpProblem('shutting-down', { extra: { checks: [] } });
-      const checks = [...(await probe.check())];
-      const failed = failedChecks(checks);
+      const [ofDatabase, redis] = await Promise.all([probe.check(), checkRedis?.()]);
+      const checks = redis === undefined ? [...ofDatabase] : [...ofDatabase, redis];
+      const failed = failedChecks(checks).filter(({ name }) => name !== 'redis' || isRedisNeeded);
       if (failed.length === 0) return { status: 'ready' as const, checks };
       throw new HttpProblem('not-ready', {
         detail: `Failing: ${failed.map(({ name }) => name).join(', ')}.`,

@@ -8,7 +8,7 @@ import { anyValue, duration, exactInstant, instant, NOTHING, onOneLine } from '.
 const COUNTS = ['due', 'seen', 'eligible', 'sent', 'failed', 'unknown', 'confirmed', 'retried'] as const;
 
 /** Stats that are no counts, and are shown elsewhere. */
-const APART = ['skipped', 'next_at', 'dry_run', 'would_send'] as const;
+const APART = ['skipped', 'next_at', 'is_complete', 'dry_run', 'would_send'] as const;
 
 export interface RunProgress {
   readonly done: number;
@@ -75,6 +75,7 @@ export function statsText({ stats }: Run): string {
       ]),
     );
   }
+  if (stats.is_complete === false) parts.push('More waits than was counted.');
   if (stats.next_at) parts.push(`The next can go ${instant(stats.next_at)}.`);
   if (stats.would_send !== undefined) parts.push(`Would be sent at once: ${anyValue(stats.would_send)}`);
   return parts.length === 0 ? 'It has counted nothing.' : parts.join('\n');

@@ -9,7 +9,7 @@ import { durationWords, exactTime, TRIGGER_WORDS, workedMs } from './words.ts';
 const COUNTS = ['seen', 'eligible', 'sent', 'failed', 'unknown', 'confirmed', 'retried'] as const;
 
 /** Members of the statistics that have a place of their own. */
-const KNOWN_STATS: ReadonlySet<string> = new Set([...COUNTS, 'skipped', 'next_at']);
+const KNOWN_STATS: ReadonlySet<string> = new Set([...COUNTS, 'skipped', 'next_at', 'is_complete']);
 
 /** One run in full. */
 export function RunFacts({ run, now }: { run: Run; now: Date }) {

@@ -29,6 +29,7 @@ export function RunNotes({ run, now }: { run: Run; now: Date }) {
           ))}
         </ul>
       )}
+      {run.stats.is_complete === false && <p className="note">More waits than was counted.</p>}
       {nextAt !== null && (
         <p className="next-try">
           Next try <Instant at={nextAt} now={now} />

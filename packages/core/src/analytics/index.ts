@@ -1,4 +1,5 @@
 export type { Cached } from './cache.ts';
+export { type DeletedHistory, HISTORY_KINDS, type HistoryKind } from './history.ts';
 export { analytics } from './job.ts';
 export {
   type Analytics,

@@ -1,11 +1,13 @@
 /**
- * The run of `analytics`: recounts days, one call each, the latest first; then the views and the cache.
+ * The run of `analytics`: recounts days, one call each, the latest first; then the views and the cache. What is
+ * counted and old is deleted last; a backfill deletes nothing.
  *
  * Each day is whole or as it was, so a run may end between any two; counting again changes nothing. What the
  * days are, the database says, by its own clock.
  */
 import type { JobHandler, JobServices } from '../jobs/index.ts';
 import { RpcError } from '../rpc/index.ts';
+import { deleteHistory } from './history.ts';
 import { createAnalytics } from './queries.ts';
 import { createAnalyticsStore } from './store.ts';
 
@@ -38,7 +40,14 @@ export const recount: JobHandler = async ({ run, signal, report }, services) => 
   } finally {
     await analytics.close();
   }
-  return stats;
+  if (Object.keys(run.params).length > 0) return stats;
+  const deleted = await deleteHistory(
+    store,
+    signal,
+    (once) => whileAway(once, signal, services),
+    (soFar) => report({ ...stats, deleted: soFar }),
+  );
+  return { ...stats, deleted };
 };
 
 /** Calls again while the database is away. All calls here may be repeated. */

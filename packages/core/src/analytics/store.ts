@@ -1,5 +1,6 @@
 /** Analytics in the database: the `analytics_…` SQL functions, typed. Nothing here decides anything. */
 import type { Rpc } from '../rpc/index.ts';
+import type { HistoryKind } from './history.ts';
 import type { DailyFilter, DailyRow, Platform, Summary, SummaryGroup } from './shapes.ts';
 
 /** Which days to recount: the last so many, or a range. Neither: what the daily run recounts. */
@@ -38,6 +39,13 @@ export interface Kept {
   readonly computed_at: string;
 }
 
+/** One batch of history that is gone. */
+export interface DeletedBatch {
+  readonly deleted: number;
+  /** Where the next batch goes on; null if nothing is left. */
+  readonly after: unknown;
+}
+
 export interface AnalyticsStore {
   /** The latest first. */
   days(request: DaysRequest): Promise<readonly string[]>;
@@ -48,6 +56,8 @@ export interface AnalyticsStore {
   platform(days: number): Promise<Platform>;
   cacheGet(key: string): Promise<Kept | null>;
   cachePut(key: string, payload: unknown): Promise<Kept>;
+  /** @param limit rows to look at, 1 to 10,000 @param after of the batch before; null for the first */
+  deleteHistory(kind: HistoryKind, limit: number, after: unknown): Promise<DeletedBatch>;
 }
 
 const LIMIT_DEFAULT = 50;
@@ -66,5 +76,6 @@ export function createAnalyticsStore(rpc: Rpc): AnalyticsStore {
     platform: (days) => rpc.call('analytics_platform', { days }),
     cacheGet: (key) => rpc.call('analytics_cache_get', { key }),
     cachePut: (key, payload) => rpc.call('analytics_cache_put', { key, payload }),
+    deleteHistory: (kind, limit, after) => rpc.call('history_delete', { kind, limit, after }),
   };
 }

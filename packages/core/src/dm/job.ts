@@ -7,5 +7,7 @@ export const dmQueue: JobDefinition = {
   summary: 'Sends the due messages of dm_queue as LinkedIn messages, under each account’s limits.',
   schedule: '*/15 * * * *',
   params: Type.Pick(RunParams, ['account_ids', 'dry_run', 'limit']),
+  priority: 5,
+  isSliced: true,
   loadHandler: async () => (await import('./process-queue.ts')).processQueue,
 };

@@ -34,10 +34,12 @@ export interface JobServices {
   readonly settings: JobSettings;
 }
 
-/** One run, as its handler sees it. */
+/** A slice of a run, as its handler sees it. Where a run is not sliced, that is all of it. */
 export interface RunContext {
-  /** Its stats are what earlier calls of the handler for this run came to; usually there were none. */
+  /** Its stats are what earlier calls of the handler for this slice came to; usually there were none. */
   readonly run: Run;
+  /** Counted from 0. What is to be done once a run, slice 0 does. */
+  readonly slice: number;
   /** Aborts when the run must stop taking up work: cancelled, shut down, or its lease lost. */
   readonly signal: AbortSignal;
   /** Work on while something can be done before this instant; it may move later during the run. */
@@ -58,5 +60,9 @@ export interface JobDefinition {
   readonly schedule: string;
   /** Which of `RunParams` a run of this job may be given; none by default. */
   readonly params?: TObject;
+  /** Of runs that name none: 0 (default) to 9; a higher one is taken up first where runs wait for workers. */
+  readonly priority?: number;
+  /** Whether several processes may work on one run at the same time: the handler shares through the database. */
+  readonly isSliced?: boolean;
   readonly loadHandler: () => Promise<JobHandler>;
 }

@@ -5,6 +5,9 @@ export interface Engine {
   /**
    * Takes over a queued run. It returns once the run is taken, not when it ends. Taken over twice, here
    * or elsewhere, it is worked on once.
+   *
+   * @throws {RangeError} if there is no such job
+   * @throws {EngineUnavailable} if it cannot be taken now
    */
   submit(run: Run): Promise<void>;
   /** Asks a run that is being worked on here to stop; a no-op for any other. */
@@ -24,4 +27,9 @@ export interface Engine {
    * @returns whether every run ended in time
    */
   close(graceMs: number): Promise<boolean>;
+}
+
+/** The engine cannot take a run now. It stays queued, and is taken up later by itself. */
+export class EngineUnavailable extends Error {
+  override readonly name = 'EngineUnavailable';
 }

@@ -1,14 +1,14 @@
 /**
- * One run from its first heartbeat to its end: the same for every engine.
+ * One slice of a run, from its first heartbeat to its end: the same for every engine.
  *
- * The run is leased by heartbeat. If the process dies, the heartbeats stop and the run is marked
- * `interrupted` by whoever looks next; if it only was slow, its next heartbeat tells it so, and it
- * stops. Nothing a late worker does can harm: messages are fenced by their attempts, not by the run.
+ * The slice is leased by heartbeat. If the process dies, the heartbeats stop, and another worker takes the slice
+ * over, or the run is marked `interrupted` by whoever looks next; if it only was slow, its next heartbeat tells it so,
+ * and it stops. Nothing a late worker does can harm: messages are fenced by their attempts, not by the run.
  */
 import { messageOf } from '../telemetry/index.ts';
 import type { JobDefinition, JobServices } from './definition.ts';
 import type { Run, RunStats } from './run.ts';
-import type { Heartbeat, RunEnd, RunStore } from './run-store.ts';
+import type { RunStore, SliceEnd, Told } from './run-store.ts';
 
 /** Milliseconds between two heartbeats; `run_recover` gives up on a run after 60 s without one. */
 export const HEARTBEAT_MS = 5_000;
@@ -25,32 +25,42 @@ export type StopReason = 'cancelled' | 'shutdown' | 'lost';
 export interface RunExecution {
   readonly definition: JobDefinition;
   readonly run: Run;
+  /** Counted from 0. */
+  readonly slice: number;
   readonly services: JobServices;
   readonly store: RunStore;
   /** Aborted with a `StopReason`. */
   readonly stop: AbortController;
+  /** What a shutdown makes of the slice: the end of it, or one that waits for another worker. */
+  readonly afterShutdown: 'interrupted' | 'waiting';
   /** Told of each change. */
   readonly onChange: (run: Run) => void;
 }
 
-/** Works on a queued run until it ends. It does not throw: a failure is the run's end. */
-export async function executeRun(execution: RunExecution): Promise<void> {
-  const { run, services, store, stop, onChange } = execution;
+/**
+ * How a worker and a slice parted: `refused`: it was not to be begun; `ended`; `given-back`: another worker is to take
+ * it up; `unrecorded`: the database did not take its begin or its end, and the lease will run out.
+ */
+export type Parting = 'refused' | 'ended' | 'given-back' | 'unrecorded';
+
+/** Works on a slice until it ends. It does not throw: a failure is the slice's end. */
+export async function executeRun(execution: RunExecution): Promise<Parting> {
+  const { run, slice, services, store, stop, onChange } = execution;
   const { effects, worker } = services;
-  const logger = services.logger.child({ run_id: run.id, job: run.job });
+  const logger = services.logger.child({ run_id: run.id, job: run.job, slice });
 
-  const begun = await persist(execution, () => store.begin(run.id, worker));
-  if (begun === null) return;
-  onChange(begun.run);
-  if (!begun.owned) return;
+  const begun = await persist(execution, () => store.begin(run.id, worker, slice));
+  if (begun === 'unrecorded') return 'unrecorded';
+  if (begun !== null) onChange(begun.run);
+  if (!begun?.owned) return 'refused';
 
-  const state = { run: begun.run, stats: {} as RunStats };
+  const state = { run: begun.run, stats: begun.slice?.stats ?? {} };
   const done = new AbortController();
-  const learn = (next: { owned: boolean; run: Run }): void => {
-    state.run = next.run;
-    if (!next.owned) stop.abort('lost' satisfies StopReason);
+  const learn = (next: Told | null): void => {
+    state.run = next?.run ?? state.run;
+    if (!next?.owned) stop.abort('lost' satisfies StopReason);
     else if (next.run.cancel_requested_at !== null) stop.abort('cancelled' satisfies StopReason);
-    onChange({ ...next.run, stats: state.stats });
+    onChange({ ...state.run, stats: state.stats });
   };
 
   const heartbeats = (async () => {
@@ -58,7 +68,7 @@ export async function executeRun(execution: RunExecution): Promise<void> {
       await effects.sleep(HEARTBEAT_MS, done.signal);
       if (done.signal.aborted) return;
       try {
-        learn(await store.heartbeat(run.id, worker, state.stats));
+        learn(await store.heartbeat(run.id, worker, state.stats, slice));
       } catch (error) {
         logger.warn({ err: error }, 'heartbeat failed; the run goes on');
       }
@@ -68,11 +78,12 @@ export async function executeRun(execution: RunExecution): Promise<void> {
   try {
     for (;;) {
       const end = await runHandler(execution, state);
-      const finished = await persist(execution, () => store.finish(run.id, worker, end));
-      if (finished === null) return;
+      const finished = await persist(execution, () => store.finish(run.id, worker, end, slice));
+      if (finished === 'unrecorded') return 'unrecorded';
       learn(finished);
       // A slot was coalesced with this run at the last moment: its horizon moved, and there is more to do.
-      if (finished.run.status !== 'running' || !finished.owned) return;
+      if (finished?.owned && finished.slice?.status === 'running') continue;
+      return finished?.slice?.status === 'waiting' ? 'given-back' : 'ended';
     }
   } finally {
     done.abort();
@@ -80,12 +91,13 @@ export async function executeRun(execution: RunExecution): Promise<void> {
   }
 }
 
-async function runHandler(execution: RunExecution, state: { run: Run; stats: RunStats }): Promise<RunEnd> {
-  const { definition, services, stop, onChange } = execution;
+async function runHandler(execution: RunExecution, state: { run: Run; stats: RunStats }): Promise<SliceEnd> {
+  const { definition, slice, services, stop, afterShutdown, onChange } = execution;
   let horizonSeen = new Date(state.run.horizon_at);
   const context = {
     // Called again after a late slot: it goes on counting where it was.
     run: { ...state.run, stats: state.stats },
+    slice,
     signal: stop.signal,
     horizonAt: () => {
       horizonSeen = new Date(state.run.horizon_at);
@@ -105,9 +117,9 @@ async function runHandler(execution: RunExecution, state: { run: Run; stats: Run
   }
   if (!stop.signal.aborted) return { status: 'succeeded', stats: state.stats, error: null, horizonSeen };
   const reason = stop.signal.reason as StopReason;
-  return reason === 'cancelled'
-    ? { status: 'cancelled', stats: state.stats, error: null, horizonSeen }
-    : { status: 'interrupted', stats: state.stats, error: `stopped: ${reason}`, horizonSeen };
+  if (reason === 'cancelled') return { status: 'cancelled', stats: state.stats, error: null, horizonSeen };
+  const status = reason === 'shutdown' ? afterShutdown : 'interrupted';
+  return { status, stats: state.stats, error: `stopped: ${reason}`, horizonSeen };
 }
 
 /** What may be said of what was thrown, as people may read it, and the database can keep it: not too long, no NUL, no half of a surrogate pair. */
@@ -115,16 +127,19 @@ function storableMessage(error: unknown): string {
   return messageOf(error).replaceAll('\0', '').slice(0, ERROR_LENGTH_MAX).toWellFormed();
 }
 
-/** Calls the database, again while it is away; null if that never worked, and the run's lease will end it. */
-async function persist(execution: RunExecution, call: () => Promise<Heartbeat>): Promise<Heartbeat | null> {
-  const { run, services } = execution;
+/** Calls the database, again while it is away; `unrecorded` if that never worked, and the lease will end. */
+async function persist<Answer>(
+  execution: RunExecution,
+  call: () => Promise<Answer>,
+): Promise<Answer | 'unrecorded'> {
+  const { run, slice, services } = execution;
   for (let attempt = 1; attempt <= PERSIST_ATTEMPTS_MAX; attempt += 1) {
     try {
       return await call();
     } catch (error) {
-      services.logger.warn({ err: error, run_id: run.id, attempt }, 'the run was not recorded');
+      services.logger.warn({ err: error, run_id: run.id, slice, attempt }, 'the run was not recorded');
       await services.effects.sleep(PERSIST_RETRY_MS * attempt);
     }
   }
-  return null;
+  return 'unrecorded';
 }

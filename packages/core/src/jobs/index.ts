@@ -1,16 +1,19 @@
 export type { JobDefinition, JobHandler, JobServices, JobSettings, RunContext } from './definition.ts';
-export type { Engine } from './engine.ts';
+export { type Engine, EngineUnavailable } from './engine.ts';
 export { createInProcessEngine } from './engines/in-process.ts';
 export { isEnded, Run, RunParams, RunPriority, RunStats, RunStatus, RunTrigger } from './run.ts';
 export { missedSlot, silentMs } from './run-health.ts';
 export {
   createRunStore,
+  type OpenRun,
   type RunFilter,
   type RunPage,
   type RunRequest,
   type RunStore,
+  type SliceStatus,
   type StartedRun,
   type StartOutcome,
+  type Told,
 } from './run-store.ts';
 export { createRuns, type Runs, type StartRun } from './runs.ts';
 export { currentSlot, isSchedule, isSlot, nextSlot } from './schedule.ts';

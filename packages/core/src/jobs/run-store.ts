@@ -45,33 +45,50 @@ export interface RunPage {
   readonly next_cursor: string | null;
 }
 
-export interface RunEnd {
-  readonly status: Extract<RunStatus, 'succeeded' | 'failed' | 'cancelled' | 'interrupted'>;
+/** How a worker leaves its slice of a run: it has ended, or is given back (`waiting`) for another worker. */
+export interface SliceEnd {
+  readonly status: Exclude<SliceStatus, 'running'>;
   readonly stats: RunStats;
   readonly error: string | null;
-  /** The horizon the handler last saw: if it has moved since, the run is not ended. */
+  /** The horizon the handler last saw: if it has moved since, the slice is not ended. */
   readonly horizonSeen: Date;
 }
 
-/** What a heartbeat learns. `owned` is false once the run was given up on: its worker must stop. */
-export interface Heartbeat {
+export type SliceStatus = 'running' | 'waiting' | 'succeeded' | 'failed' | 'cancelled' | 'interrupted';
+
+/** What the worker of a slice is told of it. */
+export interface Told {
+  /** False if it is not this worker's: it must not begin, or must stop. */
   readonly owned: boolean;
+  /** Null if nobody ever took it up. */
+  readonly slice: { readonly status: SliceStatus; readonly stats: RunStats } | null;
   readonly run: Run;
+}
+
+/** A run that may want a worker. */
+export interface OpenRun {
+  readonly run: Run;
+  /** Slices that nobody is to be asked for: they are worked on, or have ended. */
+  readonly closed_slices: readonly number[];
+  /** Whether any worker was heard of lately. */
+  readonly is_worked_on: boolean;
 }
 
 export interface RunStore {
   start(request: RunRequest): Promise<StartedRun>;
-  /** Takes up a queued run; `owned` is false if it was cancelled or taken up already. */
-  begin(id: string, worker: string): Promise<Heartbeat>;
-  heartbeat(id: string, worker: string, stats: RunStats): Promise<Heartbeat>;
-  /** `owned` and a run still `running` mean that its horizon moved: work on. */
-  finish(id: string, worker: string, end: RunEnd): Promise<Heartbeat>;
+  /** Takes up a slice of a queued or running run; null if there is no such run. */
+  begin(id: string, worker: string, slice?: number): Promise<Told | null>;
+  heartbeat(id: string, worker: string, stats: RunStats, slice?: number): Promise<Told>;
+  /** A slice that is still `running` afterwards means that the run's horizon moved: work on. */
+  finish(id: string, worker: string, end: SliceEnd, slice?: number): Promise<Told>;
   /** Null if there is no such run. An ended run is returned as it is. */
   cancel(id: string, requestedBy: string): Promise<Run | null>;
   get(id: string): Promise<Run | null>;
   list(filter: RunFilter): Promise<RunPage>;
   /** Marks runs whose heartbeat stopped as `interrupted`, and returns how many. */
   recover(): Promise<number>;
+  /** Runs that may want a worker, the oldest first. */
+  open(): Promise<readonly OpenRun[]>;
   /** The run that a slot was answered with; null if it never ran. */
   slot(job: string, scheduledFor: Date): Promise<Run | null>;
 }
@@ -88,9 +105,9 @@ export function createRunStore(rpc: Rpc): RunStore {
         params: request.params ?? {},
         priority: request.priority ?? 0,
       }),
-    begin: (id, worker) => rpc.call('run_begin', { id, worker }),
-    heartbeat: (id, worker, stats) => rpc.call('run_heartbeat', { id, worker, stats }),
-    finish: (id, worker, end) =>
+    begin: (id, worker, slice = 0) => rpc.call('run_begin', { id, worker, slice }),
+    heartbeat: (id, worker, stats, slice = 0) => rpc.call('run_heartbeat', { id, worker, stats, slice }),
+    finish: (id, worker, end, slice = 0) =>
       rpc.call('run_finish', {
         id,
         worker,
@@ -98,11 +115,13 @@ export function createRunStore(rpc: Rpc): RunStore {
         stats: end.stats,
         error: end.error,
         horizon_seen: end.horizonSeen.toISOString(),
+        slice,
       }),
     cancel: (id, requestedBy) => rpc.call('run_cancel', { id, requested_by: requestedBy }),
     get: (id) => rpc.call('run_get', { id }),
     list: ({ limit, cursor, ...filter }) => rpc.call('run_list', { filter, limit, after: cursor ?? null }),
     recover: () => rpc.call('run_recover'),
+    open: () => rpc.call('run_open'),
     slot: (job, scheduledFor) => rpc.call('run_slot', { job, scheduled_for: scheduledFor.toISOString() }),
   };
 }

@@ -80,6 +80,8 @@ export const RunStats = Type.Object(
     /** Of analytics: local days recomputed, and rows written. */
     days: Type.Optional(Type.Integer({ minimum: 0 })),
     rows: Type.Optional(Type.Integer({ minimum: 0 })),
+    /** Of analytics: old rows that were deleted, by kind. */
+    deleted: Type.Optional(Type.Record(Type.String(), Type.Integer({ minimum: 0 }))),
     /** Attempts that ended as `not_sent` and wait for another try. */
     retried: Type.Optional(Type.Integer({ minimum: 0 })),
     /** Rows left waiting when the run ended, by reason code. */
@@ -89,6 +91,8 @@ export const RunStats = Type.Object(
     would_send: Type.Optional(Type.Array(Type.String())),
     /** When the next row can go out; null when nothing waits for a known instant. */
     next_at: Type.Optional(Nullable(Instant)),
+    /** False if more waited than is looked at: `due`, `seen` and `skipped` are of a part, and more may wait. */
+    is_complete: Type.Optional(Type.Boolean()),
   },
   { $id: 'RunStats', additionalProperties: true },
 );

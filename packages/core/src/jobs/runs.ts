@@ -24,7 +24,7 @@ export interface StartRun {
   readonly requestedBy: string;
   /** Only for a run asked for by hand; `{}` by default. */
   readonly params?: RunParams;
-  /** 0 (default) to 9. */
+  /** 0 to 9; by default the job's own. */
   readonly priority?: number;
 }
 
@@ -71,7 +71,7 @@ export function createRuns(store: RunStore, engine: Engine, effects: Effects): R
     watch,
     list: (filter) => store.list(filter),
 
-    async start({ job, trigger, scheduledFor, requestedBy, params = {}, priority = 0 }) {
+    async start({ job, trigger, scheduledFor, requestedBy, params = {}, priority = job.priority ?? 0 }) {
       const now = effects.now();
       // A slot that is asked for late is worked on until the next one from now on.
       const from = scheduledFor !== null && scheduledFor > now ? scheduledFor : now;

@@ -4,6 +4,7 @@
  * Redirects are followed here and not by the client, so that each hop is judged like the first.
  */
 import { Agent, type Dispatcher, request } from 'undici';
+import { type Effects, realEffects, withTimeout } from '../effects/index.ts';
 import { FILE_TYPES, fileKindOf } from './file-kind.ts';
 import type { FetchedMedia, MediaFetcher, MediaProblem } from './media.ts';
 import { connectToPublic, ForbiddenAddressError, type Resolve, resolveByDns } from './public-address.ts';
@@ -17,6 +18,8 @@ export interface MediaFetcherOptions {
   readonly timeoutMs?: number;
   /** Default 15 MB. */
   readonly bytesMax?: number;
+  /** Default: the process's own clock. */
+  readonly effects?: Pick<Effects, 'sleep'>;
 }
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -37,6 +40,7 @@ const NAME_LENGTH_MAX = 100;
 
 export function createMediaFetcher(options: MediaFetcherOptions): MediaFetcher {
   const { timeoutMs = TIMEOUT_MS, bytesMax = BYTES_MAX, resolve = resolveByDns } = options;
+  const effects = options.effects ?? realEffects;
   const allowed = new Set(options.allowedOrigins.map((origin) => new URL(origin).origin));
   // No connection is kept: files come from anywhere, and rarely twice from one place.
   const anywhere = new Agent({ allowH2: false, pipelining: 0, connect: { timeout: CONNECT_TIMEOUT_MS } });
@@ -48,11 +52,12 @@ export function createMediaFetcher(options: MediaFetcherOptions): MediaFetcher {
   const dispatcherFor = (url: URL): Dispatcher => (allowed.has(url.origin) ? anywhere : toPublic);
   return {
     async fetch(text, signal) {
-      const limit = AbortSignal.timeout(timeoutMs);
-      const until = signal === undefined ? limit : AbortSignal.any([signal, limit]);
       try {
         const url = parseUrl(text);
-        return await fileOf(url, await download(url, { dispatcherFor, until, bytesMax }));
+        return await withTimeout(effects, timeoutMs, async (limit) => {
+          const until = signal === undefined ? limit : AbortSignal.any([signal, limit]);
+          return fileOf(url, await download(url, { dispatcherFor, until, bytesMax }));
+        });
       } catch (error) {
         if (error instanceof MediaError) return { ok: false, ...error.problem };
         if (error instanceof ForbiddenAddressError) return { ok: false, ...NOT_PUBLIC };

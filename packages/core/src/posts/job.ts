@@ -7,5 +7,7 @@ export const postScheduler: JobDefinition = {
   summary: 'Publishes scheduled posts on LinkedIn, and checks the media of those that come next.',
   schedule: '*/15 * * * *',
   params: Type.Pick(RunParams, ['account_ids', 'dry_run', 'limit']),
+  priority: 5,
+  isSliced: true,
   loadHandler: async () => (await import('./publish.ts')).publishPosts,
 };

@@ -13,7 +13,8 @@ const CHECK_MS_MAX = 60_000;
 
 export const publishPosts: JobHandler = async (context, services) => {
   const publishing = runOutbox(createPostOutbox(services), context, services);
-  if (isScoped(context)) return publishing;
+  // One look at the media is enough for all slices.
+  if (isScoped(context) || context.slice > 0) return publishing;
   const store = createPostStore(services.rpc, services.settings.postLateLimitMinutes);
   // While the run is under way its job's next slot joins it: so a slow host must not keep it from its end.
   const [stop, done] = [new AbortController(), new AbortController()];

@@ -50,7 +50,7 @@ export class RpcError extends Error {
 }
 
 /** SQLSTATEs of ours: two to four letters of the subject and a number, one per rule. */
-const RULE = /^(AC|AN|DM|PO|RN|SE)\d{3}$/;
+const RULE = /^(AC|AN|DM|HI|PO|RN|SE)\d{3}$/;
 
 /**
  * Classes of SQLSTATE that a later call may not meet: connection trouble, a resource short, a
@@ -75,8 +75,7 @@ const NAMES_NO_VALUE = /^(08|23|25|28|40|42|53|54|55|57|58|PGRST)/;
 
 /** What an error says of a failure that is no rule of ours, since errors are logged: its text if that is safe, else its code. */
 export function failureText(code: string, text: string): string {
-  if (NAMES_NO_VALUE.test(code)) return text;
-  return code === '' ? 'the database did not answer' : `the database refused with ${code}`;
+  return NAMES_NO_VALUE.test(code) ? text : `the database refused with ${code}`;
 }
 
 /**

@@ -42,6 +42,8 @@ export interface Backlog {
   readonly scheduled: number;
   readonly by_reason: Readonly<Record<string, number>>;
   readonly next_at: string | null;
+  /** False if more waits than was looked at: then the counts are of what was, and more may wait. */
+  readonly is_complete: boolean;
 }
 
 /** What a run would do now. */

@@ -69,7 +69,7 @@ async function previewOf(
   outbox: Pick<Outbox, 'preview'>,
   accountIds: readonly string[] | null,
 ): Promise<RunStats> {
-  const { due, by_reason, next_at, would_send } = await outbox.preview(accountIds);
+  const { due, by_reason, next_at, is_complete, would_send } = await outbox.preview(accountIds);
   return {
     dry_run: true,
     due,
@@ -78,6 +78,7 @@ async function previewOf(
     would_send: [...would_send],
     skipped: { ...by_reason },
     next_at,
+    is_complete,
   };
 }
 
@@ -307,6 +308,7 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
       seen: this.#counts.eligible + backlog.due,
       skipped: { ...backlog.by_reason },
       next_at: backlog.next_at,
+      is_complete: backlog.is_complete,
     };
   }
 

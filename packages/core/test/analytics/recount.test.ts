@@ -125,6 +125,83 @@ describe('the analytics job', () => {
     expect(await db.query('select from public.analytics_daily', [])).toEqual([]);
   });
 
+  /** Messages that ended more than 30 days ago. */
+  const makeOldMessages = async (count: number): Promise<void> => {
+    await db.query('reset role', []);
+    await db.query('set session_replication_role = replica', []);
+    await db.query(
+      `insert into public.dm_queue (linkedin_account_id, recipient_id, message, status, updated_at)
+       select gen_random_uuid(), 'ACoAA1', 'Hello', 'sent', $1::timestamptz - interval '31 days'
+       from generate_series(1, $2)`,
+      [START.toISOString(), count],
+    );
+    await db.query('reset session_replication_role', []);
+    await db.query('set role service_role', []);
+  };
+  const messageCount = async (): Promise<unknown> =>
+    (await db.query('select count(*)::int from public.dm_queue', []))[0]?.count;
+
+  it('deletes what is old last, in batches; an outage in between costs nothing', async () => {
+    await makeOldMessages(1_500);
+    const order: string[] = [];
+    let isAway = false;
+    const system = systemFor(async (name, next) => {
+      order.push(name);
+      if (name === 'history_delete' && !isAway) {
+        isAway = true;
+        throw unavailable(name);
+      }
+      return next();
+    });
+    const { id } = await system.start(analytics);
+    await driver.settle();
+    await driver.pass(10_000);
+    expect(await system.ended(id)).toMatchObject({
+      status: 'succeeded',
+      stats: { deleted: { messages: 1_500, message_attempts: 0, post_attempts: 0, runs: 0 } },
+    });
+    expect(await messageCount()).toBe(0);
+    const deletions = order.indexOf('history_delete');
+    expect(deletions).toBeGreaterThan(order.lastIndexOf('analytics_cache_put'));
+    // One that failed, two of messages, one of each of the others.
+    expect(order.filter((name) => name === 'history_delete')).toHaveLength(6);
+  });
+
+  it('a backfill deletes nothing', async () => {
+    await makeOldMessages(1);
+    const system = systemFor();
+    const { id } = await system.start(analytics, { days: 1 });
+    await driver.settle();
+    expect(statsOf(await system.ended(id))).not.toHaveProperty('deleted');
+    expect(await messageCount()).toBe(1);
+  });
+
+  it('stops between two batches when it is cancelled', async () => {
+    await makeOldMessages(2_500);
+    const gate = createGate();
+    const { promise: secondBatch, resolve } = Promise.withResolvers<void>();
+    let batches = 0;
+    const system = systemFor(async (name, next) => {
+      if (name === 'history_delete') batches += 1;
+      if (name === 'history_delete' && batches === 2) {
+        resolve();
+        await gate.passed;
+      }
+      return next();
+    });
+    const { id } = await system.start(analytics);
+    await secondBatch;
+    await system.store.cancel(id, 'ada');
+    system.engine.cancel(id);
+    gate.open();
+    await driver.settle();
+    expect(await system.ended(id)).toMatchObject({
+      status: 'cancelled',
+      stats: { deleted: { messages: 2_000 } },
+    });
+    expect(await messageCount()).toBe(500);
+  });
+
   it('tells how far it is, and stops between two days when it is cancelled', async () => {
     const gate = createGate();
     const system = systemFor(async (_name, next, args) => {

@@ -302,6 +302,7 @@ describe('the reconciler', () => {
     const run = handler(
       {
         run: { params: {}, stats: {} } as never,
+        slice: 0,
         signal: new AbortController().signal,
         horizonAt: () => new Date(campaign.effects.now().getTime() + 5 * MINUTE_MS),
         report: (shown) => stats.push(shown),

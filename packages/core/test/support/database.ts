@@ -18,6 +18,8 @@ const TABLES = [
   'sending_pause',
   'post_publications',
   'post_attempts',
+  'dm_spent_keys',
+  'history_mark',
   'posts',
   'linkedin_accounts',
 ].map((name) => `public.${name}`);

@@ -7,10 +7,10 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { createSupabaseRpc, type Rpc } from '@revos/core/rpc';
 import { type Sandbox, startSandbox } from '@revos/unipile-sandbox';
-import { createClient, type SupabaseClient } from '@supabase/supabase-js';
+import type { SupabaseClient } from '@supabase/supabase-js';
 import { readMigrations } from '../migrations.ts';
 import { repositoryRoot } from '../repository.ts';
-import { type LocalSupabase, startSupabase } from '../supabase.ts';
+import { clientOf, type LocalSupabase, startSupabase } from '../supabase.ts';
 import { type AppProcess, startApp } from './processes.ts';
 import { buildWeb } from './web-build.ts';
 
@@ -164,7 +164,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     failed.catch(() => {});
     return {
       supabase,
-      client: createClient(supabase.url, supabase.secretKey, { auth: { persistSession: false } }),
+      client: clientOf(supabase),
       rpc: createSupabaseRpc({ url: supabase.url, secretKey: supabase.secretKey }),
       sandbox,
       jobsApi,

@@ -9,6 +9,7 @@ import { Agent, buildConnector, type Dispatcher, type FormData, request } from '
 import { type Effects, withTimeout } from '../../effects/index.ts';
 import type { Failure } from '../unipile.ts';
 import { classifyAnswer, classifySocketCode } from './classify.ts';
+import { type EncodedForm, encodeTextForm } from './text-form.ts';
 
 /** How long a connection may take, in milliseconds. */
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -78,6 +79,8 @@ export function baseUrlOf(dsn: string): URL {
 export interface Transport {
   readonly writing: Dispatcher;
   readonly reading: Dispatcher;
+  /** A form as it is to travel, if not as undici would write it. */
+  readonly encode?: (form: FormData) => EncodedForm | null;
   /** Whether an error was one of making a connection: then nothing was written to it. */
   hasFailedToConnect(error: unknown): boolean;
 }
@@ -112,13 +115,17 @@ export function createExchange(options: ExchangeOptions): Exchange {
 
   return {
     async write(path, form, { timeoutMs, idField, inChat }) {
+      const encoded = transport.encode?.(form) ?? null;
+      const sent =
+        encoded === null
+          ? { headers, body: form }
+          : { headers: { ...headers, 'content-type': encoded.contentType }, body: encoded.body };
       try {
         const answer = await withTimeout(effects, timeoutMs, async (signal) =>
           answerOf(
             await request(new URL(path, base), {
               method: 'POST',
-              headers,
-              body: form,
+              ...sent,
               dispatcher: transport.writing,
               signal,
             }),
@@ -199,6 +206,7 @@ export function openSockets(): Transport {
     // No keep-alive; see above.
     writing: new Agent({ ...shared, pipelining: 0, maxResponseSize: WRITE_ANSWER_BYTES_MAX }),
     reading: new Agent({ ...shared, maxResponseSize: READ_ANSWER_BYTES_MAX }),
+    encode: encodeTextForm,
     hasFailedToConnect: (error) => error instanceof Error && failures.has(error),
   };
 }

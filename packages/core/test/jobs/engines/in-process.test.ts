@@ -1,11 +1,12 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { type SimulatedEffects, simulatedEffects } from '../../../src/effects/index.ts';
-import type { JobHandler, Run } from '../../../src/jobs/index.ts';
+import { createInProcessEngine, type JobHandler, type Run } from '../../../src/jobs/index.ts';
 import { withClock } from '../../../src/rpc/index.ts';
 import { databaseForFile } from '../../support/database.ts';
 import { createDriver, type Driver } from '../../support/driving.ts';
 import { createGate } from '../../support/gate.ts';
 import { jobOf, systemOf } from '../../support/jobs.ts';
+import { describeEngine } from './engine-suite.ts';
 
 const db = databaseForFile();
 
@@ -22,6 +23,16 @@ const systemFor = (handler: JobHandler) => {
   const job = jobOf(handler);
   return { job, ...systemOf([job], withClock(driver.rpc(db.rpc), effects.now), effects) };
 };
+
+describeEngine({
+  name: 'in-process',
+  database: db,
+  afterClose: { status: 'interrupted', error: 'stopped: shutdown' },
+  async open(...parts) {
+    const engine = createInProcessEngine(...parts);
+    return { engine, close: (graceMs) => engine.close(graceMs) };
+  },
+});
 
 describe('close', () => {
   it('asks a run to stop, waits for its end, and marks it interrupted', async () => {

@@ -1,0 +1,57 @@
+/** How a process of ours starts, or says why it does not, and how it ends. */
+import { EnvironmentError } from '@revos/core/config';
+import { errorRecord, type Logger } from '@revos/core/telemetry';
+import closeWithGrace from 'close-with-grace';
+import { failedChecks, isMisconfigured, type SystemProbe } from './system-probe.ts';
+
+/** What the shutdown may take on top of its grace, in milliseconds, before the process is ended. */
+const SHUTDOWN_EXTRA_MS = 4_000;
+
+/** Says why the process does not start, and ends it. */
+export function refuse(reason: string): never {
+  process.stderr.write(`${reason}\n`);
+  process.exit(1);
+}
+
+/**
+ * Before there is a logger: Node would print an error whole, with all that it was given.
+ *
+ * @param name as people call it: `jobs API`
+ */
+export async function prepareOrRefuse<Parts>(name: string, prepare: () => Promise<Parts>): Promise<Parts> {
+  try {
+    return await prepare();
+  } catch (error) {
+    if (error instanceof EnvironmentError) refuse(error.message);
+    refuse(`The ${name} does not start. ${JSON.stringify(errorRecord(error))}`);
+  }
+}
+
+/** Refuses on a deployment that is wrong; a database that is only away is waited for. */
+export async function checkOrRefuse(name: string, probe: SystemProbe, logger: Logger): Promise<void> {
+  const checks = await probe.check();
+  const failures = failedChecks(checks).map(({ name: check, detail }) => `${check}: ${detail}`);
+  if (isMisconfigured(checks)) refuse(`The ${name} does not start. ${failures.join('; ')}`);
+  if (failures.length > 0)
+    logger.error({ checks }, 'the database is away; the service starts and waits for it');
+}
+
+/**
+ * From here on a signal ends the process in order, and whatever is uncaught ends it with one line of the log, and with 1.
+ *
+ * @param close what is to be done within `graceMs` milliseconds and a little more
+ */
+export function endInOrder(graceMs: number, logger: Logger, close: () => Promise<void>): void {
+  const shutdown = {
+    delay: graceMs + SHUTDOWN_EXTRA_MS,
+    logger,
+    // Its own way to log one takes whatever was thrown for the fields of the line.
+    onSecondError: (err: unknown) => logger.fatal({ err }, 'uncaught while shutting down; exiting'),
+  };
+  closeWithGrace(shutdown, async ({ signal, err }) => {
+    if (err) logger.fatal({ err }, 'uncaught; shutting down');
+    else logger.info({ signal }, 'shutting down');
+    await close();
+    logger.info('shut down');
+  });
+}

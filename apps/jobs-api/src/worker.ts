@@ -1,0 +1,56 @@
+/**
+ * Starts a worker, and shuts it down: a process without a port.
+ *
+ * With BullMQ it takes what anybody triggered, and any number of them may run. With a clock of its own
+ * (`SCHEDULER=internal`) it triggers as well: one of them alone does everything.
+ */
+import { loadWorkerConfig } from './env.ts';
+import { runScheduler } from './scheduler.ts';
+import { buildServices } from './services.ts';
+import { checkOrRefuse, endInOrder, prepareOrRefuse, refuse } from './start.ts';
+import { createSystemProbe } from './system-probe.ts';
+import { runWatchdog } from './watchdog.ts';
+
+/** How long a run that was triggered as the worker was closing may take to stop, in milliseconds. */
+const LATE_RUN_MS_MAX = 1_000;
+
+const { config, services } = await prepareOrRefuse('worker', async () => {
+  const config = loadWorkerConfig();
+  return { config, services: await buildServices(config, 'worker') };
+});
+const { jobs, runs, store, engine, bullmq, rpc, effects, logger } = services;
+const hasClock = config.scheduler === 'internal';
+
+if (bullmq === null && !hasClock) {
+  refuse(
+    'The worker does not start. With JOB_ENGINE=in-process nobody can give it work: set SCHEDULER=internal.',
+  );
+}
+
+const ending = new AbortController();
+const { signal } = ending;
+const underWay: Promise<void>[] = [];
+let worker: ReturnType<NonNullable<typeof bullmq>['startWorker']> | undefined;
+
+endInOrder(config.shutdownGraceMs, logger, async () => {
+  ending.abort();
+  const stopped = (worker ?? engine).close(config.shutdownGraceMs);
+  await Promise.race([Promise.all(underWay), effects.sleep(config.shutdownGraceMs)]);
+  // A trigger that was under way may have handed over one more run.
+  const ended = (await stopped) && (await engine.close(LATE_RUN_MS_MAX));
+  if (ended) logger.info('every run has ended, or waits for another worker');
+  else logger.error('runs were still working at the end of the grace; their leases will run out');
+  await services.close();
+});
+
+await checkOrRefuse('worker', createSystemProbe(rpc, effects, config.database.kind), logger);
+
+if (!signal.aborted) {
+  worker = bullmq?.startWorker();
+  if (bullmq !== null) underWay.push(bullmq.keepSubmitted(signal));
+  if (hasClock) {
+    underWay.push(runWatchdog({ jobs, runs, store, effects, logger, catchUp: config.catchUp, signal }));
+    underWay.push(runScheduler({ jobs, runs, effects, logger, signal }));
+  }
+  logger.info({ engine: config.engine.kind, scheduler: config.scheduler }, 'the worker has started');
+}

@@ -1,0 +1,128 @@
+/**
+ * A worker: takes slices out of Redis and works on them, several at once, each of another run.
+ *
+ * A job in Redis is no more than the offer of a slice. Postgres says whether it may be taken, and a slice goes on while
+ * Redis is away. Nothing of BullMQ ends the process: what goes wrong there is logged, and the slice is offered again.
+ */
+import { DelayedError, type Job, Worker } from 'bullmq';
+import type { Effects } from '../../../effects/index.ts';
+import type { Logger } from '../../../telemetry/index.ts';
+import type { JobDefinition } from '../../definition.ts';
+import type { Parting } from '../../execute-run.ts';
+import type { RunStore } from '../../run-store.ts';
+import type { SliceRunner } from '../../slice-runner.ts';
+import type { RedisConnection } from './redis.ts';
+import { QUEUE_NAME, type SliceIds } from './slice-queue.ts';
+
+/** How long a process may be silent before Redis gives its slices to others, in milliseconds, and how often that is looked at. */
+const LOCK_MS = 20_000;
+const STALLED_LOOK_MS = 10_000;
+
+/** A slice whose worker died is offered again, however often: whether it may be taken is not Redis's to say. */
+const STALLED_MAX = 1_000_000;
+
+/** Before the n-th offer of a slice whose run is worked on here already, in milliseconds: doubled up to the last. */
+const BUSY_MS_MIN = 1_000;
+const BUSY_MS_MAX = 15_000;
+
+/** Before a slice is offered again that could not be begun or ended, in milliseconds. */
+const RETRY_MS = 15_000;
+
+/**
+ * In how many milliseconds a slice is offered again, by how it and its worker parted; null for never. One that was refused
+ * because it is somebody's whom Redis lost sight of, the resubmitter offers again once it is nobody's.
+ */
+const AGAIN_MS: Readonly<Record<Parting, number | null>> = {
+  refused: null,
+  ended: null,
+  'given-back': 0,
+  unrecorded: RETRY_MS,
+};
+
+/** How long BullMQ may take to let go once the slices have ended, in milliseconds. */
+const LET_GO_MS_MAX = 2_000;
+
+export interface BullmqWorkerOptions {
+  readonly jobs: readonly JobDefinition[];
+  readonly store: Pick<RunStore, 'get'>;
+  readonly runner: SliceRunner;
+  readonly redis: RedisConnection;
+  readonly effects: Effects;
+  readonly logger: Logger;
+  /** Slices at once, 1 to 64. */
+  readonly concurrency: number;
+}
+
+export interface BullmqWorker {
+  /**
+   * Takes no more slices, asks those under way to stop, and gives them back for other workers.
+   *
+   * @param graceMs how long to wait, in milliseconds
+   * @returns whether every slice ended in time
+   */
+  close(graceMs: number): Promise<boolean>;
+}
+
+export function startBullmqWorker(options: BullmqWorkerOptions): BullmqWorker {
+  const { jobs, store, runner, redis, effects, logger, concurrency } = options;
+  let isClosing = false;
+
+  /** Works on what is offered; answers in how many milliseconds it is to be offered again, null for never. */
+  const work = async ({ run_id, slice }: SliceIds, offers: number): Promise<number | null> => {
+    if (isClosing) return 0;
+    const run = await store.get(run_id);
+    if (run === null) return null;
+    // A newer version may know the job.
+    if (!jobs.some(({ name }) => name === run.job)) return RETRY_MS;
+    const working = runner.take(run, slice);
+    if (working === null) return Math.min(BUSY_MS_MIN * 2 ** Math.min(offers - 1, 10), BUSY_MS_MAX);
+    return AGAIN_MS[await working];
+  };
+
+  const processor = async (job: Job<SliceIds, void>, token?: string): Promise<void> => {
+    let againMs: number | null;
+    try {
+      againMs = await work(job.data, job.attemptsStarted);
+    } catch (error) {
+      logger.warn({ err: error, ...job.data }, 'a slice could not be begun; it is offered again');
+      againMs = RETRY_MS;
+    }
+    if (againMs === null) return;
+    await job.moveToDelayed(effects.now().getTime() + againMs, token);
+    throw new DelayedError();
+  };
+
+  const worker = new Worker<SliceIds, void>(QUEUE_NAME, processor, {
+    connection: redis.client,
+    concurrency,
+    lockDuration: LOCK_MS,
+    stalledInterval: STALLED_LOOK_MS,
+    maxStalledCount: STALLED_MAX,
+  });
+  // Without a listener an error would end the process.
+  worker.on('error', (error) => redis.report(error));
+  worker.on('failed', (job, error) =>
+    logger.warn({ err: error, job: job?.name }, 'an offer of a slice failed'),
+  );
+  worker.on('stalled', (id) => logger.warn({ job_id: id }, 'a slice’s worker is gone; it is offered again'));
+
+  /** Lets BullMQ go. While Redis is away it never ends, nor does any way to cut it off: it ends with the process. */
+  const letGo = async (): Promise<void> => {
+    const done = new AbortController();
+    const late = effects.sleep(LET_GO_MS_MAX, done.signal).then(() => 'late' as const);
+    const closed = await Promise.race([worker.close(), late]);
+    done.abort();
+    if (closed === 'late')
+      logger.warn('the queue was not let go of in time; Redis will offer its slices again');
+  };
+
+  return {
+    async close(graceMs) {
+      isClosing = true;
+      await worker.pause(true);
+      const ended = await runner.close(graceMs);
+      await letGo();
+      return ended;
+    },
+  };
+}

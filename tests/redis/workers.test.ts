@@ -1,0 +1,185 @@
+/**
+ * Workers as they are deployed: processes that share runs over Redis, and are stopped, killed, and left without it, while
+ * every message is visible on LinkedIn once.
+ */
+import { isEnded, type Run } from '@revos/core/jobs';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import {
+  type AppProcess,
+  queueCampaign,
+  runOf,
+  startWorkerStack,
+  trigger,
+  type WorkerStack,
+} from './worker-stack.ts';
+
+const WAIT_MS_MAX = 120_000;
+
+let stack: WorkerStack;
+let api: Awaited<ReturnType<WorkerStack['startApi']>>;
+let started: AppProcess[] = [];
+
+beforeAll(async () => {
+  stack = await startWorkerStack({ min: 200, max: 300 });
+  api = await stack.startApi();
+});
+afterAll(() => stack?.close());
+afterEach(async () => {
+  await stack.redis.ensure();
+  await Promise.all(started.map((worker) => worker.kill()));
+  started = [];
+});
+
+const startWorkers = async (count: number): Promise<AppProcess[]> => {
+  const workers = await Promise.all(Array.from({ length: count }, () => stack.startWorker()));
+  started.push(...workers);
+  return workers;
+};
+
+const eventually = <Answer>(look: () => Promise<Answer> | Answer): Promise<Answer> =>
+  vi.waitFor(look, { timeout: WAIT_MS_MAX, interval: 200 });
+
+const get = (id: string): Promise<Run> => stack.rpc.call<Run>('run_get', { id });
+
+const ended = (id: string): Promise<Run> =>
+  eventually(async () => {
+    const run = await get(id);
+    expect(isEnded(run)).toBe(true);
+    return run;
+  });
+
+/** What LinkedIn shows of a campaign. */
+const visible = (texts: readonly string[]): string[] => {
+  const wanted = new Set(texts);
+  return stack.world
+    .effects({ kind: 'message' })
+    .map(({ text }) => text)
+    .filter((text) => wanted.has(text));
+};
+
+const onceEach = (texts: readonly string[]): void => {
+  expect(visible(texts).sort()).toEqual([...texts].sort());
+};
+
+/** Who sent them, by the ledger: the process ids. */
+const sentBy = async (texts: readonly string[]): Promise<Set<number>> => {
+  const rows = await stack.query(
+    `select distinct split_part(attempt.worker, ':', 2)::int as pid
+     from public.dm_attempts as attempt join public.dm_queue as message on message.id = attempt.message_id
+     where message.message = any ($1)`,
+    [texts],
+  );
+  return new Set(rows.map(({ pid }) => Number(pid)));
+};
+
+/** The processes that have the run's slices now. */
+const holders = async ({ id }: Run): Promise<number[]> =>
+  (
+    await stack.query(
+      `select split_part(worker, ':', 2)::int as pid from public.run_slices
+       where run_id = $1 and status = 'running' order by slice`,
+      [id],
+    )
+  ).map(({ pid }) => Number(pid));
+
+describe('a run', () => {
+  it('is shared by three workers: every message once, and all of them sent some', async () => {
+    const workers = await startWorkers(3);
+    const texts = await queueCampaign(stack, 'shared', { accounts: 30, messages: 10 });
+    const { id } = await runOf(await trigger(api.url));
+    const run = await ended(id);
+    expect(run).toMatchObject({ status: 'succeeded', stats: { sent: 300, eligible: 300, due: 300 } });
+    onceEach(texts);
+    expect(await sentBy(texts)).toEqual(new Set(workers.map(({ pid }) => pid)));
+  }, 180_000);
+
+  it('a worker that is stopped gives its slice back: another goes on with it at once', async () => {
+    const workers = await startWorkers(2);
+    const policy = { gap_min_s: 15, gap_max_s: 15 };
+    const texts = await queueCampaign(stack, 'stopped', { accounts: 20, messages: 4, policy });
+    const run = await runOf(await trigger(api.url));
+    await eventually(async () => expect(await holders(run)).toHaveLength(2));
+    await eventually(async () => expect((await sentBy(texts)).size).toBe(2));
+    const [leaving, staying] = workers as [AppProcess, AppProcess];
+    expect(await leaving.stop()).toBe(0);
+    expect(await get(run.id)).toMatchObject({ status: 'running' });
+    const [heir] = (await startWorkers(1)) as [AppProcess];
+    await eventually(async () => expect((await holders(run)).sort()).toEqual([staying.pid, heir.pid].sort()));
+    expect(await ended(run.id)).toMatchObject({ status: 'succeeded', stats: { sent: 80 } });
+    onceEach(texts);
+    expect(await sentBy(texts)).toEqual(new Set([leaving.pid, staying.pid, heir.pid]));
+  }, 180_000);
+
+  it('a worker that is killed loses its slice to another, and nothing is sent twice', async () => {
+    const [doomed, ...others] = (await startWorkers(3)) as [AppProcess, ...AppProcess[]];
+    const heirs = others.map(({ pid }) => pid);
+    // It lasts for minutes, and is cancelled as soon as what it is about was seen.
+    const policy = { gap_min_s: 30, gap_max_s: 30 };
+    const texts = await queueCampaign(stack, 'killed', { accounts: 12, messages: 8, policy });
+    const run = await runOf(await trigger(api.url));
+    await eventually(async () => expect(await holders(run)).toHaveLength(3));
+    await doomed.kill();
+    // A third slice needs a third process: one of the two that have one already will not take it.
+    const [third] = (await startWorkers(1)) as [AppProcess];
+    await eventually(async () => expect((await holders(run)).sort()).toEqual([...heirs, third.pid].sort()));
+    await eventually(async () => expect([...(await sentBy(texts))]).toContain(third.pid));
+    await stack.rpc.call('run_cancel', { id: run.id, requested_by: 'ada' });
+    expect(await ended(run.id)).toMatchObject({ status: 'cancelled', error: 'cancelled by ada' });
+    expect(new Set(visible(texts)).size).toBe(visible(texts).length);
+  }, 240_000);
+
+  it('Redis forgets everything, dies and comes back in mid-run: every message once', async () => {
+    await startWorkers(2);
+    const texts = await queueCampaign(stack, 'amnesia', { accounts: 20, messages: 10 });
+    const run = await runOf(await trigger(api.url));
+    await eventually(() => expect(visible(texts).length).toBeGreaterThan(20));
+    await stack.redis.flush();
+    await eventually(() => expect(visible(texts).length).toBeGreaterThan(60));
+    await stack.redis.kill();
+    await eventually(() => expect(visible(texts).length).toBeGreaterThan(100));
+    await stack.redis.restart();
+    expect(await ended(run.id)).toMatchObject({ status: 'succeeded', stats: { sent: 200 } });
+    onceEach(texts);
+  }, 180_000);
+
+  it('Redis is away when it is triggered: the jobs API works on it itself, and says so', async () => {
+    await stack.redis.kill();
+    const texts = await queueCampaign(stack, 'fallback', { accounts: 4, messages: 2 });
+    const run = await runOf(await trigger(api.url));
+    expect(await ended(run.id)).toMatchObject({
+      status: 'succeeded',
+      stats: { sent: 8 },
+      worker: expect.stringMatching(/^jobs-api@/),
+    });
+    onceEach(texts);
+    expect(api.lines.join('\n')).toContain(
+      'the queue cannot be reached; the run is worked on in this process',
+    );
+    const ready = await fetch(`${api.url}/ready`);
+    expect(ready.status).toBe(200);
+    expect(await ready.json()).toMatchObject({
+      status: 'ready',
+      checks: expect.arrayContaining([expect.objectContaining({ name: 'redis', status: 'failed' })]),
+    });
+  }, 120_000);
+});
+
+describe('a worker alone', () => {
+  it('with a clock of its own does everything, without Redis and without the jobs API', async () => {
+    const texts = await queueCampaign(stack, 'alone', { accounts: 2, messages: 2 });
+    const worker = await stack.startWorker({
+      JOB_ENGINE: 'in-process',
+      SCHEDULER: 'internal',
+      JOB_SCHEDULES: 'dm-queue=* * * * * *;post-scheduler=0 0 1 1 *;reconcile=0 0 1 1 *;analytics=0 0 1 1 *',
+    });
+    started.push(worker);
+    await eventually(() => onceEach(texts));
+    expect(await worker.stop()).toBe(0);
+  }, 120_000);
+
+  it('with nobody to trigger it does not start', async () => {
+    await expect(stack.startWorker({ JOB_ENGINE: 'in-process' })).rejects.toThrow(
+      'The worker does not start. With JOB_ENGINE=in-process nobody can give it work: set SCHEDULER=internal.',
+    );
+  }, 120_000);
+});
