@@ -628,10 +628,12 @@ begin
     from sending
     join public.linkedin_accounts as account on account.id = sending.linkedin_account_id
     cross join lateral (
-      select min(attempt.started_at) as started_at
+      -- As a filter: as a condition, the least is sought in the index by time, through the whole ledger.
+      select min(attempt.started_at) filter (
+        where attempt.outcome = 'not_sent' and attempt.error_type in ('absent', 'settled')
+      ) as started_at
       from public.dm_attempts as attempt
-      where attempt.message_id = sending.id and attempt.outcome = 'not_sent'
-        and attempt.error_type in ('absent', 'settled')
+      where attempt.message_id = sending.id
     ) as earlier;
 
     v_messages := v_messages || v_batch;
@@ -830,7 +832,8 @@ begin
   with ended as materialized (
     select closed.message_id, given.next_step, given.reason, left(given.error, 500) as error,
       p_now + make_interval(secs => given.retry_after_ms / 1000.0) as not_before,
-      case when closed.is_late then '{unknown,pending,failed,cancelled}' else '{sending}' end::text[] as from_status,
+      case when closed.is_late and given.outcome = 'sent' then '{unknown,pending,failed,cancelled}' else '{sending}' end::text[]
+        as from_status,
       case
         when given.outcome = 'sent' or earlier.finished_at is not null then 'sent'
         when given.outcome = 'unknown' then 'unknown'

@@ -202,7 +202,11 @@ export const SABOTAGES: readonly Sabotage[] = [
   {
     guard: 'the gap between two messages',
     bearing: [],
-    sql: [['account_rules', 'if p_policy.pace_until > clear_at then', 'if false then']],
+    sql: [
+      ['account_rules', 'if p_policy.pace_until > clear_at then', 'if false then'],
+      // Nor is the account left alone until then.
+      ['dm_queue', 'next_claim_at = paced.until', `next_claim_at = '-infinity'`],
+    ],
   },
   {
     guard: 'what is unknown is looked for',

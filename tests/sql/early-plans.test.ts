@@ -1,0 +1,91 @@
+/**
+ * A session keeps its plans, and makes them when it is first asked: on the day of a launch, with an empty ledger. What it
+ * reads for a message must not grow with the ledger all the same, until somebody analyses the table.
+ */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openSharedDatabase, type Session, type SharedDatabase } from '../support/database.ts';
+
+const NOW = new Date('2026-03-02T10:00:00Z');
+const ACCOUNTS = 40;
+const BATCH = 20;
+/** Of a session, until Postgres makes no plan for its values any more; and a few. */
+const ROUNDS_EARLY = 8;
+/** Long past, of accounts of their own. */
+const HISTORY = 50_000;
+
+let database: SharedDatabase;
+let session: Session;
+
+beforeAll(async () => {
+  database = await openSharedDatabase();
+  session = await database.openSession({ now: NOW });
+  await session.asOwner(
+    `insert into linkedin_accounts (account_name, unipile_account_id)
+     select 'Account ' || n, 'unipile-' || n from generate_series(1, ${ACCOUNTS}) as n`,
+    [],
+  );
+  await session.asOwner(
+    `insert into dm_queue (linkedin_account_id, recipient_id, message, send_at)
+     select account.id, 'ACoAA' || n, 'Hello', $1::timestamptz - interval '1 hour'
+     from linkedin_accounts as account cross join generate_series(1, 40) as n`,
+    [NOW],
+  );
+  await session.asOwner(
+    `update account_policies set window_start = '00:00', window_end = '24:00', gap_min_s = 0, gap_max_s = 0,
+       dms_per_day = 50, next_claim_at = '-infinity'`,
+    [],
+  );
+  // It is known to be empty, and nobody comes by meanwhile.
+  await session.asOwner('vacuum analyze dm_attempts', []);
+  await session.asOwner('alter table dm_attempts set (autovacuum_enabled = false)', []);
+});
+afterAll(() => database.close());
+
+/** The blocks that a claim and a record of its answers go through. */
+async function blocksOfRound(): Promise<{ claim: number; record: number; claimed: number }> {
+  const claim = await explained('select dm_claim($1, $2, 120000, gen_random_uuid(), 0.5, null, $3)', [
+    'worker-1',
+    BATCH,
+    NOW,
+  ]);
+  const open = await session.query('select id from dm_attempts where finished_at is null', []);
+  const results = open.map(({ id }) => ({
+    attempt_id: id,
+    outcome: 'sent',
+    unipile_message_id: `m-${id}`,
+    chat_id: 'c1',
+  }));
+  const record = await explained('select dm_record($1::jsonb, $2)', [JSON.stringify(results), NOW]);
+  return { claim, record, claimed: results.length };
+}
+
+async function explained(statement: string, values: readonly unknown[]): Promise<number> {
+  const [row] = await session.query(
+    `explain (analyze, buffers, timing off, format json) ${statement}`,
+    values,
+  );
+  const [explanation] = (row?.['QUERY PLAN'] ?? []) as { Plan: Record<string, number> }[];
+  const { 'Shared Hit Blocks': hit = 0, 'Shared Read Blocks': read = 0 } = explanation?.Plan ?? {};
+  return hit + read;
+}
+
+describe('plans that were made while the ledger was empty', () => {
+  it('do not read more for a message when it has filled', async () => {
+    for (let round = 1; round < ROUNDS_EARLY; round += 1) await blocksOfRound();
+    const before = await blocksOfRound();
+    await session.asOwner(
+      `insert into dm_attempts (message_id, account_id, recipient_id, claim_id, worker, started_at, lease_until,
+         finished_at, outcome, effect_by)
+       select gen_random_uuid(), gen_random_uuid(), 'ACoAA1', gen_random_uuid(), 'worker-0', past.at, past.at, past.at, 'sent', past.at
+       from generate_series(1, ${HISTORY}) as n
+       cross join lateral (select $1::timestamptz - interval '20 days' - make_interval(secs => n)) as past (at)`,
+      [NOW],
+    );
+    const after = await blocksOfRound();
+    expect([before.claimed, after.claimed]).toEqual([BATCH, BATCH]);
+    expect(before.claim).toBeGreaterThan(BATCH);
+    // Deeper indexes, and no more.
+    expect(after.claim).toBeLessThan(2 * before.claim);
+    expect(after.record).toBeLessThan(2 * before.record);
+  });
+});
