@@ -20,6 +20,8 @@ export interface NetworkParts {
   /** Draws whether a fault strikes now. */
   readonly strikes: (name: FaultName) => boolean;
   readonly tell: Tell;
+  /** The longest that Unipile itself takes, in milliseconds. */
+  readonly latencyMsMax: number;
   /** Told of each write as Unipile takes it up, and as it has done with it: whoever waits for it by then. */
   readonly onWrite: (accountId: string, change: 1 | -1) => void;
 }
@@ -49,7 +51,7 @@ class SimulatedDispatcher extends Dispatcher {
   }
 
   override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
-    const { timeline, world, random, strikes, tell, onWrite } = this.#parts;
+    const { timeline, world, random, strikes, tell, latencyMsMax, onWrite } = this.#parts;
     const isWrite = options.method === 'POST';
     let isOver = false;
     let exchange: Exchange | null = null;
@@ -92,7 +94,7 @@ class SimulatedDispatcher extends Dispatcher {
     }
     const isSlow = isWrite && strikes('request slow');
     const travelMs = isSlow
-      ? random.integer(1_000, WRITE_TIMEOUT_MS + CARRIED_OUT_LATE_MS - 5_000)
+      ? random.integer(1_000, WRITE_TIMEOUT_MS + CARRIED_OUT_LATE_MS - latencyMsMax)
       : random.integer(5, 400);
     timeline.in(travelMs, () => {
       const opened = open(world, options);

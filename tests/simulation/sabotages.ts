@@ -125,7 +125,15 @@ export const SABOTAGES: readonly Sabotage[] = [
   {
     guard: 'a post is not published before its time',
     bearing: [],
-    sql: [['posts', 'timed.gate_reason is null and timed.due_at <= p_now', 'timed.gate_reason is null']],
+    sql: [
+      ['posts', 'timed.gate_reason is null and timed.due_at <= p_now', 'timed.gate_reason is null'],
+      // Nor is one that is not due yet looked at, once it is locked.
+      [
+        'post_claims',
+        'array[v_post_id], array[p_account_id], p_now, p_late_limit_minutes',
+        `array[v_post_id], array[p_account_id], p_now + interval '1 day', p_late_limit_minutes`,
+      ],
+    ],
   },
   {
     guard: 'the gap between two posts',

@@ -58,12 +58,13 @@ export async function simulate(
     return isStruck;
   };
   const faults = unipileFaults(plan.faults, random);
+  const latencyMsMax = random.pick([500, 5_000, 20_000]);
   const world = createWorld({
     now: timeline.now,
     random: random.next,
     accounts: plan.accounts.map(({ unipileId }) => ({ id: unipileId })),
     faults: faults.map(([, fault]) => fault),
-    latencyMs: { min: 50, max: random.pick([500, 5_000, 20_000]) },
+    latencyMs: { min: 50, max: latencyMsMax },
     effectAt: random.pick(['start', 'end']),
   });
   const witness = createWitness(plan, world, session);
@@ -96,6 +97,7 @@ export async function simulate(
       random,
       strikes,
       tell,
+      latencyMsMax,
       database,
       sabotage,
       onLog: witness.onLog,
