@@ -11,7 +11,7 @@ export interface Child {
 }
 
 /**
- * @param file in this folder
+ * @param file from this folder
  * @param nodeOptions e.g. `--cpu-prof`
  */
 export function startChild(file: string, nodeOptions: readonly string[] = []): Child {

@@ -7,8 +7,7 @@ import {
   type ServerProcess,
   startServer,
 } from '../../apps/jobs-api/test/support/server.ts';
-import { type Child, startChild } from './child.ts';
-import type { RestReady } from './rest-process.ts';
+import { startRest } from './rest.ts';
 
 export type Way = 'rest' | 'direct';
 export const WAYS: readonly Way[] = ['rest', 'direct'];
@@ -28,17 +27,16 @@ let sites = 0;
 export async function openSite(server: LocalPostgres, way: Way, unipileDsn: string): Promise<Site> {
   sites += 1;
   const databaseUrl = await server.createDatabase(`site_${sites}`, { template: 'revos' });
-  const rest: Child | null = way === 'rest' ? startChild('rest-process.ts') : null;
-  const api = rest === null ? null : await rest.ask<RestReady>({ databaseUrl });
+  const rest = way === 'rest' ? await startRest(databaseUrl) : null;
   return {
     databaseUrl,
     environment: {
-      ...environmentFor(api ?? { url: 'http://127.0.0.1:9', secretKey: '' }, unipileDsn),
-      ...(api === null ? { DATABASE_URL: databaseUrl } : {}),
+      ...environmentFor(rest?.ready ?? { url: 'http://127.0.0.1:9', secretKey: '' }, unipileDsn),
+      ...(rest === null ? { DATABASE_URL: databaseUrl } : {}),
       LOG_LEVEL: 'info',
     },
     async close() {
-      await rest?.end();
+      await rest?.child.end();
     },
   };
 }

@@ -4,15 +4,18 @@
  * Each takes part as a process of its own, on a fresh database, and only one at a time; they take turns, so that a
  * machine that slows down slows down all of them. Counted is what the stand-in was asked, and what stands as sent.
  */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { type LocalPostgres, startPostgres } from '@revos/local-stack';
+import { type RedisServer, startRedis } from '../redis/redis-server.ts';
 import { type Child, startChild } from './child.ts';
 import type { Order, Result } from './contestant.ts';
 import { cpuTimeOf } from './cpu-time.ts';
 import { type Column, describeMachine, median, table } from './paper.ts';
 import { countSent, createQueue, createTemplates, type QueueKind } from './queues.ts';
-import { type BenchRedis, startBenchRedis } from './redis.ts';
-import type { RestReady } from './rest-process.ts';
+import { startRest } from './rest.ts';
 import type { StandInReady, StandInTally } from './stand-in.ts';
 
 const CONCURRENCY = 100;
@@ -68,7 +71,7 @@ interface Measurement {
 
 interface Ground {
   readonly server: LocalPostgres;
-  readonly redis: BenchRedis | null;
+  readonly redis: RedisServer | null;
   readonly standIn: Child;
   readonly unipileUrl: string;
   /** Where each leaves a profile of its processor time. */
@@ -82,11 +85,10 @@ async function measure(subject: Entry, messageCount: number, ground: Ground): Pr
   const name = `bench_${++databases}`;
   const databaseUrl =
     subject.queue === null ? '' : await createQueue(server, subject.queue, name, messageCount);
-  const rest = subject.needs === 'rest' ? startChild('rest-process.ts') : null;
-  const restReady = rest === null ? null : await rest.ask<RestReady>({ databaseUrl });
+  const rest = subject.needs === 'rest' ? await startRest(databaseUrl) : null;
   const order: Order = {
     ...{ unipileUrl, databaseUrl, messageCount },
-    rest: restReady,
+    rest: rest?.ready ?? null,
     redisUrl: subject.needs === 'redis' ? (redis?.url ?? null) : null,
     concurrency: CONCURRENCY,
   };
@@ -100,8 +102,8 @@ async function measure(subject: Entry, messageCount: number, ground: Ground): Pr
 
   const pids = [
     ...(subject.queue === null ? [] : [server.pid() ?? 0]),
-    ...(rest === null ? [] : [rest.pid]),
-    ...(order.redisUrl === null || redis === null ? [] : [redis.pid]),
+    ...(rest === null ? [] : [rest.child.pid]),
+    ...(order.redisUrl === null || redis === null ? [] : [redis.pid()]),
   ];
   const before = pids.map(cpuTimeOf);
   const { ms, cpuMs } = await child.ask<Result>({});
@@ -110,7 +112,7 @@ async function measure(subject: Entry, messageCount: number, ground: Ground): Pr
     return now === null || then === null || then === undefined ? null : now - then;
   });
   await child.end();
-  await rest?.end();
+  await rest?.child.end();
 
   const { calls, atOnceMax } = await standIn.ask<StandInTally>({});
   if (calls !== messageCount)
@@ -199,7 +201,8 @@ const subjects = ENTRIES.filter(
   ({ name }) => values.only === undefined || values.only.split(',').includes(name),
 );
 const server = await startPostgres({ durable: true });
-const redis = subjects.some(({ needs }) => needs === 'redis') ? await startBenchRedis() : null;
+const folder = await mkdtemp(path.join(tmpdir(), 'bench-redis-'));
+const redis = subjects.some(({ needs }) => needs === 'redis') ? await startRedis({ folder }) : null;
 try {
   await createTemplates(server);
   process.stdout.write(`${describeMachine()}\n`);
@@ -209,6 +212,7 @@ try {
     await compare(provider, subjects, options, { server, redis, profiles: values.profiles });
   }
 } finally {
-  await redis?.close();
+  await redis?.kill();
+  await rm(folder, { recursive: true, force: true });
   await server.stop();
 }

@@ -6,14 +6,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createSupabaseRpc, type Rpc } from '@revos/core/rpc';
-import { type LocalPostgres, startPostgres } from '@revos/local-stack';
+import { type LocalPostgres, readMigrations, startPostgres } from '@revos/local-stack';
 import { createWorld, startSandbox, type World } from '@revos/unipile-sandbox';
 import { type RedisServer, startRedis } from '../redis/redis-server.ts';
 import type { Random } from '../support/random.ts';
+import type { SupabaseOrder, SupabaseReady } from '../support/supabase-process.ts';
 import { createFleet, type Fleet } from './fleet.ts';
 import type { Form } from './plan.ts';
 import { startProxy, type TcpProxy } from './proxy.ts';
-import type { SupabaseOrder, SupabaseReady } from './supabase-process.ts';
 import { type WatchedWorld, watchWorld } from './watched-world.ts';
 
 /** Credentials of a system that lives for minutes on this machine. */
@@ -25,6 +25,9 @@ export const CREDENTIALS = {
 
 /** How long a process may finish what is in flight after SIGTERM, in seconds. */
 export const GRACE_SECONDS = 3;
+
+/** Connections of the REST API to Postgres. */
+const SESSIONS_MAX = 24;
 
 /** Of so many processes one has a clock of its own. */
 const CLOCK_EVERY = 4;
@@ -58,7 +61,7 @@ export async function startStack(form: Form, random: Random, migrations: string 
   const postgres = await startPostgres();
   const databaseUrl = await postgres.createDatabase('chaos');
   const supabase = await startSupabaseProcess(
-    { postgresUrl: databaseUrl, migrations },
+    { postgresUrl: databaseUrl, migrations: await readMigrations(migrations), sessionsMax: SESSIONS_MAX },
     path.join(folder, 'supabase.log'),
   );
   const watched = watchWorld(
@@ -129,7 +132,7 @@ async function startSupabaseProcess(
   order: SupabaseOrder,
   logFile: string,
 ): Promise<{ child: ChildProcess; ready: SupabaseReady }> {
-  const child = fork(path.join(import.meta.dirname, 'supabase-process.ts'), { silent: true });
+  const child = fork(path.join(import.meta.dirname, '../support/supabase-process.ts'), { silent: true });
   const log = createWriteStream(logFile);
   child.stdout?.pipe(log, { end: false });
   child.stderr?.pipe(log, { end: false });

@@ -110,7 +110,7 @@ describe('analytics with Redis', () => {
   });
 
   it('a password that is refused: answers come, and no line has it', async () => {
-    const guarded = await startRedis('the-right-password');
+    const guarded = await startRedis({ password: 'the-right-password' });
     const refused = open(guarded.url.replace('redis://', 'redis://:a-wrong-password@'));
     expect((await refused.platform(13)).value.days).toHaveLength(13);
     expect(log.messages()).toEqual(['the cache is away; going on with the other one']);

@@ -1,4 +1,4 @@
-/** A Redis server of a test's own: `redis-server` of the machine, in memory, on a port of 127.0.0.1. */
+/** A Redis server of one's own: `redis-server` of the machine, on a port of 127.0.0.1. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
@@ -7,6 +7,8 @@ import { Redis } from 'ioredis';
 
 export interface RedisServer {
   readonly url: string;
+  /** Of the process that runs now, or ran last. */
+  pid(): number;
   /** Kills it; what it knew is gone. */
   kill(): Promise<void>;
   /** Starts it again on the same port, empty. */
@@ -17,18 +19,30 @@ export interface RedisServer {
   flush(): Promise<void>;
 }
 
-/** @param password what clients must give; none by default */
-export async function startRedis(password?: string): Promise<RedisServer> {
+export interface RedisOptions {
+  /** What clients must give; none by default. */
+  readonly password?: string;
+  /** Where it writes its log each second, as one does that jobs are trusted to; by default it writes nothing. */
+  readonly folder?: string;
+}
+
+/** @throws if the machine has no `redis-server` */
+export async function startRedis({ password, folder }: RedisOptions = {}): Promise<RedisServer> {
   const port = await findFreePort();
   let child: ChildProcess | undefined;
 
   const start = async (): Promise<void> => {
     const started = spawn('redis-server', [
-      ...['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'],
+      ...['--port', String(port), '--bind', '127.0.0.1', '--save', ''],
+      ...(folder === undefined
+        ? ['--appendonly', 'no']
+        : ['--appendonly', 'yes', '--appendfsync', 'everysec', '--dir', folder]),
       ...(password === undefined ? [] : ['--requirepass', password]),
     ]);
     child = started;
-    const failed = once(started, 'error').then(([error]) => Promise.reject(error));
+    const failed = once(started, 'error').then(([cause]): never => {
+      throw new Error('redis-server does not start: apt-get install redis-server', { cause });
+    });
     const ready = (async () => {
       for await (const line of createInterface({ input: started.stdout })) {
         if (line.includes('Ready to accept connections')) return;
@@ -46,6 +60,7 @@ export async function startRedis(password?: string): Promise<RedisServer> {
   const url = `redis://127.0.0.1:${port}`;
   return {
     url,
+    pid: () => child?.pid ?? 0,
     restart: start,
     async ensure() {
       if (!isRunning()) await start();

@@ -1,10 +1,12 @@
 /** Supabase's REST API as a process of its own; its parent says over which database, and it ends with it. */
-import { readMigrations, startSupabase } from '@revos/local-stack';
+import { type Migration, startSupabase } from '@revos/local-stack';
 
 export interface SupabaseOrder {
   readonly postgresUrl: string;
-  /** The folder of the migrations; undefined for the repository's own. */
-  readonly migrations: string | undefined;
+  /** Applied first; none for a database that has all that it needs. */
+  readonly migrations: readonly Migration[];
+  /** Connections to Postgres at once. */
+  readonly sessionsMax: number;
 }
 
 export interface SupabaseReady {
@@ -12,12 +14,10 @@ export interface SupabaseReady {
   readonly secretKey: string;
 }
 
-const SESSIONS_MAX = 24;
-
-process.once('message', async (order: SupabaseOrder) => {
+process.once('message', async ({ postgresUrl, sessionsMax, migrations }: SupabaseOrder) => {
   const { url, secretKey } = await startSupabase({
-    connection: { postgresUrl: order.postgresUrl, sessionsMax: SESSIONS_MAX },
-    migrations: await readMigrations(order.migrations),
+    connection: { postgresUrl, sessionsMax },
+    migrations,
   });
   process.send?.({ url, secretKey } satisfies SupabaseReady);
 });
