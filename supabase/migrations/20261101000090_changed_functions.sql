@@ -13,6 +13,7 @@ drop function if exists
   public.dm_enqueue(jsonb, timestamptz),
   public.dm_message_settle(uuid, boolean, jsonb, timestamptz),
   public.dm_problems(uuid, text, text, text, text, integer),
+  public.dm_spent_by(text),
   public.post_look(uuid[], integer, timestamptz),
   public.post_take(uuid, text, uuid, timestamptz, integer, timestamptz),
   public.run_begin(uuid, text, timestamptz),

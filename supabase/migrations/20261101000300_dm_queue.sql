@@ -6,9 +6,9 @@
 -- a whole index where a batch is joined with a table.
 
 -- What is wrong with a message, field by field: [{code, field, problem}]; null if nothing is. The one place of these rules:
--- an insert by plain SQL and dm_enqueue both ask here. Null, not an empty set: that costs a tenth of it.
+-- an insert by plain SQL and dm_enqueue both ask here. Null, not an empty set: that costs a tenth of it. Whether its
+-- account is one is asked of many messages at once (dm_missing_account).
 create or replace function public.dm_problems(
-  p_account_id uuid,
   p_recipient_id text,
   p_message text,
   p_chat_id text,
@@ -17,19 +17,13 @@ create or replace function public.dm_problems(
 )
 returns jsonb
 language plpgsql
-stable
+immutable
 security invoker
 set search_path = ''
-set enable_seqscan = off
-set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_problems jsonb[];
 begin
-  perform from public.linkedin_accounts as account where account.id = p_account_id;
-  if not found then
-    v_problems := v_problems || jsonb_build_object('code', 'DM001', 'field', 'linkedin_account_id', 'problem', 'names no account');
-  end if;
   -- Its length is looked at apart: a bound within the pattern takes ten times as long.
   if coalesce(p_recipient_id, '') !~ '^A(Co|Cw|E)[A-Za-z0-9_-]+$' or length(p_recipient_id) > 199 then
     v_problems := v_problems || jsonb_build_object('code', 'DM002', 'field', 'recipient_id',
@@ -64,11 +58,30 @@ begin
 end;
 $$;
 
+-- dm_missing_account: one of the given ids that is no account's; null if there is none.
+create or replace function public.dm_missing_account(p_account_ids uuid[])
+returns uuid
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set enable_seqscan = off
+as $$
+begin
+  return (
+    select given.id from unnest(p_account_ids) as given (id)
+    where (select account.id from public.linkedin_accounts as account where account.id = given.id) is null
+    limit 1
+  );
+end;
+$$;
+
 -- Guards every write to dm_queue, whoever makes it.
 --
--- Errors: DM001 to DM007 as dm_problems; DM008 a new row that is not pending; DM009 a message that
--- would be sent again although it was, or may have been, sent; DM010 a change to what was sent; DM011 a
--- message taken out of `sending` while its call is out; and, after the statement, DM012 one put into it.
+-- Errors: DM002 to DM007 as dm_problems; DM001 an account that is none, in a new message after the statement; DM008 a new
+-- row that is not pending; DM009 a message that would be sent again although it was, or may have been, sent; DM010 a
+-- change to what was sent; DM011 a message taken out of `sending` while its call is out; and, after the statement, DM012
+-- one put into it.
 create or replace function public.dm_queue_before_write()
 returns trigger
 language plpgsql
@@ -132,11 +145,16 @@ begin
     -- Every message that was sent has a chat from then on: it is looked at by itself.
     or length(new.chat_id) not between 1 and 200 then
     v_problem := public.dm_problems(
-      new.linkedin_account_id, new.recipient_id, new.message, new.chat_id, new.dedupe_key, new.priority) -> 0;
+      new.recipient_id, new.message, new.chat_id, new.dedupe_key, new.priority) -> 0;
     if v_problem is not null then
       raise exception '% %', v_problem ->> 'field', v_problem ->> 'problem'
         using errcode = v_problem ->> 'code', detail = jsonb_build_object('field', v_problem -> 'field')::text;
     end if;
+  end if;
+  if tg_op = 'UPDATE' and new.linkedin_account_id is distinct from old.linkedin_account_id
+    and public.dm_missing_account(array[new.linkedin_account_id]) is not null then
+    raise exception 'linkedin_account_id names no account'
+      using errcode = 'DM001', detail = '{"field":"linkedin_account_id"}';
   end if;
   return new;
 end;
@@ -184,21 +202,25 @@ $$;
 -- New messages make their account's policy, and wake it. One whose dedupe key was used by a message that has ended and is
 -- gone by now is refused: it would go out twice.
 --
--- Errors: DM013 such a key.
+-- Errors: DM001 an account that is none; DM013 such a key.
 create or replace function public.dm_queue_after_insert()
 returns trigger
 language plpgsql
 security invoker
 set search_path = ''
+set enable_seqscan = off
 as $$
 declare
   v_account_ids uuid[];
   v_ats timestamptz[];
 begin
-  -- After the rows: also a message that was going while they waited for its key is seen.
+  -- After the rows: also a message that was going while they waited for its key is seen. Asked key by key, as a value: as a
+  -- join it may read all the keys there ever were.
   if exists (
     select from inserted
-    where inserted.dedupe_key is not null and public.dm_spent_by(inserted.dedupe_key) is not null
+    where (
+      select spent.message_id from public.dm_spent_keys as spent where spent.dedupe_key = inserted.dedupe_key
+    ) is not null
   ) then
     raise exception 'the dedupe key is that of a message that has ended'
       using errcode = 'DM013', detail = '{"field":"dedupe_key"}';
@@ -208,6 +230,10 @@ begin
   from (
     select inserted.linkedin_account_id, min(inserted.due_at) from inserted group by inserted.linkedin_account_id
   ) as due (account_id, at);
+  if public.dm_missing_account(v_account_ids) is not null then
+    raise exception 'linkedin_account_id names no account'
+      using errcode = 'DM001', detail = '{"field":"linkedin_account_id"}';
+  end if;
   perform public.account_wake(v_account_ids, v_ats);
   return null;
 end;
@@ -285,6 +311,8 @@ returns jsonb
 language plpgsql
 security invoker
 set search_path = ''
+-- What is looked up by a key, for each row, stays so however few there were when it was planned.
+set enable_seqscan = off
 as $$
 declare
   v_problems jsonb;
@@ -336,22 +364,27 @@ begin
   ), bad_content as (
     select shaped.row, wrong.field, wrong.problem
     from shaped
-    cross join lateral (
-      select
-        exists (select from bad_shape where bad_shape.row = shaped.row and bad_shape.field = 'linkedin_account_id'),
-        exists (select from bad_shape where bad_shape.row = shaped.row and bad_shape.field = 'priority')
-    ) as bad (id, priority)
     cross join lateral (select public.dm_problems(
-      -- What cannot be read is named above; here it is left out.
-      case when bad.id then null else (shaped.value ->> 'linkedin_account_id')::uuid end,
       shaped.value ->> 'recipient_id', shaped.value ->> 'message', shaped.value ->> 'chat_id',
       shaped.value ->> 'dedupe_key',
-      case when bad.priority then 0 else coalesce((shaped.value ->> 'priority')::integer, 0) end
+      -- What cannot be read is named above; here it is left out.
+      case when exists (select from bad_shape where bad_shape.row = shaped.row and bad_shape.field = 'priority') then 0
+        else coalesce((shaped.value ->> 'priority')::integer, 0) end
     ) offset 0) as content (problems)
     cross join lateral jsonb_to_recordset(content.problems) as wrong (field text, problem text)
-    where content.problems is not null and not (bad.id and wrong.field = 'linkedin_account_id')
+    where content.problems is not null
+  ), readable_account as materialized (
+    select distinct shaped.value ->> 'linkedin_account_id' as text from shaped
+    where not exists (select from bad_shape where bad_shape.row = shaped.row and bad_shape.field = 'linkedin_account_id')
+  ), missing_account as materialized (
+    select readable_account.text from readable_account
+    where (select account.id from public.linkedin_accounts as account where account.id = readable_account.text::uuid) is null
+  ), bad_account as (
+    select shaped.row, 'linkedin_account_id', 'names no account'
+    from shaped where shaped.value ->> 'linkedin_account_id' in (select missing_account.text from missing_account)
   ), bad_rows as (
-    select * from no_object union all select * from bad_shape union all select * from bad_content
+    select * from no_object union all select * from bad_shape
+    union all select * from bad_content union all select * from bad_account
   )
   select jsonb_agg(
     jsonb_build_object('row', bad_rows.row, 'field', bad_rows.field, 'problem', bad_rows.problem)
@@ -371,7 +404,9 @@ begin
   with given as materialized (
     select row.ordinality as row, v_ids[row.ordinality] as id, row.value
     from jsonb_array_elements(p_rows) with ordinality as row (value, ordinality)
-    where public.dm_spent_by(row.value ->> 'dedupe_key') is null
+    where (
+      select spent.message_id from public.dm_spent_keys as spent where spent.dedupe_key = row.value ->> 'dedupe_key'
+    ) is null
   ), inserted as (
     insert into public.dm_queue (id, linkedin_account_id, recipient_id, message, chat_id, send_at, priority,
       dedupe_key, campaign_id, lead_id, created_at, updated_at, position)
@@ -394,13 +429,16 @@ begin
       'existing', count(*) - count(inserted.id),
       'messages', coalesce(jsonb_agg(jsonb_build_object(
         'row', given.row - 1,
-        'id', coalesce(inserted.id, existing.id, public.dm_spent_by(given.value ->> 'dedupe_key')),
+        'id', coalesce(
+          inserted.id,
+          (select existing.id from public.dm_queue as existing where existing.dedupe_key = given.value ->> 'dedupe_key'),
+          (select spent.message_id from public.dm_spent_keys as spent where spent.dedupe_key = given.value ->> 'dedupe_key')
+        ),
         'is_new', inserted.id is not null
       ) order by given.row), '[]'::jsonb)
     ) into v_answer
     from jsonb_array_elements(p_rows) with ordinality as given (value, row)
-    left join unnest(v_new_ids) as inserted (id) on inserted.id = v_ids[given.row]
-    left join public.dm_queue as existing on existing.dedupe_key = given.value ->> 'dedupe_key';
+    left join unnest(v_new_ids) as inserted (id) on inserted.id = v_ids[given.row];
   perform public.audit_add(p_actor, 'message.enqueue', null, v_answer - 'messages', p_now);
   return v_answer;
 end;
@@ -650,7 +688,7 @@ $$;
 -- dm_ready: locks accounts whose time has come, those that wait longest first, and gives their ids in order; null if
 -- there is none. What somebody else holds is passed over. Part of dm_claim.
 --
--- Planned for each call: with accounts named it goes by their ids, without by the time.
+-- With accounts named it goes by their ids, planned for each call; without, by the time.
 create or replace function public.dm_ready(p_limit integer, p_account_ids uuid[], p_now timestamptz)
 returns uuid[]
 language plpgsql
@@ -658,21 +696,36 @@ volatile
 security invoker
 set search_path = ''
 set enable_seqscan = off
-set plan_cache_mode = force_custom_plan
+set plan_cache_mode = force_generic_plan
 as $$
+declare
+  v_account_ids uuid[];
 begin
-  return (
+  if p_account_ids is null then
+    return (
+      select array_agg(ready.account_id order by ready.account_id)
+      from (
+        select policy.account_id
+        from public.account_policies as policy
+        where policy.next_claim_at <= p_now
+        order by policy.next_claim_at, policy.account_id
+        limit p_limit
+        for update skip locked
+      ) as ready
+    );
+  end if;
+  execute $sql$
     select array_agg(ready.account_id order by ready.account_id)
     from (
       select policy.account_id
       from public.account_policies as policy
-      where policy.next_claim_at <= p_now
-        and (p_account_ids is null or policy.account_id = any (p_account_ids))
+      where policy.next_claim_at <= $1 and policy.account_id = any ($2)
       order by policy.next_claim_at, policy.account_id
-      limit p_limit
+      limit $3
       for update skip locked
     ) as ready
-  );
+  $sql$ into v_account_ids using p_now, p_account_ids, p_limit;
+  return v_account_ids;
 end;
 $$;
 
@@ -684,14 +737,17 @@ stable
 security invoker
 set search_path = ''
 set enable_seqscan = off
-set plan_cache_mode = force_custom_plan
+set plan_cache_mode = force_generic_plan
 as $$
+declare
+  v_at timestamptz;
 begin
-  return (
-    select min(policy.next_claim_at)
-    from public.account_policies as policy
-    where p_account_ids is null or policy.account_id = any (p_account_ids)
-  );
+  if p_account_ids is null then
+    return (select min(policy.next_claim_at) from public.account_policies as policy);
+  end if;
+  execute 'select min(policy.next_claim_at) from public.account_policies as policy where policy.account_id = any ($1)'
+  into v_at using p_account_ids;
+  return v_at;
 end;
 $$;
 
@@ -990,22 +1046,25 @@ as $$
 declare
   v_account_ids uuid[];
   v_lost jsonb;
-  v_returned integer;
+  v_returned integer := 0;
 begin
-  select array_agg(locked.account_id) into v_account_ids
-  from (
-    select policy.account_id
-    from public.account_policies as policy
-    where policy.account_id in (
-      select attempt.account_id
-      from public.dm_attempts as attempt
-      where attempt.outcome is null and attempt.lease_until <= p_now
-      order by attempt.lease_until
-      limit 1000
-    )
-    order by policy.account_id
-    for update skip locked
-  ) as locked;
+  -- Mostly there is nothing to do, and every claim asks.
+  if exists (select from public.dm_attempts as attempt where attempt.outcome is null and attempt.lease_until <= p_now) then
+    select array_agg(locked.account_id) into v_account_ids
+    from (
+      select policy.account_id
+      from public.account_policies as policy
+      where policy.account_id in (
+        select attempt.account_id
+        from public.dm_attempts as attempt
+        where attempt.outcome is null and attempt.lease_until <= p_now
+        order by attempt.lease_until
+        limit 1000
+      )
+      order by policy.account_id
+      for update skip locked
+    ) as locked;
+  end if;
 
   if v_account_ids is not null then
     with lost as materialized (
@@ -1040,50 +1099,56 @@ begin
     end if;
   end if;
 
-  -- Of the accounts that wait to be in order, 100 are looked at: they stand in a circle, and each call begins elsewhere.
-  -- So a call costs the same however many wait, and where few do, it looks at all of them.
-  with looked as materialized (
-    select slice.account_id
-    from (
-      (select policy.account_id, 1 as turn from public.account_policies as policy
-        where (policy.blocked_by is not null
-          or policy.pause_reason in ('account_disconnected', 'account_restricted', 'account_missing'))
-          and md5(policy.account_id::text) >= md5(p_now::text)
-        order by md5(policy.account_id::text) limit 100)
-      union all
-      (select policy.account_id, 2 from public.account_policies as policy
-        where (policy.blocked_by is not null
-          or policy.pause_reason in ('account_disconnected', 'account_restricted', 'account_missing'))
-          and md5(policy.account_id::text) < md5(p_now::text)
-        order by md5(policy.account_id::text) limit 100)
-    ) as slice
-    order by slice.turn, md5(slice.account_id::text)
-    limit 100
-  ), judged as materialized (
-    select policy.account_id, (account.status = 'active' and account.unipile_account_id is not null) is true as is_in_order
-    from public.account_policies as policy
-    left join public.linkedin_accounts as account on account.id = policy.account_id
-    where policy.account_id in (select looked.account_id from looked)
-      and case when account.status = 'active' and account.unipile_account_id is not null
-        then policy.blocked_by is not null or policy.seen_inactive
-        -- Seen out of order during its pause: so its return can end the pause.
-        else policy.paused_until > p_now and not policy.seen_inactive
-          and policy.pause_reason in ('account_disconnected', 'account_restricted', 'account_missing') end
-    order by policy.account_id
-    for update of policy skip locked
-  ), changed as (
-    update public.account_policies as policy set
-      blocked_by = case when not judged.is_in_order then policy.blocked_by end,
-      paused_until = case when judged.is_in_order and policy.seen_inactive then null else policy.paused_until end,
-      pause_reason = case when judged.is_in_order and policy.seen_inactive then null else policy.pause_reason end,
-      paused_at = case when judged.is_in_order and policy.seen_inactive then null else policy.paused_at end,
-      seen_inactive = not judged.is_in_order,
-      next_claim_at = case when judged.is_in_order then '-infinity' else policy.next_claim_at end
-    from judged
-    where policy.account_id = judged.account_id
-    returning judged.is_in_order
-  )
-  select count(*) filter (where changed.is_in_order) into v_returned from changed;
+  if exists (
+    select from public.account_policies as policy
+    where policy.blocked_by is not null
+      or policy.pause_reason in ('account_disconnected', 'account_restricted', 'account_missing')
+  ) then
+    -- Of the accounts that wait to be in order, 100 are looked at: they stand in a circle, and each call begins elsewhere.
+    -- So a call costs the same however many wait, and where few do, it looks at all of them.
+    with looked as materialized (
+      select slice.account_id
+      from (
+        (select policy.account_id, 1 as turn from public.account_policies as policy
+          where (policy.blocked_by is not null
+            or policy.pause_reason in ('account_disconnected', 'account_restricted', 'account_missing'))
+            and md5(policy.account_id::text) >= md5(p_now::text)
+          order by md5(policy.account_id::text) limit 100)
+        union all
+        (select policy.account_id, 2 from public.account_policies as policy
+          where (policy.blocked_by is not null
+            or policy.pause_reason in ('account_disconnected', 'account_restricted', 'account_missing'))
+            and md5(policy.account_id::text) < md5(p_now::text)
+          order by md5(policy.account_id::text) limit 100)
+      ) as slice
+      order by slice.turn, md5(slice.account_id::text)
+      limit 100
+    ), judged as materialized (
+      select policy.account_id, (account.status = 'active' and account.unipile_account_id is not null) is true as is_in_order
+      from public.account_policies as policy
+      left join public.linkedin_accounts as account on account.id = policy.account_id
+      where policy.account_id in (select looked.account_id from looked)
+        and case when account.status = 'active' and account.unipile_account_id is not null
+          then policy.blocked_by is not null or policy.seen_inactive
+          -- Seen out of order during its pause: so its return can end the pause.
+          else policy.paused_until > p_now and not policy.seen_inactive
+            and policy.pause_reason in ('account_disconnected', 'account_restricted', 'account_missing') end
+      order by policy.account_id
+      for update of policy skip locked
+    ), changed as (
+      update public.account_policies as policy set
+        blocked_by = case when not judged.is_in_order then policy.blocked_by end,
+        paused_until = case when judged.is_in_order and policy.seen_inactive then null else policy.paused_until end,
+        pause_reason = case when judged.is_in_order and policy.seen_inactive then null else policy.pause_reason end,
+        paused_at = case when judged.is_in_order and policy.seen_inactive then null else policy.paused_at end,
+        seen_inactive = not judged.is_in_order,
+        next_claim_at = case when judged.is_in_order then '-infinity' else policy.next_claim_at end
+      from judged
+      where policy.account_id = judged.account_id
+      returning judged.is_in_order
+    )
+    select count(*) filter (where changed.is_in_order) into v_returned from changed;
+  end if;
 
   return jsonb_build_object('lost', coalesce(jsonb_array_length(v_lost), 0), 'returned', v_returned);
 end;
@@ -1312,13 +1377,13 @@ as $$
 $$;
 
 revoke execute on function
-  public.dm_problems, public.dm_queue_before_write, public.account_wake, public.dm_queue_after_insert,
+  public.dm_problems, public.dm_missing_account, public.dm_queue_before_write, public.account_wake, public.dm_queue_after_insert,
   public.dm_queue_after_update, public.dm_enqueue, public.is_instant, public.dm_next_due, public.dm_next_due_at,
   public.dm_claim, public.dm_ready, public.dm_next_claim_at, public.dm_record, public.dm_message_settle,
   public.account_settle, public.dm_release, public.dm_recover, public.dm_explain, public.dm_backlog, public.dm_preview, public.dm_counts
 from public, anon, authenticated;
 grant execute on function
-  public.dm_problems, public.dm_queue_before_write, public.account_wake, public.dm_queue_after_insert,
+  public.dm_problems, public.dm_missing_account, public.dm_queue_before_write, public.account_wake, public.dm_queue_after_insert,
   public.dm_queue_after_update, public.dm_enqueue, public.is_instant, public.dm_next_due, public.dm_next_due_at,
   public.dm_claim, public.dm_ready, public.dm_next_claim_at, public.dm_record, public.dm_message_settle,
   public.account_settle, public.dm_release, public.dm_recover, public.dm_explain, public.dm_backlog, public.dm_preview, public.dm_counts

@@ -77,24 +77,6 @@ begin
 end;
 $$;
 
--- dm_spent_by: the message that used a dedupe key, has ended and is gone; null if there is none.
-create or replace function public.dm_spent_by(p_dedupe_key text)
-returns uuid
-language plpgsql
-stable
-security invoker
-set search_path = ''
-set enable_seqscan = off
-set plan_cache_mode = force_generic_plan
-as $$
-begin
-  if p_dedupe_key is null then
-    return null;
-  end if;
-  return (select spent.message_id from public.dm_spent_keys as spent where spent.dedupe_key = p_dedupe_key);
-end;
-$$;
-
 -- history_mark_move: what is behind the days before p_kept_from is going. It waits for recounts that are under way, and
 -- those that come wait for it: no day is recounted from rows of which some are gone.
 create or replace function public.history_mark_move(p_kept_from timestamptz)
@@ -250,10 +232,10 @@ end;
 $$;
 
 revoke execute on function
-  public.dm_spent_by, public.history_delete, public.history_mark_move, public.history_delete_messages, public.history_delete_attempts,
+  public.history_delete, public.history_mark_move, public.history_delete_messages, public.history_delete_attempts,
   public.history_delete_runs, public.history_first_day, public.history_check_day
 from public, anon, authenticated;
 grant execute on function
-  public.dm_spent_by, public.history_delete, public.history_mark_move, public.history_delete_messages, public.history_delete_attempts,
+  public.history_delete, public.history_mark_move, public.history_delete_messages, public.history_delete_attempts,
   public.history_delete_runs, public.history_first_day, public.history_check_day
 to service_role;

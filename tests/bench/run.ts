@@ -8,6 +8,8 @@ const MEASURES = [
   'trigger-latency',
   'api-overhead',
   'claim-depth',
+  'enqueue',
+  'run-memory',
   'recovery',
   'start-up',
   'cron-route',

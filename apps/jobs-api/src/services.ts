@@ -1,7 +1,7 @@
 /** The parts that the jobs API and the workers are made of, built from their configuration. */
 import { hostname } from 'node:os';
 import { type Analytics, createAnalytics } from '@revos/core/analytics';
-import { type Effects, realEffects } from '@revos/core/effects';
+import { type Effects, realEffects, within } from '@revos/core/effects';
 import {
   createInProcessEngine,
   createRunStore,
@@ -79,10 +79,10 @@ export async function buildServices(config: WorkerConfig, name: 'jobs-api' | 'wo
     logger,
     async close() {
       // A call that is still out would hold this up, and it has its lease.
-      await Promise.race([
-        Promise.all([unipile.close(), media.close(), analytics.close(), rpc.close(), bullmq?.disconnect()]),
-        effects.sleep(CLIENTS_MS_MAX),
-      ]);
+      const all = [unipile.close(), media.close(), analytics.close(), rpc.close(), bullmq?.disconnect()];
+      await within(effects, CLIENTS_MS_MAX, Promise.all(all), () =>
+        logger.warn('not every client let go in time'),
+      );
     },
   };
 }

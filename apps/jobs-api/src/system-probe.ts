@@ -4,7 +4,7 @@
  * A role that may not see a table behind row-level security gets no error, only no rows: a job with
  * the wrong key would report "nothing to do" for ever. So it is asked for outright.
  */
-import type { Effects } from '@revos/core/effects';
+import { type Effects, within } from '@revos/core/effects';
 import { type Rpc, RpcError, SCHEMA_VERSION } from '@revos/core/rpc';
 
 /** How long a probe may take, in milliseconds. */
@@ -78,11 +78,7 @@ export function createSystemProbe(rpc: Rpc, effects: Effects, kind: keyof typeof
   return {
     async check() {
       if (latest !== null && effects.monotonicMs() < latest.atMs + PROBE_FRESH_MS) return latest.checks;
-      const answered = new AbortController();
-      const late = effects.sleep(PROBE_MS_MAX, answered.signal).then(() => unreachable());
-      const checks = await Promise.race([ask(), late]);
-      answered.abort();
-      return checks;
+      return within(effects, PROBE_MS_MAX, ask(), unreachable);
     },
   };
 }

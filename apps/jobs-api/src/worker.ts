@@ -4,6 +4,7 @@
  * With BullMQ it takes what anybody triggered, and any number of them may run. With a clock of its own
  * (`SCHEDULER=internal`) it triggers as well: one of them alone does everything.
  */
+import { within } from '@revos/core/effects';
 import { loadWorkerConfig } from './env.ts';
 import { runScheduler } from './scheduler.ts';
 import { buildServices } from './services.ts';
@@ -35,7 +36,7 @@ let worker: ReturnType<NonNullable<typeof bullmq>['startWorker']> | undefined;
 endInOrder(config.shutdownGraceMs, logger, async () => {
   ending.abort();
   const stopped = (worker ?? engine).close(config.shutdownGraceMs);
-  await Promise.race([Promise.all(underWay), effects.sleep(config.shutdownGraceMs)]);
+  await within(effects, config.shutdownGraceMs, Promise.all(underWay), () => {});
   // A trigger that was under way may have handed over one more run.
   const ended = (await stopped) && (await engine.close(LATE_RUN_MS_MAX));
   if (ended) logger.info('every run has ended, or waits for another worker');

@@ -5,7 +5,7 @@
  * waits for what is in flight, and only then lets go of the socket. A connection is closed with its
  * next answer: without that, closing would wait for every client's keep-alive to run out.
  */
-import type { Effects } from '@revos/core/effects';
+import { type Effects, within } from '@revos/core/effects';
 import type { Engine } from '@revos/core/jobs';
 import type { FastifyInstance } from 'fastify';
 import fp from 'fastify-plugin';
@@ -72,7 +72,7 @@ export const drain = fp<DrainOptions>(
       closing.abort();
 
       const stopped = engine.close(graceMs);
-      await within(Promise.all(underWay), leftMs(), effects);
+      await within(effects, leftMs(), Promise.all(underWay), () => {});
       // A trigger that was being taken while the engine closed may have handed it one more run.
       const ended = (await stopped) && (await engine.close(leftMs()));
       if (ended) app.log.info('every run has ended');
@@ -85,9 +85,3 @@ export const drain = fp<DrainOptions>(
   },
   { name: 'drain' },
 );
-
-async function within(work: Promise<unknown>, ms: number, effects: Effects): Promise<void> {
-  const done = new AbortController();
-  await Promise.race([work, effects.sleep(ms, done.signal)]);
-  done.abort();
-}

@@ -24,6 +24,29 @@ export async function withTimeout<Result>(
   }
 }
 
+/** Stands for the end of the time in a race, where `work` may come to anything. */
+const EXPIRED = Symbol('expired');
+
+/**
+ * What `work` comes to or, if that takes longer than `ms` milliseconds, what `late` gives or throws; then nobody waits
+ * for it any more. The timer ends with the work.
+ */
+export async function within<Result, Late>(
+  effects: Pick<Effects, 'sleep'>,
+  ms: number,
+  work: Promise<Result>,
+  late: () => Late,
+): Promise<Result | Late> {
+  const done = new AbortController();
+  const expired = effects.sleep(ms, done.signal).then((): typeof EXPIRED => EXPIRED);
+  try {
+    const first = await Promise.race([work, expired]);
+    return first === EXPIRED ? late() : first;
+  } finally {
+    done.abort(DONE);
+  }
+}
+
 /**
  * Whether less than `ms` milliseconds have passed since now, asked again at any time.
  *

@@ -3,6 +3,7 @@
  * than `SEND_CONCURRENCY` calls in flight here, and other processes find something left to take.
  */
 import pLimit from 'p-limit';
+import { within } from '../effects/index.ts';
 import type { JobDefinition, JobServices } from './definition.ts';
 import type { Engine } from './engine.ts';
 import { executeRun, type Parting, type StopReason } from './execute-run.ts';
@@ -103,13 +104,10 @@ export function createSliceRunner(options: SliceRunnerOptions): SliceRunner {
         stop.abort('shutdown' satisfies StopReason);
         return parted;
       });
-      const inTime = new AbortController();
-      const expired = services.effects.sleep(graceMs, inTime.signal).then(() => inTime.signal.aborted);
       const all = Promise.all(partings).then(() => true);
-      const result = await Promise.race([all, expired]);
-      inTime.abort();
-      if (!result) await giveUp([...active.values()]);
-      return result;
+      const isInTime = await within(services.effects, graceMs, all, () => false);
+      if (!isInTime) await giveUp([...active.values()]);
+      return isInTime;
     },
   };
 
@@ -128,10 +126,8 @@ export function createSliceRunner(options: SliceRunnerOptions): SliceRunner {
         slice,
       ),
     );
-    const results = await Promise.race([Promise.allSettled(marked), services.effects.sleep(GIVE_UP_MS_MAX)]);
-    services.logger.warn(
-      { count: slices.length, results: results?.map(({ status }) => status) },
-      'runs given up',
-    );
+    const all = Promise.allSettled(marked).then((results) => results.map(({ status }) => status));
+    const results = await within(services.effects, GIVE_UP_MS_MAX, all, () => 'not in time' as const);
+    services.logger.warn({ count: slices.length, results }, 'runs given up');
   }
 }

@@ -21,6 +21,9 @@ const POLL_MS = 5_000;
 /** The shortest wait after a claim that gave nothing, in milliseconds. */
 const HELD_MS_MIN = 250;
 
+/** Without a reason an abort makes an error and its stack, for each message. */
+const WOKEN = 'woken';
+
 /** Claims in a row that may fail before the run does: about two minutes. */
 const CLAIM_FAILURES_MAX = 12;
 
@@ -134,7 +137,7 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
     reading.catch(() => {
       // It is thrown below, once what is in flight has ended.
       this.#readingFailed = true;
-      this.#wake.abort();
+      this.#wake.abort(WOKEN);
     });
     try {
       await this.#sendUntilDone();
@@ -248,7 +251,7 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
     this.#callCount += 1;
     const sending = this.#send(item, isInTime).finally(() => {
       this.#inFlight.delete(sending);
-      this.#wake.abort();
+      this.#wake.abort(WOKEN);
     });
     this.#inFlight.add(sending);
   }
@@ -282,7 +285,7 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
     }
     if (recorded.some(({ status }) => status === 'unknown')) this.#readBacks.lookAgain();
     this.#report();
-    this.#wake.abort();
+    this.#wake.abort(WOKEN);
   }
 
   #countReadBacks(resolutions: readonly ReadBackResolution[]): void {
@@ -292,7 +295,7 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
       else if (resolution === 'held') this.#counts.held += 1;
     }
     this.#report();
-    this.#wake.abort();
+    this.#wake.abort(WOKEN);
   }
 
   #report(): void {

@@ -1,6 +1,6 @@
 /** What bounds a call, and what keeps a late one from being made. */
 import { describe, expect, it } from 'vitest';
-import { simulatedEffects, timeLeft, withTimeout } from '../../src/effects/index.ts';
+import { simulatedEffects, timeLeft, within, withTimeout } from '../../src/effects/index.ts';
 
 const START = new Date('2026-03-02T10:00:00Z');
 
@@ -29,6 +29,42 @@ describe('withTimeout', () => {
     expect(signal?.aborted).toBe(false);
     await effects.advance(1);
     expect(signal?.aborted).toBe(true);
+    await failed;
+  });
+});
+
+describe('within', () => {
+  it('gives what the work comes to, even nothing, and leaves no timer behind', async () => {
+    const effects = simulatedEffects(START);
+    const late = () => 'late' as const;
+    expect(await within(effects, 1_000, Promise.resolve('done'), late)).toBe('done');
+    expect(await within(effects, 1_000, Promise.resolve(null), late)).toBe(null);
+    expect(effects.sleeperCount()).toBe(0);
+  });
+
+  it('fails as the work fails, and leaves no timer behind', async () => {
+    const effects = simulatedEffects(START);
+    const work = Promise.reject(new Error('no'));
+    await expect(within(effects, 1_000, work, () => 'late')).rejects.toThrow('no');
+    expect(effects.sleeperCount()).toBe(0);
+  });
+
+  it('waits no longer for work that takes longer, however that ends', async () => {
+    const effects = simulatedEffects(START);
+    const work = Promise.withResolvers<string>();
+    const told = within(effects, 1_000, work.promise, () => 'late');
+    await effects.advance(1_000);
+    expect(await told).toBe('late');
+    work.reject(new Error('nobody hears of it'));
+  });
+
+  it('fails as whoever is told of it says', async () => {
+    const effects = simulatedEffects(START);
+    const told = within(effects, 1_000, new Promise(() => {}), () => {
+      throw new RangeError('too long');
+    });
+    const failed = expect(told).rejects.toThrow(RangeError);
+    await effects.advance(1_000);
     await failed;
   });
 });

@@ -8,7 +8,7 @@
  * It needs sessions of its own: a direct connection, or a pooler in session mode.
  */
 import pg from 'pg';
-import { type Effects, realEffects } from '../../effects/index.ts';
+import { type Effects, realEffects, within } from '../../effects/index.ts';
 import { type Rpc, RpcError } from '../rpc.ts';
 import { createSqlRpc, type SqlQuery } from '../sql.ts';
 import type { DatabaseAddress } from './database-url.ts';
@@ -96,17 +96,10 @@ export function createPostgresRpc(options: PostgresRpcOptions): Rpc {
   });
 
   return {
-    async call<Result>(name: string, args?: Readonly<Record<string, unknown>>): Promise<Result> {
-      const answered = new AbortController();
-      const late = effects.sleep(timeoutMs, answered.signal).then((): never | undefined => {
-        if (answered.signal.aborted) return undefined;
+    call<Result>(name: string, args?: Readonly<Record<string, unknown>>): Promise<Result> {
+      return within(effects, timeoutMs, rpc.call<Result>(name, args), () => {
         throw new RpcError('unavailable', name, '', `no answer within ${timeoutMs} ms`);
       });
-      try {
-        return (await Promise.race([rpc.call<Result>(name, args), late])) as Result;
-      } finally {
-        answered.abort();
-      }
     },
     close: () => rpc.close(),
   };

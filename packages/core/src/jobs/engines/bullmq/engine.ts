@@ -4,7 +4,7 @@
  * Postgres decides everything: who has a slice, how far a run is, whether it is to stop. Redis only brings workers and
  * slices together, so whatever it forgets is put there again.
  */
-import { type Effects, withTimeout } from '../../../effects/index.ts';
+import { type Effects, within } from '../../../effects/index.ts';
 import type { Logger } from '../../../telemetry/index.ts';
 import type { JobDefinition } from '../../definition.ts';
 import { type Engine, EngineUnavailable } from '../../engine.ts';
@@ -45,16 +45,15 @@ export function createBullmqEngine(options: BullmqEngineOptions): BullmqEngine {
   const { jobs, store, runner, redis, queue, effects, logger, slicesPerRun, fallback } = options;
 
   /** What a command of Redis answers, in time. Never queued: what is not reached now is not asked. */
-  const ask = <Answer>(command: () => Promise<Answer>): Promise<Answer> =>
-    withTimeout(effects, ANSWER_MS_MAX, (expired) => {
-      const late = Promise.withResolvers<never>();
-      expired.addEventListener('abort', () => late.reject(new EngineUnavailable('Redis does not answer')));
-      const answer = redis.tried.then(() => {
-        if (!redis.isReady()) throw new EngineUnavailable('Redis is away');
-        return command();
-      });
-      return Promise.race([answer, late.promise]);
+  const ask = <Answer>(command: () => Promise<Answer>): Promise<Answer> => {
+    const answer = redis.tried.then(() => {
+      if (!redis.isReady()) throw new EngineUnavailable('Redis is away');
+      return command();
     });
+    return within(effects, ANSWER_MS_MAX, answer, () => {
+      throw new EngineUnavailable('Redis does not answer');
+    });
+  };
 
   /** The numbers of a run's slices. What is counted, or only looked at, is done by one. */
   const slicesOf = (run: Run): number[] => {

@@ -5,7 +5,7 @@
  * Redis is away. Nothing of BullMQ ends the process: what goes wrong there is logged, and the slice is offered again.
  */
 import { DelayedError, type Job, Worker } from 'bullmq';
-import type { Effects } from '../../../effects/index.ts';
+import { type Effects, within } from '../../../effects/index.ts';
 import type { Logger } from '../../../telemetry/index.ts';
 import type { JobDefinition } from '../../definition.ts';
 import type { Parting } from '../../execute-run.ts';
@@ -21,9 +21,12 @@ const STALLED_LOOK_MS = 10_000;
 /** A slice whose worker died is offered again, however often: whether it may be taken is not Redis's to say. */
 const STALLED_MAX = 1_000_000;
 
-/** Before the n-th offer of a slice whose run is worked on here already, in milliseconds: doubled up to the last. */
-const BUSY_MS_MIN = 1_000;
-const BUSY_MS_MAX = 15_000;
+/**
+ * Before a slice is offered again whose run is worked on here already, in milliseconds. Drawn anew each time: BullMQ wakes
+ * the worker that put it off and one that waits at the same instant, and an idle one shall not lose that race for long.
+ */
+const BUSY_MS_MIN = 500;
+const BUSY_MS_MAX = 2_500;
 
 /** Before a slice is offered again that could not be begun or ended, in milliseconds. */
 const RETRY_MS = 15_000;
@@ -67,22 +70,25 @@ export function startBullmqWorker(options: BullmqWorkerOptions): BullmqWorker {
   const { jobs, store, runner, redis, effects, logger, concurrency } = options;
   let isClosing = false;
 
+  const busyMs = (): number => BUSY_MS_MIN + effects.random() * (BUSY_MS_MAX - BUSY_MS_MIN);
+
   /** Works on what is offered; answers in how many milliseconds it is to be offered again, null for never. */
-  const work = async ({ run_id, slice }: SliceIds, offers: number): Promise<number | null> => {
+  const work = async ({ run_id, slice }: SliceIds): Promise<number | null> => {
     if (isClosing) return 0;
+    if (runner.snapshot(run_id) !== null) return busyMs();
     const run = await store.get(run_id);
     if (run === null) return null;
     // A newer version may know the job.
     if (!jobs.some(({ name }) => name === run.job)) return RETRY_MS;
     const working = runner.take(run, slice);
-    if (working === null) return Math.min(BUSY_MS_MIN * 2 ** Math.min(offers - 1, 10), BUSY_MS_MAX);
+    if (working === null) return busyMs();
     return AGAIN_MS[await working];
   };
 
   const processor = async (job: Job<SliceIds, void>, token?: string): Promise<void> => {
     let againMs: number | null;
     try {
-      againMs = await work(job.data, job.attemptsStarted);
+      againMs = await work(job.data);
     } catch (error) {
       logger.warn({ err: error, ...job.data }, 'a slice could not be begun; it is offered again');
       againMs = RETRY_MS;
@@ -108,12 +114,9 @@ export function startBullmqWorker(options: BullmqWorkerOptions): BullmqWorker {
 
   /** Lets BullMQ go. While Redis is away it never ends, nor does any way to cut it off: it ends with the process. */
   const letGo = async (): Promise<void> => {
-    const done = new AbortController();
-    const late = effects.sleep(LET_GO_MS_MAX, done.signal).then(() => 'late' as const);
-    const closed = await Promise.race([worker.close(), late]);
-    done.abort();
-    if (closed === 'late')
-      logger.warn('the queue was not let go of in time; Redis will offer its slices again');
+    await within(effects, LET_GO_MS_MAX, worker.close(), () =>
+      logger.warn('the queue was not let go of in time; Redis will offer its slices again'),
+    );
   };
 
   return {
