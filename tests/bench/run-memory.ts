@@ -7,9 +7,10 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { startPostgres } from '@revos/local-stack';
 import { startChild } from './child.ts';
-import { enter } from './contestants/revos-direct.ts';
+import { openDirect } from './direct.ts';
 import { describeMachine, table } from './paper.ts';
 import { countSent, createQueue, createTemplates } from './queues.ts';
+import { enterWith } from './revos.ts';
 import type { StandInReady } from './stand-in.ts';
 
 const CONCURRENCY = 100;
@@ -33,7 +34,8 @@ try {
   await createTemplates(server);
   const databaseUrl = await createQueue(server, 'revos', 'memory', messageCount);
   const { url } = await standIn.ask<StandInReady>({ delayMsMin: 0, delayMsMax: 0 });
-  const race = await enter({
+  const rpc = openDirect(databaseUrl);
+  const race = await enterWith(rpc, {
     ...{ unipileUrl: url, databaseUrl, rest: null, redisUrl: null },
     ...{ messageCount, concurrency: CONCURRENCY },
   });
@@ -53,6 +55,7 @@ try {
     await look();
   }
   await running;
+  await rpc.close();
   const rows = SHARES.map((share) => looks.find(({ sent }) => sent >= share * messageCount)).filter(
     (row) => row !== undefined,
   );
