@@ -89,8 +89,13 @@ export const SABOTAGES: readonly Sabotage[] = [
       ],
       [
         'dm_queue',
-        `where attempt.outcome is null and attempt.lease_until <= p_now\n      order by`,
-        'where attempt.outcome is null\n      order by',
+        `where attempt.outcome is null and attempt.lease_until <= p_now\n        order by`,
+        'where attempt.outcome is null\n        order by',
+      ],
+      [
+        'dm_queue',
+        `if exists (select from public.dm_attempts as attempt where attempt.outcome is null and attempt.lease_until <= p_now)`,
+        'if true',
       ],
     ],
   },
