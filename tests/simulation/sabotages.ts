@@ -80,22 +80,18 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     guard: 'one call in flight an account',
-    bearing: ['request slow', 'no answer, not sent'],
+    bearing: ['request slow'],
     sql: [
       [
-        'dm_queue',
-        `attempt.outcome is null and attempt.lease_until <= p_now and attempt.account_id = any`,
-        'attempt.outcome is null and attempt.account_id = any',
+        'tables',
+        'create unique index if not exists dm_attempts_open',
+        'create index if not exists dm_attempts_open',
       ],
+      ['account_rules', 'message.account_id = p_policy.account_id and message.finished_at is null', 'false'],
       [
         'dm_queue',
-        `where attempt.outcome is null and attempt.lease_until <= p_now\n        order by`,
-        'where attempt.outcome is null\n        order by',
-      ],
-      [
-        'dm_queue',
-        `if exists (select from public.dm_attempts as attempt where attempt.outcome is null and attempt.lease_until <= p_now)`,
-        'if true',
+        'when attempt.id is not null then v_lease_until',
+        'when attempt.id is not null then p_now',
       ],
     ],
   },
