@@ -11,6 +11,8 @@ export default defineConfig({
     // Real servers and databases start in the tests, on machines that may be slow.
     testTimeout: 60_000,
     hookTimeout: 180_000,
+    // So does what is waited for.
+    expect: { poll: { timeout: 20_000 } },
     projects: [
       {
         extends: true,

@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => session?.close());
 beforeEach(() => session.reset());
 
-const statesOf = (answer: string): Promise<Record<string, unknown>[]> =>
+const statesOf = (answer: string): Promise<readonly Record<string, unknown>[]> =>
   session.query(
     `select ${answer} as alone, states.state, states.stored_reason
      from public.post_states(null, null, $1, $2, $1) as states order by states.post_id`,
