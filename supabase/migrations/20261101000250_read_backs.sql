@@ -239,6 +239,11 @@ begin
       select from public.dm_attempts as other
       where other.account_id = v_attempt.account_id and other.started_at >= v_attempt.started_at - public.known_ids_span()
         and other.id <> v_attempt.id and other.unipile_message_id = v_result.unipile_message_id
+    ) or v_result.found = 'sent' and exists (
+      -- Or that of a call to the same person whose answer is not there yet: only the answer says whose it is.
+      select from public.dm_attempts as other
+      where other.account_id = v_attempt.account_id and other.finished_at is null
+        and other.recipient_id = v_attempt.recipient_id
     ) then 'unreadable' else v_result.found end;
     -- A person said of its twin that it was sent, and not which one on LinkedIn it is: a person decides on this one too.
     v_is_twin := v_found = 'sent' and exists (

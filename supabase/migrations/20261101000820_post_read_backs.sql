@@ -123,6 +123,10 @@ begin
       where other.account_id = p_attempt.account_id and other.started_at >= p_attempt.started_at - public.known_ids_span()
         and other.id <> p_attempt.id
         and (other.unipile_post_id = p_result ->> 'unipile_post_id' or other.social_id = p_result ->> 'social_id')
+    ) or p_result ->> 'found' = 'sent' and exists (
+      -- Or that of a post whose answer is not there yet.
+      select from public.post_attempts as other
+      where other.account_id = p_attempt.account_id and other.finished_at is null
     ) then 'unreadable' else p_result ->> 'found' end,
     p_attempt.finished_at, p_attempt.effect_by, p_attempt.absent_since,
     p_policy = 'resend-when-absent' and not exists (

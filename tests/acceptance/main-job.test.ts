@@ -125,7 +125,7 @@ describe('the main job', () => {
   it('a bad row is refused with its field, and nothing is queued', async () => {
     const { error } = await stack.client
       .from('dm_queue')
-      .insert({ linkedin_account_id: crypto.randomUUID(), recipient_id: 'ACoAAB1', message: 'Hi {{name}}' });
+      .insert({ linkedin_account_id: crypto.randomUUID(), recipient_id: 'ACoAAB1', message: 'Hi Ann' });
     expect(error).toMatchObject({ code: 'DM001' });
     expect(JSON.parse(error?.details ?? '{}')).toEqual({ field: 'linkedin_account_id' });
   });

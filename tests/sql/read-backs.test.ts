@@ -196,6 +196,22 @@ describe('found on LinkedIn', () => {
     },
   );
 
+  it.each([
+    { whom: 'the same person', isSame: true, resolution: 'unknown' },
+    { whom: 'somebody else', isSame: false, resolution: 'sent' },
+  ])('while a call to $whom is on its way: $resolution', async ({ isSame, resolution }) => {
+    const { claimed } = await lost();
+    const recipient_id = isSame ? claimed.recipient_id : `${claimed.recipient_id}x`;
+    await queue(session, account, 1, { recipient_id });
+    session.clock.now = after(NOW, LEASE_MS);
+    const under = await claimOne(session);
+    expect(under.recipient_id).toBe(recipient_id);
+    // What says the same is on LinkedIn: it may be this one's, or that one's whose answer is still to come.
+    expect(await look(LEASE_MS + 1, 'sent')).toBe(resolution);
+    await session.dm.record([{ attempt_id: under.attempt_id, outcome: 'sent', unipile_message_id: 'm9' }]);
+    expect(await attemptOf(claimed.attempt_id)).toMatchObject({ outcome: resolution });
+  });
+
   it('under the id of another message, is looked for again without that one', async () => {
     const { claimed } = await lost();
     session.clock.now = after(NOW, 5_000);
