@@ -11,7 +11,7 @@ export default defineConfig({
     // Real servers and databases start in the tests, on machines that may be slow.
     testTimeout: 60_000,
     hookTimeout: 180_000,
-    // So does what is waited for.
+    // There, what a test waits for takes its time as well.
     expect: { poll: { timeout: 20_000 } },
     projects: [
       {

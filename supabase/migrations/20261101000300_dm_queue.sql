@@ -378,7 +378,7 @@ begin
     where not exists (select from bad_shape where bad_shape.row = shaped.row and bad_shape.field = 'linkedin_account_id')
   ), missing_account as materialized (
     select readable_account.text from readable_account
-    where (select account.id from public.linkedin_accounts as account where account.id = readable_account.text::uuid) is null
+    where public.dm_missing_account(array[readable_account.text::uuid]) is not null
   ), bad_account as (
     select shaped.row, 'linkedin_account_id', 'names no account'
     from shaped where shaped.value ->> 'linkedin_account_id' in (select missing_account.text from missing_account)

@@ -129,6 +129,22 @@ describe('a look', () => {
     expect(await revosReads(session, id)).toMatchObject({ status: 'scheduled' });
   });
 
+  it('while another post of the account is on its way: whose it is, the answer says', async () => {
+    await lose();
+    const other = await insertPost(session, { linkedin_account_id: account });
+    advance(POST_LEASE_MS);
+    const [item] = await due();
+    const underWay = await claimPost(session);
+    const [answer] = await postsOf(session).resolve(
+      [{ attempt_id: item?.attempt_id ?? '', found: 'sent', unipile_post_id: 'p9' }],
+      'resend-when-absent',
+    );
+    expect(answer?.resolution).toBe('unknown');
+    await recordPost(session, underWay, { ...SENT, unipile_post_id: 'p9' });
+    expect(await revosReads(session, other)).toMatchObject({ unipile_post_id: 'p9' });
+    expect(await revosReads(session, id)).toMatchObject({ status: 'scheduled' });
+  });
+
   it('after it was settled otherwise is ignored', async () => {
     const attempt_id = await lose();
     advance(15_000);

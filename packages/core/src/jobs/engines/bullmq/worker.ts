@@ -75,6 +75,7 @@ export function startBullmqWorker(options: BullmqWorkerOptions): BullmqWorker {
   /** Works on what is offered; answers in how many milliseconds it is to be offered again, null for never. */
   const work = async ({ run_id, slice }: SliceIds): Promise<number | null> => {
     if (isClosing) return 0;
+    // It is offered every second or two: the database need not be asked each time.
     if (runner.snapshot(run_id) !== null) return busyMs();
     const run = await store.get(run_id);
     if (run === null) return null;
