@@ -74,7 +74,8 @@ async function findStuckMessages({ plan, session, now, policies, dueMs, count }:
         where attempt.account_id = queue.linkedin_account_id) as last_at,
        (select count(*) from public.dm_attempts as attempt where attempt.message_id = queue.id) as attempts,
        (select coalesce(jsonb_agg(attempt.effect_by), '[]') from public.dm_attempts as attempt
-        where attempt.account_id = queue.linkedin_account_id and attempt.outcome is distinct from 'not_sent') as counted
+        where attempt.account_id = queue.linkedin_account_id and attempt.outcome is distinct from 'not_sent') as counted,
+       (select max(run.finished_at) from public.job_runs as run where run.job = 'dm-queue') as run_ended_at
      from public.dm_queue as queue where queue.status in ('pending', 'unknown') order by queue.position`,
     [now.toISOString()],
   );
@@ -92,9 +93,12 @@ async function findStuckMessages({ plan, session, now, policies, dueMs, count }:
     const waitsMs = Date.parse(String(why.can_go_at)) - nowMs;
     const policy = policies.get(String(row.account)) as PolicyFields;
     const counted = (row.counted as string[]).map((at) => Date.parse(at));
+    // What is free only since the last run ended waits for the next.
+    const isAccountBlocked = [new Date(String(row.run_ended_at)).getTime(), nowMs].some(
+      (atMs) => !isWindowOpen(policy, atMs) || limitsReached(policy, counted, atMs).length > 0,
+    );
     const isBlocked =
-      !isWindowOpen(policy, nowMs) ||
-      limitsReached(policy, counted, nowMs).length > 0 ||
+      isAccountBlocked ||
       nowMs - new Date(String(row.last_at)).getTime() < policy.gap_max_s * 1_000 + LEASE_MS ||
       (dueMs.get(String(row.message)) ?? Number.POSITIVE_INFINITY) > nowMs ||
       (OF_THE_ROW.includes(why.reason) && waitsMs > 0 && waitsMs < PUT_OFF_MS_MAX);
