@@ -80,8 +80,8 @@ $$;
 --
 -- Errors: DM002 to DM007 as dm_problems; DM001 an account that is none, in a new message after the statement; DM008 a new
 -- row that is not pending; DM009 a message that would be sent again although it was, or may have been, sent; DM010 a
--- change to what was sent; DM011 a message taken out of `sending` while its call is out; and, after the statement, DM012
--- one put into it.
+-- change to what was sent; and, after the statement, DM011 a message taken out of `sending` while its call is out, and
+-- DM012 one put into it.
 create or replace function public.dm_queue_before_write()
 returns trigger
 language plpgsql
@@ -114,16 +114,6 @@ begin
       ) then
         raise exception 'message % was sent, or may have been: it is not sent again', new.id
           using errcode = 'DM009', detail = '{"field":"status"}';
-      end if;
-    end if;
-    if old.status = 'sending' and new.status <> 'sending' then
-      if exists (
-        -- By its account, which has one at most.
-        select from public.dm_attempts as attempt
-        where attempt.account_id = old.linkedin_account_id and attempt.finished_at is null and attempt.message_id = new.id
-      ) then
-        raise exception 'message % is on its way: what became of it decides', new.id
-          using errcode = 'DM011', detail = '{"field":"status"}';
       end if;
     end if;
     if (new.message, new.recipient_id, new.linkedin_account_id)
@@ -244,7 +234,10 @@ create or replace trigger dm_queue_after_insert
   referencing new table as inserted
   for each statement execute function public.dm_queue_after_insert();
 
--- A message that becomes pending, or due at another time, wakes its account too.
+-- A message that becomes pending, or due at another time, wakes its account too. And what its status says of its call is
+-- so: looked at here, where an attempt that the same statement wrote can be seen.
+--
+-- Errors: DM011, DM012 as dm_queue_before_write.
 create or replace function public.dm_queue_after_update()
 returns trigger
 language plpgsql
@@ -258,33 +251,46 @@ as $$
 declare
   v_account_ids uuid[];
   v_ats timestamptz[];
+  v_escaped uuid;
+  v_intruder uuid;
 begin
-  select array_agg(due.account_id order by due.account_id), array_agg(due.at order by due.account_id)
-  into v_account_ids, v_ats
-  from (
-    select updated.linkedin_account_id, min(updated.due_at)
+  with changed as materialized (
+    select updated.id, updated.linkedin_account_id as account_id, updated.due_at, updated.status,
+      case
+        -- A count, so that it is asked by the account, which has one at most: as a join it goes through all that is in flight,
+        -- for each.
+        when (updated.status = 'sending') <> (previous.status = 'sending') then (
+          select count(*) from public.dm_attempts as attempt
+          where attempt.account_id = updated.linkedin_account_id and attempt.finished_at is null
+            and attempt.message_id = updated.id
+        ) > 0
+      end as is_under_way
     from updated
     join previous on previous.id = updated.id
-    where updated.status = 'pending'
-      and (previous.status, previous.due_at, previous.linkedin_account_id)
-        is distinct from (updated.status, updated.due_at, updated.linkedin_account_id)
-    group by updated.linkedin_account_id
-  ) as due (account_id, at);
-  perform public.account_wake(v_account_ids, v_ats);
+    where (previous.status, previous.due_at, previous.linkedin_account_id)
+      is distinct from (updated.status, updated.due_at, updated.linkedin_account_id)
+  ), due as (
+    select changed.account_id, min(changed.due_at) as at
+    from changed where changed.status = 'pending' group by changed.account_id
+  )
+  select
+    (select changed.id from changed where changed.status <> 'sending' and changed.is_under_way limit 1),
+    (select changed.id from changed where changed.status = 'sending' and not changed.is_under_way limit 1),
+    array_agg(due.account_id order by due.account_id),
+    array_agg(due.at order by due.account_id)
+  into v_escaped, v_intruder, v_account_ids, v_ats
+  from due;
 
-  -- Looked at here, where the attempt that the same claim wrote can be seen.
-  if exists (
-    select from updated
-    join previous on previous.id = updated.id
-    where updated.status = 'sending' and previous.status <> 'sending' and (
-      -- A count, so that it is asked by the account: as a join it goes through all that is in flight, for each.
-      select count(*) from public.dm_attempts as attempt
-      where attempt.account_id = updated.linkedin_account_id and attempt.finished_at is null
-        and attempt.message_id = updated.id
-    ) = 0
-  ) then
+  if v_escaped is not null then
+    raise exception 'message % is on its way: what became of it decides', v_escaped
+      using errcode = 'DM011', detail = '{"field":"status"}';
+  end if;
+  if v_intruder is not null then
     raise exception 'a message becomes sending by dm_claim alone'
       using errcode = 'DM012', detail = '{"field":"status"}';
+  end if;
+  if v_account_ids is not null then
+    perform public.account_wake(v_account_ids, v_ats);
   end if;
   return null;
 end;
@@ -466,45 +472,6 @@ exception when data_exception then
 end;
 $$;
 
--- dm_next_due: the account's next due message, highest priority first, then the longest due.
---
--- Two index probes for each priority that waits, however many wait. A row that somebody else is writing is passed over.
-create or replace function public.dm_next_due(p_account_id uuid, p_now timestamptz)
-returns uuid
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set enable_seqscan = off
-set plan_cache_mode = force_generic_plan
-as $$
-declare
-  v_id uuid;
-  v_priority integer := 10;
-begin
-  loop
-    select max(message.priority) into v_priority
-    from public.dm_queue as message
-    where message.linkedin_account_id = p_account_id and message.status = 'pending' and message.priority < v_priority;
-    if v_priority is null then
-      return null;
-    end if;
-    select message.id into v_id
-    from public.dm_queue as message
-    where message.linkedin_account_id = p_account_id
-      and message.status = 'pending'
-      and message.priority = v_priority
-      and message.due_at <= p_now
-    order by message.due_at, message.position
-    limit 1
-    for update skip locked;
-    if found then
-      return v_id;
-    end if;
-  end loop;
-end;
-$$;
-
 -- dm_next_due_at: when the account's next message becomes due; infinity if none waits.
 create or replace function public.dm_next_due_at(p_account_id uuid)
 returns timestamptz
@@ -598,26 +565,41 @@ begin
 
     -- A statement of its own: its snapshot is younger than the locks.
     with gated as materialized (
-      select policy.account_id, gate.reason, gate.clear_at,
-        policy.gap_min_s, policy.gap_max_s,
-        case when gate.reason is null then public.dm_next_due(policy.account_id, p_now) end as message_id
-      from public.account_policies as policy
-      cross join lateral public.account_gate(policy, p_now) as gate
-      where policy.account_id = any (v_account_ids)
+      select gate.account_id, gate.reason, gate.clear_at, due.message_id, due.recipient_id,
+        case when due.message_id is not null then gen_random_uuid() end as attempt_id
+      from public.account_gates(v_account_ids, p_now) as gate
+      left join lateral (
+        -- The account's next due message: two looks into the index for each priority that waits, from the highest down, however
+        -- many wait. A row that somebody else is writing is passed over.
+        select message.id as message_id, message.recipient_id
+        from generate_series((
+          select max(waiting.priority)::integer from public.dm_queue as waiting
+          where waiting.linkedin_account_id = gate.account_id and waiting.status = 'pending'
+        ), 0, -1) as level (priority)
+        cross join lateral (
+          select due.id, due.recipient_id
+          from public.dm_queue as due
+          where due.linkedin_account_id = gate.account_id and due.status = 'pending'
+            and due.priority = level.priority and due.due_at <= p_now
+          order by due.due_at, due.position
+          limit 1
+          for update skip locked
+        ) as message
+        limit 1
+      ) as due on gate.reason is null
     ), attempt as (
       insert into public.dm_attempts (id, message_id, account_id, recipient_id, claim_id, worker, started_at,
         lease_until, effect_by)
-      select gen_random_uuid(), message.id, gated.account_id, message.recipient_id, p_claim_id, p_worker, p_now,
+      select gated.attempt_id, gated.message_id, gated.account_id, gated.recipient_id, p_claim_id, p_worker, p_now,
         v_lease_until, v_lease_until
       from gated
-      join public.dm_queue as message on message.id = gated.message_id
-      returning id, message_id, account_id
+      where gated.attempt_id is not null
     ), sending as (
       update public.dm_queue as message
       set status = 'sending', reason = null, error = null
-      from attempt
-      where message.id = attempt.message_id
-      returning attempt.id as attempt_id, message.id, message.linkedin_account_id, message.recipient_id,
+      from gated
+      where message.id = gated.message_id
+      returning gated.attempt_id, message.id, message.linkedin_account_id, message.recipient_id,
         message.chat_id, message.message, message.attempts, message.priority, message.due_at,
         message.position
     ), moved as (
@@ -625,15 +607,15 @@ begin
       set
         blocked_by = case when gated.reason like 'account%' then gated.reason end,
         pace_until = case
-          when attempt.id is null then policy.pace_until
-          else p_now + make_interval(secs => gated.gap_min_s + (gated.gap_max_s - gated.gap_min_s) * (
+          when gated.attempt_id is null then policy.pace_until
+          else p_now + make_interval(secs => policy.gap_min_s + (policy.gap_max_s - policy.gap_min_s) * (
             -- One draw a call, turned by the account: each account's gap is uniform.
             (p_draw + abs(hashtext(gated.account_id::text)::bigint) / 2147483648.0)
             - floor(p_draw + abs(hashtext(gated.account_id::text)::bigint) / 2147483648.0)
           ))
         end,
         next_claim_at = case
-          when attempt.id is not null then v_lease_until
+          when gated.attempt_id is not null then v_lease_until
           -- Whoever ends the pause of all sending cannot see what this claim puts off.
           when gated.reason = 'all_paused' then p_now + interval '1 second'
           when gated.clear_at > p_now then gated.clear_at
@@ -642,12 +624,10 @@ begin
           else p_now + interval '1 second'
         end
       from gated
-      left join attempt on attempt.account_id = gated.account_id
       cross join lateral (
-        select case when gated.reason is null and attempt.id is null then public.dm_next_due_at(gated.account_id) end
+        select case when gated.reason is null and gated.attempt_id is null then public.dm_next_due_at(gated.account_id) end
       ) as next_due (at)
       where policy.account_id = gated.account_id
-      returning policy.account_id
     )
     select coalesce(jsonb_agg(jsonb_build_object(
       'attempt_id', sending.attempt_id,
@@ -776,20 +756,23 @@ set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan
 as $$
 declare
+  -- Rows that this round leaves to the next; null for none.
   v_left bigint[];
-  v_closed jsonb;
   v_settled jsonb;
+  v_attempt_ids uuid[];
+  v_message_ids uuid[];
+  v_applied text[];
+  v_answered bigint[];
+  v_rows bigint[] := '{}';
   v_answers jsonb := '[]';
 begin
   if jsonb_typeof(p_results) is distinct from 'array' or jsonb_array_length(p_results) > 1000 then
     raise exception 'results must be an array of at most 1000' using errcode = 'DM040';
   end if;
-  if exists (
-    select from jsonb_array_elements(p_results) as result (value)
-    where coalesce(result.value ->> 'outcome', '') not in ('sent', 'not_sent', 'unknown')
-      or (result.value ->> 'outcome' = 'not_sent'
-        and coalesce(result.value ->> 'next_step', '') not in ('release', 'wait', 'retry', 'restart', 'fail'))
-  ) then
+  if jsonb_path_exists(p_results, '$[*] ? (@.type() != "object"
+    || !exists (@.outcome ? (@ == "sent" || @ == "not_sent" || @ == "unknown"))
+    || @.outcome == "not_sent"
+      && !exists (@.next_step ? (@ == "release" || @ == "wait" || @ == "retry" || @ == "restart" || @ == "fail")))') then
     raise exception 'a result has no known outcome, or no known next_step' using errcode = 'DM040';
   end if;
 
@@ -803,74 +786,77 @@ begin
   for update;
 
   -- All at once, but for results of one account or of one message: those keep their order, and go in rounds.
-  v_left := array(select generate_series(1, jsonb_array_length(p_results)));
-  while cardinality(v_left) > 0 loop
+  loop
     with found as materialized (
-      select result.row, result.result, attempt.id, attempt.message_id, attempt.account_id,
-        attempt.finished_at is not null as is_late,
+      select result.row, result.result, (result.result ->> 'attempt_id')::uuid as given_id,
+        attempt.id, attempt.message_id, attempt.account_id, attempt.finished_at is not null as is_late,
         case
           when attempt.id is null then 'missing'
           when attempt.finished_at is null then 'recorded'
           when attempt.outcome <> 'sent' and result.result ->> 'outcome' = 'sent' then 'late'
           else 'ignored'
         end as applied,
-        row_number() over (partition by attempt.account_id order by result.row) as nth_of_account,
-        row_number() over (partition by attempt.message_id order by result.row) as nth_of_message
+        attempt.id is null or (
+          row_number() over (partition by attempt.account_id order by result.row) = 1
+          and row_number() over (partition by attempt.message_id order by result.row) = 1
+        ) as is_of_round
       from jsonb_array_elements(p_results) with ordinality as result (result, row)
       left join public.dm_attempts as attempt on attempt.id = (result.result ->> 'attempt_id')::uuid
-      where result.row = any (v_left)
-    ), round as materialized (
-      select found.* from found
-      where found.id is null or (found.nth_of_account = 1 and found.nth_of_message = 1)
+      where v_left is null or result.row = any (v_left)
     ), closed as (
       update public.dm_attempts as attempt set
         finished_at = p_now,
         outcome = given.outcome,
         -- The effect lies before the answer. Without an answer it can come until the lease ends.
         effect_by = case given.outcome when 'sent' then p_now else greatest(attempt.lease_until, p_now) end,
-        strike = coalesce(given.is_strike, false) and not round.is_late,
+        strike = coalesce(given.is_strike, false) and not found.is_late,
         next_read_at = case given.outcome when 'unknown' then public.read_back_at(p_now, null, p_now) end,
         http_status = given.http_status,
         error_type = left(given.error_type, 100),
         detail = left(given.detail, 500),
         unipile_message_id = left(given.unipile_message_id, 200),
         unipile_chat_id = left(given.chat_id, 200)
-      from round
-      cross join lateral jsonb_to_record(round.result) as given (
+      from found
+      cross join lateral jsonb_to_record(found.result) as given (
         outcome text, http_status integer, error_type text, detail text, unipile_message_id text, chat_id text, is_strike boolean)
-      where attempt.id = round.id and round.applied in ('recorded', 'late')
+      where attempt.id = found.id and found.is_of_round and found.applied in ('recorded', 'late')
     )
-    select jsonb_agg(jsonb_build_object(
-      'row', round.row,
-      'attempt_id', (round.result ->> 'attempt_id')::uuid,
-      'applied', round.applied,
-      'message_id', round.message_id,
-      'account_id', round.account_id,
-      'is_late', round.is_late,
-      'result', round.result
-    ) order by round.row) into v_closed
-    from round;
+    select
+      jsonb_agg(jsonb_build_object(
+        'message_id', found.message_id, 'account_id', found.account_id, 'is_late', found.is_late, 'result', found.result
+      )) filter (where found.is_of_round and found.applied in ('recorded', 'late')),
+      array_agg(found.row) filter (where found.is_of_round),
+      array_agg(found.given_id) filter (where found.is_of_round),
+      array_agg(found.message_id) filter (where found.is_of_round),
+      array_agg(found.applied) filter (where found.is_of_round),
+      array_agg(found.row) filter (where not found.is_of_round)
+    into v_settled, v_answered, v_attempt_ids, v_message_ids, v_applied, v_left
+    from (select found.* from found order by found.row) as found;
 
-    v_settled := jsonb_path_query_array(v_closed, '$[*] ? (@.applied == "recorded" || @.applied == "late")');
     perform public.dm_message_settle(v_settled, p_now);
     perform public.account_settle(v_settled, p_now);
 
-    select v_answers || jsonb_agg(jsonb_build_object(
-      'row', answer.row, 'attempt_id', answer.attempt_id, 'applied', answer.applied, 'status', message.status))
-    into v_answers
-    from jsonb_to_recordset(v_closed) as answer (row bigint, attempt_id text, applied text, message_id uuid)
-    left join public.dm_queue as message on message.id = answer.message_id;
-    v_left := array(
-      select unnest(v_left) except select done.row from jsonb_to_recordset(v_closed) as done (row bigint)
+    v_answers := v_answers || (
+      select coalesce(jsonb_agg(
+        jsonb_build_object('attempt_id', answer.attempt_id, 'applied', answer.applied, 'status', message.status)
+        order by answer.row), '[]')
+      from unnest(v_answered, v_attempt_ids, v_message_ids, v_applied) as answer (row, attempt_id, message_id, applied)
+      left join public.dm_queue as message on message.id = answer.message_id
     );
+    v_rows := v_rows || v_answered;
+    exit when v_left is null;
   end loop;
 
-  return (
-    select coalesce(jsonb_agg(answer.value - 'row' order by (answer.value ->> 'row')::bigint), '[]')
-    from jsonb_array_elements(v_answers) as answer (value)
-  );
+  if cardinality(v_rows) > cardinality(v_answered) then
+    return (
+      select jsonb_agg(answer.value order by answer.row)
+      from rows from (jsonb_array_elements(v_answers), unnest(v_rows)) as answer (value, row)
+    );
+  end if;
+  return v_answers;
 end;
 $$;
+
 -- dm_message_settle: what results mean for their messages. Part of dm_record, dm_recover and dm_resolve.
 --
 -- p_closed: [{message_id, is_late, result}], a message once; the attempts are closed already. result: as dm_record takes it.
@@ -969,6 +955,9 @@ begin
   ) as paced (until)
   where policy.account_id = closed.account_id;
 
+  if not jsonb_path_exists(p_closed, '$[*].result ? (@.is_strike == true || exists (@.pause_ms))') then
+    return;
+  end if;
   for v_ended in
     select closed.account_id, policy.strikes_from, given.*
     from jsonb_to_recordset(p_closed) as closed (account_id uuid, is_late boolean, result jsonb)
@@ -1185,7 +1174,7 @@ begin
   if v_message.status <> 'pending' then
     v_reason := coalesce(v_message.reason, v_message.status);
   else
-    select gate.reason, gate.clear_at into v_reason, v_at from public.account_gate(v_policy, p_now) as gate;
+    select gate.reason, gate.clear_at into v_reason, v_at from public.account_gates(array[v_policy.account_id], p_now) as gate;
     if v_message.due_at > p_now and (v_reason is null or v_message.due_at > v_at) then
       v_reason := case when v_message.not_before > v_message.send_at then coalesce(v_message.reason, 'retry_later') else 'scheduled' end;
       v_at := public.account_opens_at(v_policy, v_message.due_at);
@@ -1270,6 +1259,8 @@ begin
     group by counted.account_id
     order by counted.account_id
     limit 2001
+  ), first as materialized (
+    select waiting.* from waiting order by waiting.account_id limit 2000
   ), gated as materialized (
     select first.due, first.scheduled, first.first_due_at, gate.reason, gate.clear_at,
       case when gate.reason is null then (
@@ -1278,9 +1269,8 @@ begin
         where message.linkedin_account_id = first.account_id and message.status = 'pending' and message.due_at <= p_now
           and message.reason = 'platform_key_refused'
       ) else 0 end as refused
-    from (select waiting.* from waiting order by waiting.account_id limit 2000) as first
-    join public.account_policies as policy on policy.account_id = first.account_id
-    cross join lateral public.account_gate(policy, p_now) as gate
+    from first
+    join public.account_gates(array(select first.account_id from first), p_now) as gate on gate.account_id = first.account_id
   ), reasons as (
     select coalesce(gated.reason, 'ready') as reason, sum(gated.due - least(gated.refused, gated.due)) as count
     from gated group by 1 having sum(gated.due - least(gated.refused, gated.due)) > 0
@@ -1341,7 +1331,8 @@ begin
         limit 200)
       ) as candidate
       join public.account_policies as policy on policy.account_id = candidate.account_id
-      cross join lateral public.account_gate(policy, p_now) as gate
+      -- One by one, so that the rest need not be looked at once there are 50.
+      cross join lateral public.account_gates(array[policy.account_id], p_now) as gate
       cross join lateral (
         select due.id
         from generate_series(0, 9) as level (priority)
@@ -1378,13 +1369,13 @@ $$;
 
 revoke execute on function
   public.dm_problems, public.dm_missing_account, public.dm_queue_before_write, public.account_wake, public.dm_queue_after_insert,
-  public.dm_queue_after_update, public.dm_enqueue, public.is_instant, public.dm_next_due, public.dm_next_due_at,
+  public.dm_queue_after_update, public.dm_enqueue, public.is_instant, public.dm_next_due_at,
   public.dm_claim, public.dm_ready, public.dm_next_claim_at, public.dm_record, public.dm_message_settle,
   public.account_settle, public.dm_release, public.dm_recover, public.dm_explain, public.dm_backlog, public.dm_preview, public.dm_counts
 from public, anon, authenticated;
 grant execute on function
   public.dm_problems, public.dm_missing_account, public.dm_queue_before_write, public.account_wake, public.dm_queue_after_insert,
-  public.dm_queue_after_update, public.dm_enqueue, public.is_instant, public.dm_next_due, public.dm_next_due_at,
+  public.dm_queue_after_update, public.dm_enqueue, public.is_instant, public.dm_next_due_at,
   public.dm_claim, public.dm_ready, public.dm_next_claim_at, public.dm_record, public.dm_message_settle,
   public.account_settle, public.dm_release, public.dm_recover, public.dm_explain, public.dm_backlog, public.dm_preview, public.dm_counts
 to service_role;

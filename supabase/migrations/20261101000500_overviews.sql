@@ -110,7 +110,7 @@ begin
   from public.dm_attempts as counted
   where counted.account_id = p_id and counted.outcome is distinct from 'not_sent'
     and counted.effect_by > p_now - interval '7 days';
-  select * into v_gate from public.account_gate(v_policy, p_now);
+  select * into v_gate from public.account_gates(array[p_id], p_now);
   return public.account_json(v_account, p_now) || jsonb_build_object(
     'usage', v_usage,
     'gate', jsonb_build_object('reason', v_gate.reason, 'clear_at', nullif(v_gate.clear_at, 'infinity')));

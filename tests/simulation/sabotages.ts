@@ -87,11 +87,11 @@ export const SABOTAGES: readonly Sabotage[] = [
         'create unique index if not exists dm_attempts_open',
         'create index if not exists dm_attempts_open',
       ],
-      ['account_rules', 'message.account_id = p_policy.account_id and message.finished_at is null', 'false'],
+      ['account_rules', 'message.account_id = policy.account_id and message.finished_at is null', 'false'],
       [
         'dm_queue',
-        'when attempt.id is not null then v_lease_until',
-        'when attempt.id is not null then p_now',
+        'when gated.attempt_id is not null then v_lease_until',
+        'when gated.attempt_id is not null then p_now',
       ],
     ],
   },
@@ -121,7 +121,7 @@ export const SABOTAGES: readonly Sabotage[] = [
   {
     guard: 'a message does not go out before its time',
     bearing: [],
-    sql: [['dm_queue', 'and message.due_at <= p_now\n    order by', 'order by']],
+    sql: [['dm_queue', 'and due.due_at <= p_now\n          order by', 'order by']],
   },
   {
     guard: 'a post is not published before its time',
@@ -161,17 +161,23 @@ export const SABOTAGES: readonly Sabotage[] = [
   {
     guard: 'the limit of a day',
     bearing: [],
-    sql: [['account_rules', 'v_effects[public.account_day_limit(p_policy, v_at)]', 'v_effects[1000]']],
+    sql: [
+      [
+        'account_rules',
+        'v_account.effects[public.account_day_limit(v_policy, v_at)]',
+        'v_account.effects[1000]',
+      ],
+    ],
   },
   {
     guard: 'the limit of 24 hours',
     bearing: [],
-    sql: [['account_rules', 'v_effects[p_policy.dms_per_24h]', 'v_effects[1000]']],
+    sql: [['account_rules', 'v_account.effects[v_policy.dms_per_24h]', 'v_account.effects[1000]']],
   },
   {
     guard: 'the limit of 7 days',
     bearing: [],
-    sql: [['account_rules', 'v_effects[p_policy.dms_per_7d]', 'v_effects[1000]']],
+    sql: [['account_rules', 'v_account.effects[v_policy.dms_per_7d]', 'v_account.effects[1000]']],
   },
   {
     guard: 'what is unknown counts as sent',
@@ -179,8 +185,8 @@ export const SABOTAGES: readonly Sabotage[] = [
     sql: [
       [
         'account_rules',
-        `counted.account_id = p_policy.account_id and counted.outcome is distinct from 'not_sent'`,
-        `counted.account_id = p_policy.account_id and counted.outcome = 'sent'`,
+        `counted.account_id = policy.account_id and counted.outcome is distinct from 'not_sent'`,
+        `counted.account_id = policy.account_id and counted.outcome = 'sent'`,
       ],
     ],
   },
@@ -198,21 +204,21 @@ export const SABOTAGES: readonly Sabotage[] = [
   {
     guard: 'the pause of an account',
     bearing: ['account paused', 'throttled'],
-    sql: [['account_rules', 'if p_policy.paused_until > clear_at then', 'if false then']],
+    sql: [['account_rules', 'if v_policy.paused_until > clear_at then', 'if false then']],
   },
   {
     guard: 'the pause of all sending',
     bearing: ['all paused'],
     sql: [
       ['dm_queue', 'if public.sending_is_paused(p_now) then', 'if false then'],
-      ['account_rules', 'if v_all_paused_until >= clear_at then', 'if false then'],
+      ['account_rules', 'if v_account.all_paused_until >= clear_at then', 'if false then'],
     ],
   },
   {
     guard: 'the gap between two messages',
     bearing: [],
     sql: [
-      ['account_rules', 'if p_policy.pace_until > clear_at then', 'if false then'],
+      ['account_rules', 'if v_policy.pace_until > clear_at then', 'if false then'],
       // Nor is the account left alone until then.
       ['dm_queue', 'next_claim_at = paced.until', `next_claim_at = '-infinity'`],
     ],

@@ -290,7 +290,10 @@ describe('what a look costs', () => {
   }
 
   it.each([
-    ['a message', `select gate.* from account_policies as policy, account_gate(policy, $1) as gate`],
+    [
+      'a message',
+      `select reason, clear_at from account_gates(array(select account_id from account_policies), $1)`,
+    ],
     ['a post', `select gate.* from account_policies as policy, post_gate(policy.account_id, $1) as gate`],
   ])('for %s does not grow with the answers that an account has lost', async (_name, look) => {
     const account = await openAccount(session, 1, { dms_per_day: 5, dms_per_24h: 50, dms_per_7d: 200 });
