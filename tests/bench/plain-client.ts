@@ -7,12 +7,11 @@ export interface PlainClient {
   send(message: Pick<Message, 'account' | 'recipient' | 'text'>): Promise<string>;
 }
 
-/** @param isKept false for a connection of its own for each call, as this project makes them */
-export function plainClient(
-  { unipileUrl, concurrency }: Pick<Order, 'unipileUrl' | 'concurrency'>,
-  isKept = true,
-): PlainClient {
-  const dispatcher = new Agent({ connections: concurrency, pipelining: isKept ? 1 : 0 });
+export function plainClient({
+  unipileUrl,
+  concurrency,
+}: Pick<Order, 'unipileUrl' | 'concurrency'>): PlainClient {
+  const dispatcher = new Agent({ connections: concurrency });
   const url = new URL('/api/v1/chats', unipileUrl);
   return {
     async send({ account, recipient, text }) {

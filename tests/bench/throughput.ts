@@ -37,7 +37,6 @@ const entry = (name: string, title: string, rest: Partial<Entry> = {}): Entry =>
 
 const ENTRIES: readonly Entry[] = [
   entry('raw', 'undici alone', { queue: null }),
-  entry('raw-unkept', 'undici alone, a connection a call', { queue: null }),
   entry('naive', 'loop over supabase-js', { needs: 'rest', isSequential: true }),
   entry('graphile-worker', 'Graphile Worker'),
   entry('pg-boss', 'pg-boss'),

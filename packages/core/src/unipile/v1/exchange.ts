@@ -1,9 +1,7 @@
 /**
  * One request to Unipile v1 and its answer, over undici: DSN and token, multipart writes.
  *
- * Writes are never retried and each goes over a connection of its own: a kept-alive socket that the
- * server has just closed could not be told from a request that was lost on its way. Reads keep their
- * connections, and are asked once more if they could not be answered.
+ * Writes are never retried. Reads are asked once more if they could not be answered.
  */
 import { Agent, buildConnector, type Dispatcher, type FormData, request } from 'undici';
 import { type Effects, withTimeout } from '../../effects/index.ts';
@@ -13,6 +11,14 @@ import { type EncodedForm, encodeTextForm } from './text-form.ts';
 
 /** How long a connection may take, in milliseconds. */
 const CONNECT_TIMEOUT_MS = 10_000;
+
+/**
+ * How long after its last answer a connection is used for another write, in milliseconds.
+ *
+ * A write over a connection that the server has just closed cannot be told from one that was lost on its way. No
+ * server closes one so soon without saying so, and undici looks for a close that has arrived before it writes.
+ */
+const WRITE_KEEP_ALIVE_MS = 1_000;
 
 /** Answers to writes are small; a larger one is not read. */
 const WRITE_ANSWER_BYTES_MAX = 1_048_576;
@@ -203,8 +209,12 @@ export function openSockets(): Transport {
       })) satisfies buildConnector.connector,
   };
   return {
-    // No keep-alive; see above.
-    writing: new Agent({ ...shared, pipelining: 0, maxResponseSize: WRITE_ANSWER_BYTES_MAX }),
+    writing: new Agent({
+      ...shared,
+      keepAliveTimeout: WRITE_KEEP_ALIVE_MS,
+      keepAliveMaxTimeout: WRITE_KEEP_ALIVE_MS,
+      maxResponseSize: WRITE_ANSWER_BYTES_MAX,
+    }),
     reading: new Agent({ ...shared, maxResponseSize: READ_ANSWER_BYTES_MAX }),
     encode: encodeTextForm,
     hasFailedToConnect: (error) => error instanceof Error && failures.has(error),
