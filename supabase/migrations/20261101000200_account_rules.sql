@@ -132,8 +132,13 @@ returns table (account_id uuid, reason text, clear_at timestamptz)
 language plpgsql
 stable
 security invoker
+-- Few, for those who join it: by default it is 1,000, for which a claim would go through the whole queue.
+rows 10
 set search_path = ''
 set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set enable_material = off
 set plan_cache_mode = force_generic_plan
 as $$
 declare

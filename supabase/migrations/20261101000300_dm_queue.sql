@@ -3,7 +3,7 @@
 -- What runs for every message is planned once a session (plan_cache_mode): planning it anew took ten times as long as
 -- doing it. The session may do so while the tables are small, and a scan that was right then grows with the history
 -- (claims of 100 went from 29 ms to 183 ms within 38 calls): so enable_seqscan is off, and so are the joins that go through
--- a whole index where a batch is joined with a table.
+-- a whole index where a batch is joined with a table, and keeping one at hand (enable_material).
 
 -- What is wrong with a message, field by field: [{code, field, problem}]; null if nothing is. The one place of these rules:
 -- an insert by plain SQL and dm_enqueue both ask here. Null, not an empty set: that costs a tenth of it. Whether its
@@ -167,6 +167,7 @@ set search_path = ''
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set enable_material = off
 set plan_cache_mode = force_generic_plan
 as $$
 begin
@@ -530,6 +531,7 @@ set search_path = ''
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set enable_material = off
 set plan_cache_mode = force_generic_plan
 as $$
 declare
@@ -574,7 +576,8 @@ begin
         select message.id as message_id, message.recipient_id
         from generate_series((
           select max(waiting.priority)::integer from public.dm_queue as waiting
-          where waiting.linkedin_account_id = gate.account_id and waiting.status = 'pending'
+          -- Said here, where it keeps the rest from being looked at, and locked.
+          where gate.reason is null and waiting.linkedin_account_id = gate.account_id and waiting.status = 'pending'
         ), 0, -1) as level (priority)
         cross join lateral (
           select due.id, due.recipient_id
@@ -586,7 +589,7 @@ begin
           for update skip locked
         ) as message
         limit 1
-      ) as due on gate.reason is null
+      ) as due on true
     ), attempt as (
       insert into public.dm_attempts (id, message_id, account_id, recipient_id, claim_id, worker, started_at,
         lease_until, effect_by)
@@ -753,6 +756,7 @@ set search_path = ''
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set enable_material = off
 set plan_cache_mode = force_generic_plan
 as $$
 declare
@@ -769,10 +773,12 @@ begin
   if jsonb_typeof(p_results) is distinct from 'array' or jsonb_array_length(p_results) > 1000 then
     raise exception 'results must be an array of at most 1000' using errcode = 'DM040';
   end if;
-  if jsonb_path_exists(p_results, '$[*] ? (@.type() != "object"
-    || !exists (@.outcome ? (@ == "sent" || @ == "not_sent" || @ == "unknown"))
-    || @.outcome == "not_sent"
-      && !exists (@.next_step ? (@ == "release" || @ == "wait" || @ == "retry" || @ == "restart" || @ == "fail")))') then
+  -- A path looks into arrays by itself, and only type() does not.
+  if jsonb_path_exists(p_results, '$[*].type() ? (@ != "object")')
+    or jsonb_path_exists(p_results, '$[*] ? (@.outcome.type() != "string"
+      || !exists (@.outcome ? (@ == "sent" || @ == "not_sent" || @ == "unknown"))
+      || @.outcome == "not_sent" && (@.next_step.type() != "string"
+        || !exists (@.next_step ? (@ == "release" || @ == "wait" || @ == "retry" || @ == "restart" || @ == "fail"))))') then
     raise exception 'a result has no known outcome, or no known next_step' using errcode = 'DM040';
   end if;
 
@@ -868,6 +874,7 @@ set search_path = ''
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set enable_material = off
 set plan_cache_mode = force_generic_plan
 as $$
 begin
@@ -881,7 +888,8 @@ begin
         when given.outcome = 'unknown' then 'unknown'
         when given.next_step in ('fail', 'release') then given.next_step
         -- Five retries after the first attempt.
-        when message.attempts + burned.count > 5 then 'exhausted'
+        when (select message.attempts from public.dm_queue as message where message.id = closed.message_id) + burned.count > 5
+          then 'exhausted'
         else 'again'
       end as end,
       burned.count as burned,
@@ -894,7 +902,6 @@ begin
     cross join lateral (
       select case when given.outcome = 'not_sent' and given.next_step in ('retry', 'restart') then 1 else 0 end
     ) as burned (count)
-    join public.dm_queue as message on message.id = closed.message_id
     left join lateral (
       -- An earlier attempt turned out to be sent while this one was under way: it is not tried again.
       select attempt.finished_at, attempt.unipile_message_id, attempt.unipile_chat_id
@@ -902,6 +909,8 @@ begin
       where given.outcome <> 'sent' and attempt.message_id = closed.message_id and attempt.outcome = 'sent'
       limit 1
     ) as earlier on true
+    -- All of them have one; the planner takes it to be rare, and so looks for each message by its id, and not through the queue.
+    where closed.result ? 'outcome'
   )
   update public.dm_queue as message set
     status = case ended.end
@@ -936,6 +945,7 @@ set search_path = ''
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set enable_material = off
 set plan_cache_mode = force_generic_plan
 as $$
 declare
@@ -955,7 +965,7 @@ begin
   ) as paced (until)
   where policy.account_id = closed.account_id;
 
-  if not jsonb_path_exists(p_closed, '$[*].result ? (@.is_strike == true || exists (@.pause_ms))') then
+  if not jsonb_path_exists(p_closed, '$[*].result ? (exists (@.pause_ms) || exists (@.is_strike ? (@.type() != "boolean" || @ == true)))') then
     return;
   end if;
   for v_ended in
@@ -1030,6 +1040,7 @@ set search_path = ''
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set enable_material = off
 set plan_cache_mode = force_generic_plan
 as $$
 declare
@@ -1175,6 +1186,10 @@ begin
     v_reason := coalesce(v_message.reason, v_message.status);
   else
     select gate.reason, gate.clear_at into v_reason, v_at from public.account_gates(array[v_policy.account_id], p_now) as gate;
+    if not found then
+      v_reason := 'account_missing';
+      v_at := 'infinity';
+    end if;
     if v_message.due_at > p_now and (v_reason is null or v_message.due_at > v_at) then
       v_reason := case when v_message.not_before > v_message.send_at then coalesce(v_message.reason, 'retry_later') else 'scheduled' end;
       v_at := public.account_opens_at(v_policy, v_message.due_at);

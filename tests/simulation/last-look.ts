@@ -75,7 +75,7 @@ async function findStuckMessages({ plan, session, now, policies, dueMs, count }:
        (select count(*) from public.dm_attempts as attempt where attempt.message_id = queue.id) as attempts,
        (select coalesce(jsonb_agg(attempt.effect_by), '[]') from public.dm_attempts as attempt
         where attempt.account_id = queue.linkedin_account_id and attempt.outcome is distinct from 'not_sent') as counted,
-       (select max(run.finished_at) from public.job_runs as run where run.job = 'dm-queue') as run_ended_at
+       (select coalesce(max(run.finished_at), $1) from public.job_runs as run where run.job = 'dm-queue') as run_ended_at
      from public.dm_queue as queue where queue.status in ('pending', 'unknown') order by queue.position`,
     [now.toISOString()],
   );

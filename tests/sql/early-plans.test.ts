@@ -2,7 +2,7 @@
  * A session keeps its plans, and makes them when it is first asked: on the day of a launch, with an empty ledger. What it
  * reads for a message must not grow with the ledger all the same, until somebody analyses the table.
  */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openSharedDatabase, type Session, type SharedDatabase } from '../support/database.ts';
 
 const NOW = new Date('2026-03-02T10:00:00Z');
@@ -16,36 +16,39 @@ const HISTORY = 50_000;
 let database: SharedDatabase;
 let session: Session;
 
-beforeAll(async () => {
+beforeEach(async () => {
   database = await openSharedDatabase();
   session = await database.openSession({ now: NOW });
+  // Nobody comes by meanwhile.
+  await session.asOwner('alter table dm_attempts set (autovacuum_enabled = false)', []);
+  await session.asOwner('alter table dm_queue set (autovacuum_enabled = false)', []);
+});
+afterEach(() => database.close());
+
+/** Accounts that may always send, with so many messages each. */
+async function open(name: string, accounts: number, messages: number): Promise<void> {
   await session.asOwner(
-    `insert into linkedin_accounts (account_name, unipile_account_id)
-     select 'Account ' || n, 'unipile-' || n from generate_series(1, ${ACCOUNTS}) as n`,
-    [],
-  );
-  await session.asOwner(
-    `insert into dm_queue (linkedin_account_id, recipient_id, message, send_at)
-     select account.id, 'ACoAA' || n, 'Hello', $1::timestamptz - interval '1 hour'
-     from linkedin_accounts as account cross join generate_series(1, 40) as n`,
-    [NOW],
+    `with account as (
+       insert into linkedin_accounts (account_name, unipile_account_id)
+       select $1 || ' ' || n, $1 || '-' || n from generate_series(1, $2::integer) as n returning id
+     )
+     insert into dm_queue (linkedin_account_id, recipient_id, message, send_at)
+     select account.id, 'ACoAA' || n, 'Hello', $4::timestamptz - interval '1 hour'
+     from account cross join generate_series(1, $3::integer) as n`,
+    [name, accounts, messages, NOW],
   );
   await session.asOwner(
     `update account_policies set window_start = '00:00', window_end = '24:00', gap_min_s = 0, gap_max_s = 0,
        dms_per_day = 50, next_claim_at = '-infinity'`,
     [],
   );
-  // It is known to be empty, and nobody comes by meanwhile.
-  await session.asOwner('vacuum analyze dm_attempts', []);
-  await session.asOwner('alter table dm_attempts set (autovacuum_enabled = false)', []);
-});
-afterAll(() => database.close());
+}
 
 /** The blocks that a claim and a record of its answers go through. */
-async function blocksOfRound(): Promise<{ claim: number; record: number; claimed: number }> {
+async function blocksOfRound(limit = BATCH): Promise<{ claim: number; record: number; claimed: number }> {
   const claim = await explained('select dm_claim($1, $2, 120000, gen_random_uuid(), 0.5, null, $3)', [
     'worker-1',
-    BATCH,
+    limit,
     NOW,
   ]);
   const open = await session.query('select id from dm_attempts where finished_at is null', []);
@@ -71,6 +74,8 @@ async function explained(statement: string, values: readonly unknown[]): Promise
 
 describe('plans that were made while the ledger was empty', () => {
   it('do not read more for a message when it has filled', async () => {
+    await open('early', ACCOUNTS, 40);
+    await session.asOwner('vacuum analyze dm_attempts', []);
     for (let round = 1; round < ROUNDS_EARLY; round += 1) await blocksOfRound();
     const before = await blocksOfRound();
     await session.asOwner(
@@ -84,6 +89,18 @@ describe('plans that were made while the ledger was empty', () => {
     const after = await blocksOfRound();
     expect([before.claimed, after.claimed]).toEqual([BATCH, BATCH]);
     expect(before.claim).toBeGreaterThan(BATCH);
+    // Deeper indexes, and no more.
+    expect(after.claim).toBeLessThan(2 * before.claim);
+    expect(after.record).toBeLessThan(2 * before.record);
+  });
+
+  it.each([1, 2])('with %i accounts do not read the queue when it has filled', async (accounts) => {
+    await open('early', accounts, 5);
+    await session.asOwner('vacuum analyze', []);
+    const before = await blocksOfRound(1);
+    await open('late', 200, 50);
+    const after = await blocksOfRound(1);
+    expect([before.claimed, after.claimed]).toEqual([1, 1]);
     // Deeper indexes, and no more.
     expect(after.claim).toBeLessThan(2 * before.claim);
     expect(after.record).toBeLessThan(2 * before.record);

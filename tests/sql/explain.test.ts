@@ -230,6 +230,14 @@ describe('dm_explain', () => {
     expect(await session.dm.explain(accountId(1))).toBeNull();
   });
 
+  it('says that no account is known where the policy was deleted', async () => {
+    const [id = ''] = await queue(session, await openAccount(session, 1));
+    await session.query('delete from account_policies', []);
+    expect(await claim(session)).toEqual([]);
+    const [row] = await session.query('select dm_explain($1, $2) as why', [id, NOW.toISOString()]);
+    expect(row?.why).toMatchObject({ reason: 'account_missing', can_go_at: null });
+  });
+
   it('names the place in the queue', async () => {
     const account = await openAccount(session, 1);
     const ids = await queue(session, account, 3);

@@ -118,6 +118,15 @@ describe('claims', () => {
     await bob.query('rollback', []);
   });
 
+  it('holds no message of an account that may not send', async () => {
+    await queue(ann, await openAccount(ann, 1), 3);
+    await ann.rpc.call('account_pause', { account_id: accountId(1), reason: 'holidays' });
+    await ann.query('begin', []);
+    expect(await claim(ann)).toEqual([]);
+    expect(await bob.query('select from dm_queue for update skip locked', [])).toHaveLength(3);
+    await ann.query('rollback', []);
+  });
+
   it('an insert that is not committed yet is claimed as soon as it is', async () => {
     await openAccount(ann, 1);
     await bob.query('begin', []);
