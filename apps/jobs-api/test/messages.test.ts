@@ -221,11 +221,14 @@ describe('GET /api/messages/:id', () => {
 
   it('explains alone, too', async () => {
     const [id = ''] = await queue('ACo1');
+    // One that can go now is explained with the instant of the question.
+    await database.rows(`update public.dm_queue set send_at = '2199-01-07T12:00:00Z' where id = '${id}'`);
     const { body } = await ops.get(`/api/messages/${id}/explanation`);
     const [row] = await database.rows<{ explanation: unknown }>(
       `select public.dm_explain('${id}') as explanation`,
     );
     expect(body).toEqual(row?.explanation);
+    expect(body).toMatchObject({ id, reason: 'scheduled' });
   });
 
   it.each(['', '/explanation'])('is 404 for no message: %s', async (path) => {
