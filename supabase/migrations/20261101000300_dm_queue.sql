@@ -965,7 +965,9 @@ begin
   ) as paced (until)
   where policy.account_id = closed.account_id;
 
-  if not jsonb_path_exists(p_closed, '$[*].result ? (exists (@.pause_ms) || exists (@.is_strike ? (@.type() != "boolean" || @ == true)))') then
+  -- Mostly there is none, and asking so begins no statement.
+  if not jsonb_path_exists(p_closed, '$[*].result ? (
+      exists (@.pause_ms) || exists (@.is_strike ? (@.type() != "boolean" || @ == true)))') then
     return;
   end if;
   for v_ended in
@@ -1345,16 +1347,15 @@ begin
         order by md5(policy.account_id::text)
         limit 200)
       ) as candidate
-      join public.account_policies as policy on policy.account_id = candidate.account_id
       -- One by one, so that the rest need not be looked at once there are 50.
-      cross join lateral public.account_gates(array[policy.account_id], p_now) as gate
+      cross join lateral public.account_gates(array[candidate.account_id], p_now) as gate
       cross join lateral (
         select due.id
         from generate_series(0, 9) as level (priority)
         cross join lateral (
           select message.id, message.priority
           from public.dm_queue as message
-          where message.linkedin_account_id = policy.account_id and message.status = 'pending'
+          where message.linkedin_account_id = candidate.account_id and message.status = 'pending'
             and message.priority = level.priority and message.due_at <= p_now
           order by message.due_at, message.position
           limit 1

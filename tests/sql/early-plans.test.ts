@@ -1,6 +1,6 @@
 /**
  * A session keeps its plans, and makes them when it is first asked: on the day of a launch, with an empty ledger. What it
- * reads for a message must not grow with the ledger all the same, until somebody analyses the table.
+ * reads for a message must not grow with the ledger or the queue all the same, until somebody analyses the tables.
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openSharedDatabase, type Session, type SharedDatabase } from '../support/database.ts';
@@ -72,7 +72,7 @@ async function explained(statement: string, values: readonly unknown[]): Promise
   return hit + read;
 }
 
-describe('plans that were made while the ledger was empty', () => {
+describe('plans that were made early', () => {
   it('do not read more for a message when it has filled', async () => {
     await open('early', ACCOUNTS, 40);
     await session.asOwner('vacuum analyze dm_attempts', []);
