@@ -15,6 +15,7 @@ drop function if exists
   public.dm_next_due(uuid, timestamptz),
   public.dm_problems(uuid, text, text, text, text, integer),
   public.dm_spent_by(text),
+  public.post_act_problem(text, text, uuid),
   public.post_look(uuid[], integer, timestamptz),
   public.post_take(uuid, text, uuid, timestamptz, integer, timestamptz),
   public.run_begin(uuid, text, timestamptz),
@@ -30,12 +31,15 @@ drop index if exists public.job_runs_active;
 drop index if exists
   public.dm_attempts_lease, public.account_policies_blocked, public.account_policies_paused_for_account;
 
--- Part of post_states, and of account_gates, now. Their first parameters are rows of tables that there may not be yet.
+-- The same for parameters that are rows of tables which there may not be yet.
 do $$
 begin
   if to_regclass('public.post_publications') is not null then
     drop function if exists public.post_verdict(
       public.post_publications, uuid, uuid, text, timestamptz, text, integer, timestamptz);
+  end if;
+  if to_regclass('public.dm_queue') is not null then
+    drop function if exists public.dm_act_problem(text, public.dm_queue);
   end if;
   if to_regclass('public.account_policies') is not null then
     drop function if exists public.account_gate(public.account_policies, timestamptz);

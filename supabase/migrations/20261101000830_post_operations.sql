@@ -546,7 +546,13 @@ end;
 $$;
 
 -- post_act_problem: why an action cannot be done to a post in this state; null if it can.
-create or replace function public.post_act_problem(p_action text, p_state text, p_post_id uuid)
+create or replace function public.post_act_problem(
+  p_action text,
+  p_args jsonb,
+  p_state text,
+  p_post_id uuid,
+  p_now timestamptz
+)
 returns text
 language sql
 stable
@@ -554,8 +560,11 @@ security invoker
 set search_path = ''
 as $$
   select case
-    when p_action = 'settle' then
-      case when p_state <> 'unknown' then 'only what is unknown can be, and it is ' || p_state end
+    when p_action = 'settle' and p_state <> 'unknown' then 'only what is unknown can be, and it is ' || p_state
+    when p_action = 'settle' then public.settle_problem(p_args, (
+      select max(attempt.effect_by) from public.post_attempts as attempt
+      where attempt.post_id = p_post_id and attempt.outcome = 'unknown'
+    ), p_now)
     when public.post_ledger_state(p_post_id) is not null then 'it was published, or may have been'
     when p_action = 'cancel' and p_state not in ('waiting', 'held', 'missed')
       then 'only what waits can be, and it is ' || p_state
@@ -570,7 +579,7 @@ $$;
 --
 -- p_action and p_args: cancel {reason?}: RevOS has it as a draft again; retry: what failed, is held or waits for another
 -- try is due at once, with all its tries, and its media are looked at anew; reschedule {scheduled_for}; publish_now: it
--- is due now; settle {decision, reason?}, as in dm_act: a post that is dropped is `failed`.
+-- is due now; settle {decision, reason?, looked_at?}, as in dm_act: a post that is dropped is `failed`.
 -- p_selection, p_dry_run, p_expected_count and the answer: as in dm_act.
 -- Errors: PO060 no such action; PO061 to PO065 as selection_filter and selection_check, PO064 bad arguments; SE001.
 create or replace function public.post_act(
@@ -627,7 +636,7 @@ begin
       filter (where judged.problem is not null)
   into v_can, v_refused
   from (
-    select post.id, shown.state, public.post_act_problem(p_action, shown.state, post.id) as problem
+    select post.id, shown.state, public.post_act_problem(p_action, p_args, shown.state, post.id, p_now) as problem
     from public.posts as post
     left join public.post_publications as publication on publication.post_id = post.id
     cross join lateral public.post_state_shown(post.id, post.status, post.scheduled_for, publication) as shown (state)
@@ -669,7 +678,7 @@ set search_path = ''
 as $$
 declare
   v_known constant jsonb := '{"cancel": ["reason"], "retry": [], "reschedule": ["scheduled_for"], "publish_now": [],
-    "settle": ["decision", "reason"]}';
+    "settle": ["decision", "reason", "looked_at"]}';
   v_field text;
 begin
   if not v_known ? coalesce(p_action, '') then
@@ -686,6 +695,9 @@ begin
   if v_field is null and p_action = 'settle'
     and (p_args ->> 'decision' in ('sent', 'resend', 'drop')) is not true then
     v_field := 'decision';
+  end if;
+  if v_field is null and p_action = 'settle' and not public.is_instant(p_args ->> 'looked_at') then
+    v_field := 'looked_at';
   end if;
   if v_field is not null then
     raise exception '% is missing, wrong, or not an argument of %', left(v_field, 60), p_action

@@ -159,7 +159,12 @@ end;
 $$;
 
 -- dm_act_problem: why an action cannot be done to a message; null if it can.
-create or replace function public.dm_act_problem(p_action text, p_message public.dm_queue)
+create or replace function public.dm_act_problem(
+  p_action text,
+  p_args jsonb,
+  p_message public.dm_queue,
+  p_now timestamptz
+)
 returns text
 language sql
 stable
@@ -174,14 +179,19 @@ as $$
       where attempt.message_id = p_message.id and attempt.outcome is distinct from 'not_sent'
     ) then 'it may have been sent'
     when p_action = 'settle' and p_message.status <> 'unknown' then 'only what is unknown can be, and it is ' || p_message.status
+    when p_action = 'settle' then public.settle_problem(p_args, (
+      select max(attempt.effect_by) from public.dm_attempts as attempt
+      where attempt.message_id = p_message.id and attempt.outcome = 'unknown'
+    ), p_now)
   end;
 $$;
 
 -- dm_act: does one thing to many messages.
 --
 -- p_action and p_args: cancel {reason?}; retry: what failed is pending again, with all its tries;
--- reschedule {send_at}; settle {decision, reason?} what is unknown: `sent` (a person saw it on LinkedIn), `resend`
--- (a person saw that it is not there) or `drop` (it is given up; it still counts against the limits).
+-- reschedule {send_at}; settle {decision, reason?, looked_at?} what is unknown: `sent` (a person saw it on LinkedIn),
+-- `resend` (a person saw that it is not there, at looked_at, once the call was over) or `drop` (it is given up; it
+-- still counts against the limits).
 -- p_selection: {ids: [...]} or {filter: {...}}, see selection_check. p_dry_run: says what it would do, and changes nothing.
 -- Answers {action, dry_run, matched, changed, refused: [{id, status, problem}] (100 at most), sample: [20 ids at most]}.
 -- Errors: DM060 no such action; DM061 to DM065 as selection_filter and selection_check, DM064 bad arguments; SE001.
@@ -227,7 +237,7 @@ begin
       filter (where judged.problem is not null)
   into v_can, v_refused
   from (
-    select queued.id, queued.status, queued.position, public.dm_act_problem(p_action, queued) as problem
+    select queued.id, queued.status, queued.position, public.dm_act_problem(p_action, p_args, queued, p_now) as problem
     from public.dm_queue as queued where queued.id = any (v_ids)
     union all
     select named.id::uuid, null, null, 'there is no such message'
@@ -265,7 +275,7 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_known constant jsonb := '{"cancel": ["reason"], "retry": [], "reschedule": ["send_at"], "settle": ["decision", "reason"]}';
+  v_known constant jsonb := '{"cancel": ["reason"], "retry": [], "reschedule": ["send_at"], "settle": ["decision", "reason", "looked_at"]}';
   v_field text;
 begin
   if not v_known ? coalesce(p_action, '') then
@@ -281,6 +291,9 @@ begin
   if v_field is null and p_action = 'settle'
     and (p_args ->> 'decision' in ('sent', 'resend', 'drop')) is not true then
     v_field := 'decision';
+  end if;
+  if v_field is null and p_action = 'settle' and not public.is_instant(p_args ->> 'looked_at') then
+    v_field := 'looked_at';
   end if;
   if v_field is not null then
     raise exception '% is missing, wrong, or not an argument of %', left(v_field, 60), p_action

@@ -149,6 +149,8 @@ const claim =
         leaseUntilMs: nowMs + leaseMs,
         hasEffect: random.chance(0.5),
         isReported: false,
+        isAnswered: false,
+        settlers: 0,
         isOver: false,
       };
       linkedIn.claimed(call);
@@ -184,25 +186,29 @@ const act =
     });
   };
 
-/** A person looks on LinkedIn, and says what is there. */
+/** A person looks on LinkedIn, and says what is there: maybe a while later, and of whatever is unknown by then. */
 async function settle(
   session: Session,
   { linkedIn, tally }: Stage,
   random: Random,
-  kind: Kind,
-  id: string,
+  { kind, thingId: id }: Pick<Call, 'kind' | 'thingId'>,
+  nowMs: number,
 ): Promise<void> {
   const decision = linkedIn.find(id) !== null ? 'sent' : random.pick(['resend', 'resend', 'drop']);
-  if (decision !== 'drop') {
-    for (const call of linkedIn.calls) call.isOver ||= call.thingId === id && call.isReported;
+  // That it is not there is not believed before the lease has ended.
+  const ended = decision === 'sent' ? linkedIn.calls.filter(({ thingId }) => thingId === id) : [];
+  for (const call of ended) {
+    call.settlers += 1;
+    call.isOver ||= call.isReported;
   }
   const { changed } = await session.rpc.call<{ changed: number }>(`${prefixOf(kind)}_act`, {
     action: 'settle',
     selection: { ids: [id] },
-    args: { decision },
+    args: { decision, looked_at: new Date(nowMs).toISOString() },
     dry_run: false,
     actor: 'ada',
   });
+  for (const call of ended) call.settlers -= 1;
   count(tally, `settled as ${decision}`, changed);
 }
 
@@ -234,11 +240,13 @@ async function report(
   call: Call,
   ending: Readonly<Record<string, unknown>>,
 ): Promise<void> {
-  // Once it is unknown, that it was not sent is not believed any more.
-  call.isOver ||= ending.outcome === 'sent' || (ending.outcome === 'not_sent' && !call.isReported);
+  // Once it is unknown, that it was not sent is not believed any more; of two reports at once, either may be the first.
+  call.isOver ||=
+    call.settlers > 0 || ending.outcome === 'sent' || (ending.outcome === 'not_sent' && !call.isAnswered);
   call.isReported = true;
   const results = [{ attempt_id: call.attemptId, ...ending }];
   const [answer] = await session.rpc.call<RecordedResult[]>(`${prefixOf(call.kind)}_record`, { results });
+  call.isAnswered = true;
   count(tally, `answer ${answer?.applied}`);
 }
 
@@ -253,16 +261,13 @@ const STEPS_OF = {
     const call = stage.linkedIn.calls[random.integer(0, stage.linkedIn.calls.length)];
     if (call?.isReported) await report(session, stage, call, endingOf(call, random));
   },
-  release: async (session, { hand }, random) => {
+  release: async (session, { hand, linkedIn }, random) => {
     const call = hand.find(({ hasEffect }) => !hasEffect);
+    if (!call || random.chance(0.3)) return;
+    const claimed = linkedIn.calls.filter(({ claimId }) => claimId === call.claimId);
     // What the same call claimed and had an effect is not given back: its caller knows it was dispatched.
-    if (
-      !call ||
-      hand.some((other) => other.claimId === call.claimId && other.hasEffect) ||
-      random.chance(0.3)
-    )
-      return;
-    for (const other of hand.filter(({ claimId }) => claimId === call.claimId)) {
+    if (claimed.some(({ hasEffect }) => hasEffect)) return;
+    for (const other of claimed) {
       other.isReported = true;
       other.isOver = true;
     }
@@ -277,9 +282,9 @@ const STEPS_OF = {
     scheduled_for: new Date(nowMs + random.pick([-1, 0, 60]) * MINUTE_MS).toISOString(),
   })),
   'publish now': act('publish_now'),
-  settle: async (session, stage, random) => {
+  settle: async (session, stage, random, nowMs) => {
     const call = stage.linkedIn.calls[random.integer(0, stage.linkedIn.calls.length)];
-    if (call) await settle(session, stage, random, call.kind, call.thingId);
+    if (call) await settle(session, stage, random, call, nowMs);
   },
   pause: (session, stage, random, nowMs) =>
     session.rpc.call('account_pause', {
@@ -366,7 +371,9 @@ async function drain(session: Session, stage: Stage, random: Random): Promise<st
       for (const call of hand.splice(0)) await report(session, stage, call, endingOf(call, random));
       await readBack(kind, always)(session, stage, random, clock.nowMs);
     }
-    for (const { kind, id } of await waitingFor(session)) await settle(session, stage, random, kind, id);
+    for (const { kind, id } of await waitingFor(session)) {
+      await settle(session, stage, random, { kind, thingId: id }, clock.nowMs);
+    }
     if ((await openThings(session)).length === 0) return unexplained(session, linkedIn);
     await clock.advance(6 * HOUR_MS);
   }

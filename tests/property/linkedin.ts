@@ -17,6 +17,10 @@ export interface Call {
   readonly hasEffect: boolean;
   /** Its worker has begun to say how it ended, so it may be closed. */
   isReported: boolean;
+  /** Its worker was told that this was heard, so it is closed. */
+  isAnswered: boolean;
+  /** People who are saying at this moment what became of it: they are believed once it is closed, which may overtake them. */
+  settlers: number;
   /** Somebody has begun to say what became of it, so it may be known to be over. A lost answer says nothing of the kind. */
   isOver: boolean;
 }

@@ -69,7 +69,7 @@ const OF_THE_ROW = [
 
 async function findStuckMessages({ plan, session, now, policies, dueMs, count }: LastLook): Promise<void> {
   const rows = await session.query(
-    `select queue.linkedin_account_id as account, queue.status, queue.message, public.dm_explain(queue.id, $1) as why,
+    `select queue.linkedin_account_id as account, queue.status, queue.message, queue.not_before, public.dm_explain(queue.id, $1) as why,
        (select max(attempt.started_at) from public.dm_attempts as attempt
         where attempt.account_id = queue.linkedin_account_id) as last_at,
        (select count(*) from public.dm_attempts as attempt where attempt.message_id = queue.id) as attempts,
@@ -91,6 +91,8 @@ async function findStuckMessages({ plan, session, now, policies, dueMs, count }:
     }
     if (why.can_go_at === null) broken(`it does not say when it can go: ${what}`);
     const waitsMs = Date.parse(String(why.can_go_at)) - nowMs;
+    // When it goes may be later: in the next window after that.
+    const putOffMs = new Date(String(row.not_before)).getTime() - nowMs;
     const policy = policies.get(String(row.account)) as PolicyFields;
     const counted = (row.counted as string[]).map((at) => Date.parse(at));
     // What is free only since the last run ended waits for the next.
@@ -101,7 +103,7 @@ async function findStuckMessages({ plan, session, now, policies, dueMs, count }:
       isAccountBlocked ||
       nowMs - new Date(String(row.last_at)).getTime() < policy.gap_max_s * 1_000 + LEASE_MS ||
       (dueMs.get(String(row.message)) ?? Number.POSITIVE_INFINITY) > nowMs ||
-      (OF_THE_ROW.includes(why.reason) && waitsMs > 0 && waitsMs < PUT_OFF_MS_MAX);
+      (OF_THE_ROW.includes(why.reason) && putOffMs > 0 && putOffMs < PUT_OFF_MS_MAX);
     if (!isBlocked) broken(`nothing holds it back, and it has not gone out: ${what}`);
     if (waitsMs > 15 * DAY_MS) broken(`it is put off for too long: ${what}`);
   }

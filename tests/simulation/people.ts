@@ -166,6 +166,14 @@ function actsOf(
     return witness.isAccountedFor(text) ? 'resend' : 'sent';
   };
 
+  /** They may come to say it a while after they looked. */
+  const settle = (name: 'dm_act' | 'post_act', id: unknown, decision: string): void => {
+    const lookedAt = timeline.now().toISOString();
+    timeline.in(random.pick([0, 0, MINUTE_MS, 2 * HOUR_MS]), () =>
+      act(name, 'settle', id, { decision, looked_at: lookedAt }),
+    );
+  };
+
   return {
     'database away': () => {
       tell('the database is away');
@@ -216,7 +224,7 @@ function actsOf(
     'unknown settled': async () => {
       const message = await messageWith('unknown');
       const decision = message === null ? null : decide(String(message.text), message.ended_at);
-      if (decision !== null) await act('dm_act', 'settle', message?.id, { decision });
+      if (decision !== null) settle('dm_act', message?.id, decision);
     },
     'account paused': () =>
       call('account_pause', {
@@ -247,7 +255,7 @@ function actsOf(
       const post = random.pick(rows);
       if (post.state === 'unknown') {
         const decision = decide(String(post.text), post.ended_at);
-        if (decision !== null) await act('post_act', 'settle', post.id, { decision });
+        if (decision !== null) settle('post_act', post.id, decision);
         return;
       }
       const action = random.pick(['publish_now', 'retry', 'cancel', 'reschedule']);

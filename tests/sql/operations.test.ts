@@ -247,6 +247,11 @@ describe('actions', () => {
       code: 'DM064',
       field: 'decision',
     },
+    {
+      args: { action: 'settle', selection: { ids: [] }, args: { decision: 'resend', looked_at: 'today' } },
+      code: 'DM064',
+      field: 'looked_at',
+    },
   ])('$code: $args', async ({ args, code, field }) => {
     expect(await refusal(acting(args))).toEqual({ code, field });
   });

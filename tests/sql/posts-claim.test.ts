@@ -374,7 +374,6 @@ describe('an answer that was lost', () => {
     ['it is found on LinkedIn', ({ attempt }) => found(attempt)],
     ['the answer comes late', ({ attempt }) => recordPost(session, { attempt_id: attempt }, SENT)],
     ['a person says it was sent', ({ id }) => settled(id, 'sent')],
-    ['a person says it was not', ({ id }) => settled(id, 'resend')],
   ])('of a post wakes the messages of its account once %s', async (_end, end) => {
     const lost = await losePost();
     const [id = ''] = await queue(session, account);

@@ -344,6 +344,7 @@ describe('actions', () => {
     ['PO061', 'selection', 'cancel', {}, {}],
     ['PO064', 'scheduled_for', 'reschedule', { ids: [] }, { scheduled_for: 'tomorrow' }],
     ['PO064', 'decision', 'settle', { ids: [] }, {}],
+    ['PO064', 'looked_at', 'settle', { ids: [] }, { decision: 'resend', looked_at: '2026-03-02' }],
     ['PO064', 'when', 'publish_now', { ids: [] }, { when: 'now' }],
   ])('are refused with %s, naming %s', async (code, field, action, selection, args) => {
     const call = session.rpc.call('post_act', { action, selection, args, dry_run: false });

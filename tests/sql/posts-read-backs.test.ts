@@ -271,6 +271,34 @@ describe('an absence', () => {
   });
 });
 
+describe('a person who looked', () => {
+  const resend = async (looked_at?: Date) =>
+    actOnPosts(session, 'settle', [id], {
+      decision: 'resend',
+      ...(looked_at === undefined ? {} : { looked_at }),
+    });
+
+  it.each([
+    ['before the end of its call', (): Date | undefined => undefined, after(EFFECT_BY, -1)],
+    ['before the end of its call, and says so later', () => after(EFFECT_BY, -1), after(EFFECT_BY, DAY_MS)],
+  ])('%s cannot have it published again', async (_when, lookedAt, now) => {
+    await lose();
+    session.clock.now = now;
+    expect(await resend(lookedAt())).toMatchObject({
+      changed: 0,
+      refused: [{ id, status: 'unknown', problem: expect.stringContaining('look again') }],
+    });
+    expect(await publicationOf(session, id)).toMatchObject({ state: 'unknown' });
+  });
+
+  it('at the end of its call can', async () => {
+    await lose();
+    session.clock.now = after(EFFECT_BY, HOUR_MS);
+    expect(await resend(EFFECT_BY)).toMatchObject({ changed: 1 });
+    expect(await publicationOf(session, id)).toMatchObject({ state: 'waiting' });
+  });
+});
+
 describe('the address of a published post', () => {
   it('is looked for again, and filled in', async () => {
     await recordPost(session, await claimPost(session), { ...SENT, social_id: null, share_url: null });

@@ -345,7 +345,7 @@ describe('settled by a person', () => {
     { decision: 'drop', status: 'cancelled', reason: 'dropped', outcome: 'unknown' },
   ])('$decision → $status', async ({ decision, status, reason, outcome }) => {
     const { id, claimed } = await lost();
-    session.clock.now = after(NOW, 10_000);
+    session.clock.now = after(NOW, LEASE_MS);
     expect(await act(session, 'settle', [id], { decision, reason: 'looked' })).toMatchObject({ changed: 1 });
     expect(await rowOf(session, id)).toMatchObject({ status, reason });
     expect(await attemptOf(claimed.attempt_id)).toMatchObject({ outcome, next_read_at: null });
@@ -355,6 +355,45 @@ describe('settled by a person', () => {
     expect(await rowOf(session, id)).toMatchObject({ status });
     const { items } = await session.rpc.call<{ items: object[] }>('audit_list', { filter: { subject: id } });
     expect(items).toMatchObject([{ actor: 'ada', action: 'message.settle' }]);
+  });
+
+  const resend = (id: string, looked_at?: Date) =>
+    act(session, 'settle', [id], { decision: 'resend', ...(looked_at === undefined ? {} : { looked_at }) });
+  const refusedUntil = (id: string, overAt: Date) => ({
+    changed: 0,
+    refused: [
+      {
+        id,
+        status: 'unknown',
+        problem: `it may have reached LinkedIn until ${overAt.toISOString().replace('.000', '')}, after somebody looked: look again`,
+      },
+    ],
+  });
+
+  it('as to be sent again, by a look at the end of its call, and by none before', async () => {
+    const { id } = await lost();
+    const overAt = after(NOW, LEASE_MS);
+    session.clock.now = after(overAt, -1);
+    expect(await resend(id)).toMatchObject(refusedUntil(id, overAt));
+    // A time to come is no look yet.
+    expect(await resend(id, after(overAt, MINUTE_MS))).toMatchObject(refusedUntil(id, overAt));
+    session.clock.now = after(overAt, MINUTE_MS);
+    expect(await resend(id, after(overAt, -1))).toMatchObject(refusedUntil(id, overAt));
+    expect(await rowOf(session, id)).toMatchObject({ status: 'unknown' });
+    expect(await resend(id, overAt)).toMatchObject({ changed: 1 });
+    expect(await rowOf(session, id)).toMatchObject({ status: 'pending' });
+  });
+
+  it('as to be sent again: what was seen of the first try says nothing about the second', async () => {
+    const { id } = await lost();
+    const lookedAt = after(NOW, LEASE_MS);
+    session.clock.now = lookedAt;
+    expect(await resend(id)).toMatchObject({ changed: 1 });
+    const again = await claimOne(session);
+    await session.dm.record([{ attempt_id: again.attempt_id, outcome: 'unknown' }]);
+    session.clock.now = after(lookedAt, DAY_MS);
+    expect(await resend(id, lookedAt)).toMatchObject(refusedUntil(id, after(lookedAt, LEASE_MS)));
+    expect(await resend(id)).toMatchObject({ changed: 1 });
   });
 
   it('what is held can be settled, and what was settled cannot be again', async () => {

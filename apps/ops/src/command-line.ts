@@ -54,13 +54,27 @@ export function instantFromNow(text: string, now = new Date()): string {
   if (count !== undefined) {
     return new Date(now.getTime() + Number(count) * SPAN_MS[unit as keyof typeof SPAN_MS]).toISOString();
   }
-  const at = new Date(text);
-  if (!INSTANT.test(text) || Number.isNaN(at.getTime())) {
+  const at = readInstant(text);
+  if (at === null) {
     throw new InvalidArgumentError(
       'It must be an instant with its zone, such as 2026-12-01T09:30:00Z, or a span from now on: 30m, 2h, 3d.',
     );
   }
-  return at.toISOString();
+  return at;
+}
+
+/** An instant that has been, in ISO 8601 with a zone. Gives it in UTC. */
+export function pastInstant(text: string): string {
+  const at = readInstant(text);
+  if (at === null) {
+    throw new InvalidArgumentError('It must be an instant with its zone, such as 2026-12-01T09:30:00Z.');
+  }
+  return at;
+}
+
+function readInstant(text: string): string | null {
+  const at = new Date(text);
+  return INSTANT.test(text) && !Number.isNaN(at.getTime()) ? at.toISOString() : null;
 }
 
 /** As commander calls it: its second argument is the value before this one, and not the time. */

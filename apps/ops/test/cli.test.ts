@@ -260,6 +260,13 @@ describe('what is unknown', () => {
     const explained = await json<{ explanations: Array<{ id: string }> }>('unknowns');
     expect(explained.explanations.map(({ id }) => id).sort()).toEqual([...ids].sort());
 
+    // The call may be under way still, and what was looked at before says nothing of it.
+    for (const lookedAt of [[], ['--looked-at', '2026-03-02T10:00:00Z']]) {
+      expect(await ops('settle', ids[0] ?? '', 'resend', ...lookedAt)).toMatchObject({
+        code: 1,
+        stdout: expect.stringContaining('look again'),
+      });
+    }
     expect(await ops('settle', ids[0] ?? '', 'sent')).toMatchObject({ code: 0 });
     expect(await ops('dm', 'settle', ids[1] ?? '', '--as', 'drop', '--reason', 'answered')).toMatchObject({
       code: 0,

@@ -122,6 +122,11 @@ describe('an exit code', () => {
       says: 'with its zone',
     },
     { what: 'a decision that is none', args: ['settle', ID, 'maybe'], says: 'sent, resend, drop' },
+    {
+      what: 'a look without its instant',
+      args: ['settle', ID, 'resend', '--looked-at', 'today'],
+      says: 'an instant with its zone',
+    },
     { what: 'a pause without a reason', args: ['pause', '--all'], says: '--reason' },
     { what: 'a pause of nothing', args: ['pause', '--reason', 'x'], says: 'one account, or --all' },
     {

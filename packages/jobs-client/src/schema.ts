@@ -251,7 +251,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** @description `cancel` {reason?} what is pending; `retry` what has failed and was provably not sent; `reschedule` {send_at} what is pending; `settle` {decision, reason?} what is unknown. Named rows may be changed at once; a filter needs a dry run first, and the number that it matched as `expected_count`. */
+        /** @description `cancel` {reason?} what is pending; `retry` what has failed and was provably not sent; `reschedule` {send_at} what is pending; `settle` {decision, reason?, looked_at?} what is unknown. Named rows may be changed at once; a filter needs a dry run first, and the number that it matched as `expected_count`. */
         post: operations["actOnMessages"];
         delete?: never;
         options?: never;
@@ -353,7 +353,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** @description `cancel` {reason?}; `retry` what has failed; `reschedule` {scheduled_for}; `publish_now` what was missed or waits; `settle` {decision, reason?} what is unknown. Named rows may be changed at once; a filter needs a dry run first, and the number that it matched as `expected_count`. */
+        /** @description `cancel` {reason?}; `retry` what has failed; `reschedule` {scheduled_for}; `publish_now` what was missed or waits; `settle` {decision, reason?, looked_at?} what is unknown. Named rows may be changed at once; a filter needs a dry run first, and the number that it matched as `expected_count`. */
         post: operations["actOnPosts"];
         delete?: never;
         options?: never;
@@ -1903,6 +1903,11 @@ export interface operations {
                          * @enum {string}
                          */
                         decision?: "sent" | "resend" | "drop";
+                        /**
+                         * Format: date-time
+                         * @description Of `resend`: when somebody looked, ISO 8601 with a zone; now by default. A look from before the call was over is refused.
+                         */
+                        looked_at?: string;
                         reason?: string;
                         /**
                          * Format: date-time
@@ -2201,6 +2206,11 @@ export interface operations {
                          * @enum {string}
                          */
                         decision?: "sent" | "resend" | "drop";
+                        /**
+                         * Format: date-time
+                         * @description Of `resend`: when somebody looked, ISO 8601 with a zone; now by default. A look from before the call was over is refused.
+                         */
+                        looked_at?: string;
                         reason?: string;
                         /**
                          * Format: date-time

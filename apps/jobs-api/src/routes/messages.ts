@@ -95,7 +95,7 @@ export const messageRoutes: FastifyPluginAsyncTypebox<MessagesOptions> = async (
       schema: {
         operationId: 'actOnMessages',
         description:
-          '`cancel` {reason?} what is pending; `retry` what has failed and was provably not sent; `reschedule` {send_at} what is pending; `settle` {decision, reason?} what is unknown. Named rows may be changed at once; a filter needs a dry run first, and the number that it matched as `expected_count`.',
+          '`cancel` {reason?} what is pending; `retry` what has failed and was provably not sent; `reschedule` {send_at} what is pending; `settle` {decision, reason?, looked_at?} what is unknown. Named rows may be changed at once; a filter needs a dry run first, and the number that it matched as `expected_count`.',
         tags: ['messages'],
         body: MessageAction,
         response: { 200: ActionResult, ...refusals, ...bodyRefusals, ...conflicts },

@@ -85,7 +85,7 @@ export const postRoutes: FastifyPluginAsyncTypebox<PostsOptions> = async (app, {
       schema: {
         operationId: 'actOnPosts',
         description:
-          '`cancel` {reason?}; `retry` what has failed; `reschedule` {scheduled_for}; `publish_now` what was missed or waits; `settle` {decision, reason?} what is unknown. Named rows may be changed at once; a filter needs a dry run first, and the number that it matched as `expected_count`.',
+          '`cancel` {reason?}; `retry` what has failed; `reschedule` {scheduled_for}; `publish_now` what was missed or waits; `settle` {decision, reason?, looked_at?} what is unknown. Named rows may be changed at once; a filter needs a dry run first, and the number that it matched as `expected_count`.',
         tags: ['posts'],
         body: PostAction,
         response: { 200: ActionResult, ...refusals, ...bodyRefusals, ...conflicts },

@@ -2,7 +2,7 @@
 import { type Command, Option } from 'commander';
 import type { ActOptions, Selection } from '../act-on-many.ts';
 import type { Cli } from '../cli-context.ts';
-import { ids } from '../command-line.ts';
+import { ids, nonEmpty, pastInstant } from '../command-line.ts';
 import { UsageError } from '../exit-codes.ts';
 import { type FilterKinds, filterHelp, readFilter } from '../filters.ts';
 
@@ -47,6 +47,27 @@ export const DECISION_HELP =
 /** What became of it; a new option each time, since commander keeps what it read in it. */
 export const decisionOption = (): Option =>
   new Option('--as <decision>', DECISION_HELP).choices(DECISIONS).makeOptionMandatory();
+
+export interface SettleOptions {
+  readonly reason?: string;
+  readonly lookedAt?: string;
+}
+
+/** Adds `--reason` and `--looked-at`. */
+export const takesLook = (command: Command): Command =>
+  command
+    .option('--reason <text>', 'why', nonEmpty)
+    .option(
+      '--looked-at <instant>',
+      'of resend: when somebody looked, such as 2026-12-01T09:30:00Z; now by default',
+      pastInstant,
+    );
+
+export const settleArgsOf = (decision: Decision, { lookedAt, ...options }: SettleOptions) => ({
+  decision,
+  ...reasonOf(options),
+  ...(lookedAt === undefined ? {} : { looked_at: lookedAt }),
+});
 
 export const reasonOf = ({ reason }: { reason?: string }): { reason?: string } =>
   reason === undefined ? {} : { reason };

@@ -14,7 +14,10 @@ import {
   decisionOption,
   type ManyOptions,
   reasonOf,
+  type SettleOptions,
   selectionOf,
+  settleArgsOf,
+  takesLook,
   takesMany,
 } from './act-options.ts';
 import { addImportCommand } from './dm-import.ts';
@@ -79,17 +82,16 @@ export function addDmCommands(program: Command, action: Action): void {
         act(cli, 'reschedule', ids, options, { send_at: options.at }),
       ),
     );
-  takesMany(dm.command('settle'), 'message', FILTERS)
+  takesLook(takesMany(dm.command('settle'), 'message', FILTERS))
     .description('Say what became of messages that are unknown.')
     .addOption(decisionOption())
-    .option('--reason <text>', 'why', nonEmpty)
     .addHelpText(
       'after',
       examples('dm settle 9d2c… --as sent', 'dm settle --filter reason=unknown_held --as drop'),
     )
     .action(
-      action((cli: Cli, ids: string[] = [], options: ManyOptions & { as: Decision; reason?: string }) =>
-        act(cli, 'settle', ids, options, { decision: options.as, ...reasonOf(options) }),
+      action((cli: Cli, ids: string[] = [], options: ManyOptions & SettleOptions & { as: Decision }) =>
+        act(cli, 'settle', ids, options, settleArgsOf(options.as, options)),
       ),
     );
 }

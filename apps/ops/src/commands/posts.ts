@@ -14,7 +14,10 @@ import {
   decisionOption,
   type ManyOptions,
   reasonOf,
+  type SettleOptions,
   selectionOf,
+  settleArgsOf,
+  takesLook,
   takesMany,
 } from './act-options.ts';
 import { addPostOptionsCommand } from './post-options.ts';
@@ -88,14 +91,13 @@ function addPostActions(posts: Command, action: Action): void {
         act(cli, 'reschedule', ids, options, { scheduled_for: options.at }),
       ),
     );
-  takesMany(posts.command('settle'), 'post', FILTERS)
+  takesLook(takesMany(posts.command('settle'), 'post', FILTERS))
     .description('Say what became of posts that are unknown.')
     .addOption(decisionOption())
-    .option('--reason <text>', 'why', nonEmpty)
     .addHelpText('after', examples('posts settle 7b4e… --as sent'))
     .action(
-      action((cli: Cli, ids: string[] = [], options: ManyOptions & { as: Decision; reason?: string }) =>
-        act(cli, 'settle', ids, options, { decision: options.as, ...reasonOf(options) }),
+      action((cli: Cli, ids: string[] = [], options: ManyOptions & SettleOptions & { as: Decision }) =>
+        act(cli, 'settle', ids, options, settleArgsOf(options.as, options)),
       ),
     );
 }

@@ -3,11 +3,18 @@ import { JobsApiError } from '@revos/jobs-client';
 import { Argument, type Command } from 'commander';
 import { actOnMany } from '../act-on-many.ts';
 import type { Action, Cli } from '../cli-context.ts';
-import { examples, id, LIMIT, nonEmpty } from '../command-line.ts';
+import { examples, id, LIMIT } from '../command-line.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { type UnknownRow, unknownsTable } from '../output/unknown-text.ts';
 import type { PagingOptions } from '../paging.ts';
-import { DECISION_HELP, DECISIONS, type Decision, reasonOf } from './act-options.ts';
+import {
+  DECISION_HELP,
+  DECISIONS,
+  type Decision,
+  type SettleOptions,
+  settleArgsOf,
+  takesLook,
+} from './act-options.ts';
 import { messageRows } from './dm.ts';
 import { postRows } from './posts.ts';
 
@@ -21,12 +28,10 @@ export function addUnknownsCommands(program: Command, action: Action): void {
     .addOption(LIMIT)
     .addHelpText('after', examples('unknowns', 'unknowns --limit 200'))
     .action(action(unknowns));
-  program
-    .command('settle')
+  takesLook(program.command('settle'))
     .description('Say what became of one message or post that is unknown.')
     .argument('<id>', 'of a message or a post', id)
     .addArgument(new Argument('<decision>', DECISION_HELP).choices(DECISIONS))
-    .option('--reason <text>', 'why', nonEmpty)
     .addHelpText('after', examples('settle 9d2c… sent', 'settle 9d2c… drop --reason "the lead has answered"'))
     .action(action(settle));
 }
@@ -71,11 +76,14 @@ async function settle(
   cli: Cli,
   rowId: string,
   decision: Decision,
-  options: { reason?: string },
+  options: SettleOptions,
 ): Promise<ExitCode> {
   const rows = (await isMessage(cli, rowId)) ? messageRows(cli) : postRows(cli);
-  const args = { decision, ...reasonOf(options) };
-  const request = { action: 'settle', selection: { ids: [rowId] }, args };
+  const request = {
+    action: 'settle',
+    selection: { ids: [rowId] },
+    args: settleArgsOf(decision, options),
+  };
   return actOnMany(cli, rows, request, { dryRun: false, yes: true });
 }
 

@@ -1,6 +1,6 @@
 /** One thing done to many rows: the shapes of `dm_act` and `post_act`. */
 import Type, { type Static, type TObject } from 'typebox';
-import { Count, GivenInstant, Id, Nullable } from './shapes.ts';
+import { Count, GivenInstant, givenInstant, Id, Nullable } from './shapes.ts';
 
 /** Rows that one action may be done to. */
 export const ACTION_ROWS_MAX = 10_000;
@@ -21,12 +21,17 @@ const SettleDecision = Type.Enum(['sent', 'resend', 'drop'], {
     'Of what is unknown: `sent`, somebody saw it on LinkedIn; `resend`, it is not there and goes out again; `drop`, it is given up, and still counts.',
 });
 
+const LookedAt = givenInstant(
+  'Of `resend`: when somebody looked, ISO 8601 with a zone; now by default. A look from before the call was over is refused.',
+);
+
 const Reason = Type.String({ minLength: 1, maxLength: 500 });
 
 /** What an action may be told; each one takes only what is its own. */
 const args = {
   reason: Type.Optional(Reason),
   decision: Type.Optional(SettleDecision),
+  looked_at: Type.Optional(LookedAt),
 };
 
 const actionBy = <Name extends string, Filter extends TObject, Args extends TObject>(

@@ -8,11 +8,10 @@ export const Id = Type.String({ format: 'uuid' });
 export const Instant = Type.String({ format: 'date-time' });
 
 /** An instant as a caller gives it. Postgres knows no year 0. */
-export const GivenInstant = Type.String({
-  format: 'date-time',
-  pattern: '^[12]\\d{3}-',
-  description: 'ISO 8601 with a zone, such as 2026-03-01T09:30:00Z.',
-});
+export const givenInstant = (description: string) =>
+  Type.String({ format: 'date-time', pattern: '^[12]\\d{3}-', description });
+
+export const GivenInstant = givenInstant('ISO 8601 with a zone, such as 2026-03-01T09:30:00Z.');
 
 /** The end of a pause. */
 export const PausedUntil = Type.Union([Instant, Type.Literal('infinity'), Type.Null()], {
