@@ -163,8 +163,13 @@ begin
   else
     if v_is_normal then
       -- A run that is being cancelled makes room at once: it takes up nothing more.
-      update public.job_runs as run set status = 'cancelled', finished_at = p_now
-      where run.job = p_job and run.status in ('queued', 'running') and run.params = '{}';
+      with making_room as (
+        update public.job_runs as run set status = 'cancelled', finished_at = p_now
+        where run.job = p_job and run.status in ('queued', 'running') and run.params = '{}'
+        returning run.id
+      )
+      update public.run_slices as slice set status = 'cancelled'
+      from making_room where slice.run_id = making_room.id and slice.status in ('running', 'waiting');
     elsif (
       select count(*) from public.job_runs as run
       where run.job = p_job and run.status in ('queued', 'running') and run.params <> '{}'
@@ -331,8 +336,10 @@ begin
   end if;
   if v_run.status <> 'running' or v_slice.status <> 'running' then
     if v_run.status in ('cancelled', 'interrupted') then
-      -- Ended by somebody else meanwhile (cancelled, given up): what was done still counts.
-      update public.run_slices as slice set stats = p_stats where slice.run_id = p_id and slice.slice = p_slice;
+      -- Ended by somebody else meanwhile (cancelled, given up): what was done still counts, and no more is to be.
+      update public.run_slices as slice
+      set stats = p_stats, status = case when slice.status = 'running' then v_run.status else slice.status end
+      where slice.run_id = p_id and slice.slice = p_slice;
       update public.job_runs as run set stats = public.run_stats(p_id) where run.id = p_id;
     end if;
     return public.run_told(p_id, p_slice, true);

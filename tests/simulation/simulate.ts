@@ -33,6 +33,9 @@ export interface Story {
   readonly lastLines: readonly string[];
 }
 
+/** Ten times what the longest stories take: more is a loop that nothing ends. */
+const STEPS_MAX = 60_000;
+
 /** How long everything has to come to rest once nothing goes wrong any more: the last read-backs are two hours apart. */
 const CALM_MS = 4.5 * HOUR_MS;
 
@@ -110,6 +113,7 @@ export async function simulate(
     const until = async (untilMs: number): Promise<void> => {
       while (await timeline.step(untilMs)) {
         steps += 1;
+        if (steps > STEPS_MAX) throw new Error(`it does not end: ${STEPS_MAX} steps`);
         if (unhandled !== null) throw unhandled;
         witness.afterStep();
       }

@@ -185,8 +185,20 @@ describe('cancel', () => {
       run: { status: 'cancelled' },
     });
     expect(await finish(run, { status: 'cancelled', sent: 7 })).toMatchObject({
+      slice: { status: 'cancelled' },
       run: { status: 'cancelled', stats: { sent: 7 } },
     });
+  });
+
+  it('of a run that makes room for the next slot ends its slices with it, also one that was left open', async () => {
+    const run = await running();
+    await session.runs.cancel(run.id, 'ann');
+    await start(NEXT_SLOT);
+    const slices = () => session.query('select status from run_slices where run_id = $1', [run.id]);
+    expect(await slices()).toEqual([{ status: 'cancelled' }]);
+    await session.query(`update run_slices set status = 'running' where run_id = $1`, [run.id]);
+    expect(await finish(run, { status: 'succeeded' })).toMatchObject({ slice: { status: 'cancelled' } });
+    expect(await slices()).toEqual([{ status: 'cancelled' }]);
   });
 });
 

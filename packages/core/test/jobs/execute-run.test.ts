@@ -139,6 +139,20 @@ describe('the end of a run', () => {
     });
   });
 
+  it('cancelled in another process, and another was started in its place: its handler is called once', async () => {
+    const handler = vi.fn(untilStopped());
+    const system = systemFor(handler);
+    const elsewhere = systemFor(untilStopped());
+    const { id } = await system.start(system.job);
+    await driver.settle();
+    await elsewhere.runs.cancel(id, 'ben');
+    await elsewhere.start(elsewhere.job);
+    await driver.pass(5_000);
+    await driver.settle();
+    expect(handler).toHaveBeenCalledTimes(1);
+    expect(await system.ended(id)).toMatchObject({ status: 'cancelled', stats: { sent: 2 } });
+  });
+
   it('cancelled before anybody took it up: never begun', async () => {
     const handler = vi.fn(untilStopped());
     const system = systemFor(handler);
