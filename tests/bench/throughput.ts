@@ -41,6 +41,7 @@ const ENTRIES: readonly Entry[] = [
   entry('graphile-worker', 'Graphile Worker'),
   entry('pg-boss', 'pg-boss'),
   entry('bullmq', 'BullMQ', { needs: 'redis' }),
+  entry('least-ledger', 'the least ledger'),
   entry('revos-rest', 'this project, REST API', { queue: 'revos', needs: 'rest' }),
   entry('revos-direct', 'this project, DATABASE_URL', { queue: 'revos' }),
 ];
