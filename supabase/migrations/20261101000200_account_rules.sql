@@ -136,6 +136,7 @@ security invoker
 rows 10
 set search_path = ''
 set enable_seqscan = off
+set jit = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 set enable_material = off
@@ -456,6 +457,7 @@ language sql
 security invoker
 set search_path = ''
 set enable_seqscan = off
+set jit = off
 as $$
   update public.account_policies as policy set
     paused_until = case when longer.is_so then p_until else policy.paused_until end,

@@ -105,6 +105,7 @@ language plpgsql
 security invoker
 set search_path = ''
 set enable_seqscan = off
+set jit = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 set enable_material = off
@@ -171,6 +172,7 @@ stable
 security invoker
 set search_path = ''
 set enable_seqscan = off
+set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
   select coalesce(jsonb_agg(other.unipile_message_id), '[]'::jsonb)
@@ -193,6 +195,7 @@ language plpgsql
 security invoker
 set search_path = ''
 set enable_seqscan = off
+set jit = off
 as $$
 declare
   v_result record;
@@ -295,6 +298,7 @@ language plpgsql
 security invoker
 set search_path = ''
 set enable_seqscan = off
+set jit = off
 as $$
 begin
   if p_verdict = 'sent' then

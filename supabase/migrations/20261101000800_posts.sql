@@ -201,6 +201,7 @@ stable
 security invoker
 set search_path = ''
 set enable_seqscan = off
+set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
 begin
@@ -262,6 +263,7 @@ stable
 security invoker
 set search_path = ''
 set enable_seqscan = off
+set jit = off
 as $$
   select case attempt.outcome when 'sent' then 'published' when 'unknown' then 'unknown' else 'publishing' end
   from public.post_attempts as attempt
@@ -307,6 +309,7 @@ stable
 security invoker
 set search_path = ''
 set enable_seqscan = off
+set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
 begin
@@ -475,6 +478,7 @@ language plpgsql
 security invoker
 set search_path = ''
 set enable_seqscan = off
+set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
 declare

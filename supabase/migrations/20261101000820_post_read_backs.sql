@@ -11,6 +11,7 @@ language plpgsql
 security invoker
 set search_path = ''
 set enable_seqscan = off
+set jit = off
 as $$
 declare
   v_items jsonb;
@@ -63,6 +64,7 @@ language plpgsql
 security invoker
 set search_path = ''
 set enable_seqscan = off
+set jit = off
 as $$
 declare
   v_result jsonb;
@@ -111,6 +113,7 @@ language plpgsql
 security invoker
 set search_path = ''
 set enable_seqscan = off
+set jit = off
 as $$
 declare
   v_attempt public.post_attempts;

@@ -99,6 +99,7 @@ stable
 security invoker
 set search_path = ''
 set enable_seqscan = off
+set jit = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 as $$
@@ -314,6 +315,7 @@ language plpgsql
 security invoker
 set search_path = ''
 set enable_seqscan = off
+set jit = off
 set statement_timeout = '60s'
 as $$
 declare

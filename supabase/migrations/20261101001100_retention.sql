@@ -54,6 +54,7 @@ language plpgsql
 security invoker
 set search_path = ''
 set enable_seqscan = off
+set jit = off
 as $$
 begin
   if (p_limit between 1 and 10000) is not true then
@@ -97,6 +98,7 @@ language plpgsql
 security invoker
 set search_path = ''
 set enable_seqscan = off
+set jit = off
 as $$
 declare
   v_deleted integer;
@@ -142,6 +144,7 @@ language plpgsql
 security invoker
 set search_path = ''
 set enable_seqscan = off
+set jit = off
 as $$
 declare
   v_answer jsonb;
@@ -180,6 +183,7 @@ language plpgsql
 security invoker
 set search_path = ''
 set enable_seqscan = off
+set jit = off
 as $$
 declare
   v_deleted integer;

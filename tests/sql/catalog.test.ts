@@ -243,6 +243,13 @@ describe.each(['closed', 'older'])('on a project whose default grants are %s', (
     expect(states.filter((state) => !state.startsWith('42501 '))).toEqual([]);
   });
 
+  it('no function that forbids a kind of plan has its statements compiled: before Postgres 18 they would look dear', async () => {
+    const configs = (await ask(project, FUNCTIONS)).map(({ config }) => (config as string[] | null) ?? []);
+    const forbidding = configs.filter((config) => config.some((setting) => /^enable_\w+=off$/.test(setting)));
+    expect(forbidding.length).toBeGreaterThan(30);
+    expect(forbidding.filter((config) => !config.includes('jit=off'))).toEqual([]);
+  });
+
   it('service_role sees what it must', async () => {
     const probe = await withClient(urls[project] ?? '', async (client) => {
       await client.query('set role service_role');
