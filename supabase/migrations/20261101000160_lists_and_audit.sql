@@ -72,23 +72,6 @@ begin
 end;
 $$;
 
--- settle_problem: why a person cannot say yet that a call had no effect; null if that can be said.
---
--- What was looked at must be the end of the call: a look before it says nothing about what came after it.
--- p_args: those of `settle`; `looked_at` is when somebody looked, p_now unless it is given. p_effect_by: the latest
--- instant at which the call can have had its effect; null without a call.
-create or replace function public.settle_problem(p_args jsonb, p_effect_by timestamptz, p_now timestamptz)
-returns text
-language sql
-stable
-security invoker
-set search_path = ''
-as $$
-  select 'it may have reached LinkedIn until ' || to_char(p_effect_by at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') || ', after somebody looked: look again'
-  where p_args ->> 'decision' = 'resend'
-    and p_effect_by > least((p_args ->> 'looked_at')::timestamptz, p_now);
-$$;
-
 -- cursor_of: the place after a row in a list, as opaque text; cursor_read: what it says.
 create or replace function public.cursor_of(p_place jsonb)
 returns text
@@ -145,6 +128,39 @@ as $$
     'next_cursor', case when jsonb_array_length(p_rows) > p_limit
       then public.cursor_of(p_rows -> (p_limit - 1) -> 'place') end
   );
+$$;
+
+-- settle_field: the argument of `settle` that is missing or wrong; null if none is.
+create or replace function public.settle_field(p_args jsonb)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return case
+    when (p_args ->> 'decision' in ('sent', 'resend', 'drop')) is not true then 'decision'
+    when not public.is_instant(p_args ->> 'looked_at') then 'looked_at'
+  end;
+end;
+$$;
+
+-- settle_problem: why a person cannot say yet that a call had no effect; null if that can be said.
+--
+-- What was looked at must be the end of the call: a look before it says nothing about what came after it.
+-- p_args: those of `settle`; `looked_at` is when somebody looked, p_now unless it is given. p_effect_by: the latest
+-- instant at which the call can have had its effect; null without a call.
+create or replace function public.settle_problem(p_args jsonb, p_effect_by timestamptz, p_now timestamptz)
+returns text
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select 'it may have reached LinkedIn until ' || to_char(p_effect_by at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') || ', after somebody looked: look again'
+  where p_args ->> 'decision' = 'resend'
+    and p_effect_by > least((p_args ->> 'looked_at')::timestamptz, p_now);
 $$;
 
 -- audit_add: puts a person's action into the audit trail; nothing where no person acts.
@@ -287,11 +303,11 @@ $$;
 
 revoke execute on function
   public.filter_where, public.list_limit, public.cursor_of, public.cursor_read, public.list_page, public.audit_add,
-  public.audit_list, public.settle_problem, public.sending_is_paused, public.sending_status, public.sending_pause_set,
-  public.sending_resume
+  public.audit_list, public.settle_field, public.settle_problem, public.sending_is_paused, public.sending_status,
+  public.sending_pause_set, public.sending_resume
 from public, anon, authenticated;
 grant execute on function
   public.filter_where, public.list_limit, public.cursor_of, public.cursor_read, public.list_page, public.audit_add,
-  public.audit_list, public.settle_problem, public.sending_is_paused, public.sending_status, public.sending_pause_set,
-  public.sending_resume
+  public.audit_list, public.settle_field, public.settle_problem, public.sending_is_paused, public.sending_status,
+  public.sending_pause_set, public.sending_resume
 to service_role;

@@ -288,12 +288,8 @@ begin
     and not (p_args ->> 'send_at' is not null and public.is_instant(p_args ->> 'send_at')) then
     v_field := 'send_at';
   end if;
-  if v_field is null and p_action = 'settle'
-    and (p_args ->> 'decision' in ('sent', 'resend', 'drop')) is not true then
-    v_field := 'decision';
-  end if;
-  if v_field is null and p_action = 'settle' and not public.is_instant(p_args ->> 'looked_at') then
-    v_field := 'looked_at';
+  if v_field is null and p_action = 'settle' then
+    v_field := public.settle_field(p_args);
   end if;
   if v_field is not null then
     raise exception '% is missing, wrong, or not an argument of %', left(v_field, 60), p_action

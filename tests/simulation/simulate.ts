@@ -33,7 +33,7 @@ export interface Story {
   readonly lastLines: readonly string[];
 }
 
-/** Ten times what the longest stories take: more is a loop that nothing ends. */
+/** Some fourteen times what a story takes on average: more is a loop that nothing ends. */
 const STEPS_MAX = 60_000;
 
 /** How long everything has to come to rest once nothing goes wrong any more: the last read-backs are two hours apart. */

@@ -63,8 +63,8 @@ export function instantFromNow(text: string, now = new Date()): string {
   return at;
 }
 
-/** An instant that has been, in ISO 8601 with a zone. Gives it in UTC. */
-export function pastInstant(text: string): string {
+/** An instant in ISO 8601 with a zone. Gives it in UTC. */
+export function instantWithZone(text: string): string {
   const at = readInstant(text);
   if (at === null) {
     throw new InvalidArgumentError('It must be an instant with its zone, such as 2026-12-01T09:30:00Z.');

@@ -2,7 +2,7 @@
 import { type Command, Option } from 'commander';
 import type { ActOptions, Selection } from '../act-on-many.ts';
 import type { Cli } from '../cli-context.ts';
-import { ids, nonEmpty, pastInstant } from '../command-line.ts';
+import { ids, instantWithZone, nonEmpty } from '../command-line.ts';
 import { UsageError } from '../exit-codes.ts';
 import { type FilterKinds, filterHelp, readFilter } from '../filters.ts';
 
@@ -54,13 +54,13 @@ export interface SettleOptions {
 }
 
 /** Adds `--reason` and `--looked-at`. */
-export const takesLook = (command: Command): Command =>
+export const takesSettleOptions = (command: Command): Command =>
   command
     .option('--reason <text>', 'why', nonEmpty)
     .option(
       '--looked-at <instant>',
       'of resend: when somebody looked, such as 2026-12-01T09:30:00Z; now by default',
-      pastInstant,
+      instantWithZone,
     );
 
 export const settleArgsOf = (decision: Decision, { lookedAt, ...options }: SettleOptions) => ({

@@ -17,8 +17,8 @@ import {
   type SettleOptions,
   selectionOf,
   settleArgsOf,
-  takesLook,
   takesMany,
+  takesSettleOptions,
 } from './act-options.ts';
 import { addImportCommand } from './dm-import.ts';
 
@@ -82,7 +82,7 @@ export function addDmCommands(program: Command, action: Action): void {
         act(cli, 'reschedule', ids, options, { send_at: options.at }),
       ),
     );
-  takesLook(takesMany(dm.command('settle'), 'message', FILTERS))
+  takesSettleOptions(takesMany(dm.command('settle'), 'message', FILTERS))
     .description('Say what became of messages that are unknown.')
     .addOption(decisionOption())
     .addHelpText(

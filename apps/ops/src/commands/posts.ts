@@ -17,8 +17,8 @@ import {
   type SettleOptions,
   selectionOf,
   settleArgsOf,
-  takesLook,
   takesMany,
+  takesSettleOptions,
 } from './act-options.ts';
 import { addPostOptionsCommand } from './post-options.ts';
 
@@ -91,7 +91,7 @@ function addPostActions(posts: Command, action: Action): void {
         act(cli, 'reschedule', ids, options, { scheduled_for: options.at }),
       ),
     );
-  takesLook(takesMany(posts.command('settle'), 'post', FILTERS))
+  takesSettleOptions(takesMany(posts.command('settle'), 'post', FILTERS))
     .description('Say what became of posts that are unknown.')
     .addOption(decisionOption())
     .addHelpText('after', examples('posts settle 7b4e… --as sent'))

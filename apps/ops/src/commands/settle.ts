@@ -13,7 +13,7 @@ import {
   type Decision,
   type SettleOptions,
   settleArgsOf,
-  takesLook,
+  takesSettleOptions,
 } from './act-options.ts';
 import { messageRows } from './dm.ts';
 import { postRows } from './posts.ts';
@@ -28,7 +28,7 @@ export function addUnknownsCommands(program: Command, action: Action): void {
     .addOption(LIMIT)
     .addHelpText('after', examples('unknowns', 'unknowns --limit 200'))
     .action(action(unknowns));
-  takesLook(program.command('settle'))
+  takesSettleOptions(program.command('settle'))
     .description('Say what became of one message or post that is unknown.')
     .argument('<id>', 'of a message or a post', id)
     .addArgument(new Argument('<decision>', DECISION_HELP).choices(DECISIONS))
