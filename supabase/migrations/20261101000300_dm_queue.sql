@@ -156,9 +156,24 @@ begin
 end;
 $$;
 
-create or replace trigger dm_queue_before_write
-  before insert or update on public.dm_queue
+drop trigger if exists dm_queue_before_write on public.dm_queue;
+
+create or replace trigger dm_queue_before_insert
+  before insert on public.dm_queue
   for each row execute function public.dm_queue_before_write();
+
+-- Not for what a claim or an answer changes: they keep updated_at by themselves, and it would be run for every message twice.
+create or replace trigger dm_queue_before_update
+  before update on public.dm_queue
+  for each row
+  when (
+    new.updated_at is not distinct from old.updated_at
+    or new.status = 'pending' and old.status <> 'pending'
+    or (new.message, new.recipient_id, new.linkedin_account_id, new.priority)
+      is distinct from (old.message, old.recipient_id, old.linkedin_account_id, old.priority)
+    or length(new.chat_id) not between 1 and 200
+  )
+  execute function public.dm_queue_before_write();
 
 -- account_wake: lets the claim look at accounts no later than given instants; an account without a
 -- policy gets one with the defaults.
@@ -586,11 +601,7 @@ begin
         -- The account's next due message: two looks into the index for each priority that waits, from the highest down, however
         -- many wait. A row that somebody else is writing is passed over.
         select message.id as message_id, message.recipient_id
-        from generate_series((
-          select max(waiting.priority)::integer from public.dm_queue as waiting
-          -- Said here, where it keeps the rest from being looked at, and locked.
-          where gate.reason is null and waiting.linkedin_account_id = gate.account_id and waiting.status = 'pending'
-        ), 0, -1) as level (priority)
+        from (values (9), (8), (7), (6), (5), (4), (3), (2), (1), (0)) as level (priority)
         cross join lateral (
           select due.id, due.recipient_id
           from public.dm_queue as due
@@ -600,6 +611,11 @@ begin
           limit 1
           for update skip locked
         ) as message
+        where level.priority <= (
+          select max(waiting.priority) from public.dm_queue as waiting
+          -- Said here, where it keeps the rest from being looked at, and locked.
+          where gate.reason is null and waiting.linkedin_account_id = gate.account_id and waiting.status = 'pending'
+        )
         limit 1
       ) as due on true
     ), attempt as (
@@ -611,7 +627,7 @@ begin
       where gated.attempt_id is not null
     ), sending as (
       update public.dm_queue as message
-      set status = 'sending', reason = null, error = null
+      set status = 'sending', reason = null, error = null, updated_at = now()
       from gated
       where message.id = gated.message_id
       returning gated.attempt_id, message.id, message.linkedin_account_id, message.recipient_id,
@@ -942,7 +958,8 @@ begin
     chat_id = case
       when ended.end = 'sent' then coalesce(ended.chat_id, message.chat_id)
       when ended.end in ('again', 'exhausted') and ended.next_step = 'restart' then null
-      else message.chat_id end
+      else message.chat_id end,
+    updated_at = now()
   from ended
   where message.id = ended.message_id and message.status = any (ended.from_status);
 end;

@@ -87,6 +87,8 @@ returns jsonb
 language plpgsql
 security invoker
 set search_path = ''
+set enable_seqscan = off
+set jit = off
 as $$
 declare
   v_until constant timestamptz := p_now + interval '24 hours';

@@ -145,8 +145,17 @@ describe('every rule holds for both ways in', () => {
 
   it('a bad edit of a waiting message is refused like a bad insert', async () => {
     const id = await insert({ ...GOOD, linkedin_account_id: account });
-    const edit = (column: string, value: unknown) =>
-      refusal(session.query(`update dm_queue set ${column} = $2 where id = $1`, [id, value]));
+    // Whether or not its writer keeps updated_at, as claims and answers do.
+    const edit = async (column: string, value: unknown) => {
+      const refused = await refusal(
+        session.query(`update dm_queue set ${column} = $2 where id = $1`, [id, value]),
+      );
+      const kept = `${column} = $2, updated_at = updated_at + interval '1 second'`;
+      expect(await refusal(session.query(`update dm_queue set ${kept} where id = $1`, [id, value]))).toEqual(
+        refused,
+      );
+      return refused;
+    };
     expect(await edit('message', 'Hi {{name}}')).toEqual({ code: 'DM005', field: 'message' });
     expect(await edit('recipient_id', 'ann')).toEqual({ code: 'DM002', field: 'recipient_id' });
     expect(await edit('linkedin_account_id', accountId(9))).toEqual({
@@ -154,6 +163,7 @@ describe('every rule holds for both ways in', () => {
       field: 'linkedin_account_id',
     });
     expect(await edit('priority', 10)).toEqual({ code: 'DM007', field: 'priority' });
+    expect(await edit('chat_id', '')).toEqual({ code: 'DM006', field: 'chat_id' });
   });
 });
 

@@ -418,8 +418,13 @@ describe('the fence', () => {
 });
 
 describe('the guards hold against plain SQL', () => {
-  const set = (id: string, change: string) =>
-    refusal(session.query(`update dm_queue set ${change} where id = $1`, [id]));
+  /** What refuses a change, whether or not its writer keeps updated_at, as claims and answers do. */
+  const set = async (id: string, change: string) => {
+    const refused = await refusal(session.query(`update dm_queue set ${change} where id = $1`, [id]));
+    const kept = `${change}, updated_at = updated_at + interval '1 second'`;
+    expect(await refusal(session.query(`update dm_queue set ${kept} where id = $1`, [id]))).toEqual(refused);
+    return refused;
+  };
 
   it.each([
     ['sending', null],
@@ -452,6 +457,25 @@ describe('the guards hold against plain SQL', () => {
     await session.query(`update dm_queue set status = 'pending', message = 'Better' where id = $1`, [id]);
     expect(await claimOne(session)).toMatchObject({ message_id: id, message: 'Better' });
   });
+});
+
+it('every change is dated: a claim, an answer, and plain SQL', async () => {
+  const [id = ''] = await queue(session, account);
+  const isDated = async (change: () => Promise<unknown>): Promise<boolean> => {
+    await session.query(`update dm_queue set updated_at = '2020-01-01'`, []);
+    await change();
+    return new Date(String((await rowOf(session, id)).updated_at)).getUTCFullYear() > 2020;
+  };
+  expect(await isDated(() => Promise.resolve())).toBe(false);
+  expect(await isDated(() => session.query(`update dm_queue set error = 'By hand'`, []))).toBe(true);
+  let claimed: ClaimedMessage | undefined;
+  const isClaimDated = await isDated(async () => {
+    claimed = await claimOne(session);
+  });
+  expect(isClaimDated).toBe(true);
+  if (claimed === undefined) throw new Error('nothing was claimed');
+  const { attempt_id } = claimed;
+  expect(await isDated(() => record({ attempt_id }, SENT))).toBe(true);
 });
 
 describe('the indexes hold where a rule were forgotten', () => {

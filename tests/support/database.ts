@@ -108,8 +108,9 @@ export interface SharedDatabase {
   close(): Promise<void>;
 }
 
+/** Of the programs in the folder POSTGRES_BIN, if it is set: to see what holds on another version. */
 export async function openSharedDatabase(): Promise<SharedDatabase> {
-  const server = await startPostgres();
+  const server = await startPostgres({ programs: process.env.POSTGRES_BIN || undefined });
   const migrations = await migrationsUnderTest();
   const template = await createTemplate(server.connectionString, { migrations });
   const connectionString = await server.createDatabase('shared', { template });

@@ -20,7 +20,8 @@ const DOORS = `
   ), door (role, schema, what) as (
     select role, schema, format('%s %s: %s', kind, relation.oid::regclass, privilege)
     from visitor cross join relation
-    cross join unnest(array['select', 'insert', 'update', 'delete', 'truncate', 'references', 'trigger', 'maintain']) as privilege
+    cross join unnest(array['select', 'insert', 'update', 'delete', 'truncate', 'references', 'trigger']
+      || case when current_setting('server_version_num')::int >= 170000 then array['maintain'] end) as privilege
     where relkind <> 'S' and has_table_privilege(role, relation.oid, privilege)
     union all
     select role, schema, format('column %s.%I: %s', relation.oid::regclass, a.attname, privilege)

