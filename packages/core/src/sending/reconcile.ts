@@ -4,8 +4,12 @@
  * The jobs that send read back too, while they run; this one does it when none of them does.
  */
 import type { JobDefinition, JobHandler, JobServices } from '../jobs/index.ts';
+import { countsFrom } from './counts.ts';
 import type { Outbox, ReadBackResolution } from './outbox.ts';
 import { createReadBacks } from './read-backs.ts';
+
+/** What was looked for, and how that ended. */
+const COUNTED = ['seen', 'confirmed', 'resent', 'held', 'unknown'] as const;
 
 /** Builds an outbox, loading what it needs when the job first runs. */
 export type LoadOutbox = () => Promise<(services: JobServices) => Pick<Outbox, 'readBack'>>;
@@ -27,7 +31,7 @@ function reconcileAll(
   makers: ReadonlyArray<(services: JobServices) => Pick<Outbox, 'readBack'>>,
 ): JobHandler {
   return async (context, services) => {
-    const counts = { seen: 0, confirmed: 0, resent: 0, held: 0, unknown: 0 };
+    const counts = countsFrom(COUNTED, context.run.stats);
     const count = (resolutions: readonly ReadBackResolution[]): void => {
       for (const { resolution } of resolutions) {
         counts.seen += 1;

@@ -11,6 +11,7 @@ import type { JobServices, RunContext, RunStats } from '../jobs/index.ts';
 import { RpcError } from '../rpc/index.ts';
 import type { AttemptResult, Backlog, ClaimedAttempt, RecordedResult } from './attempts.ts';
 import { releaseOf } from './attempts.ts';
+import { countsFrom } from './counts.ts';
 import type { Claim, Outbox, ReadBackResolution } from './outbox.ts';
 import { createReadBacks, type ReadBacks } from './read-backs.ts';
 import { createRecorder, type Recorder } from './recorder.ts';
@@ -43,13 +44,6 @@ const COUNTED = [
   'resent',
   'held',
 ] as const;
-type Counts = Record<(typeof COUNTED)[number], number>;
-
-/** Goes on from what an earlier call for the same run counted. */
-function countsFrom(stats: RunStats): Counts {
-  const earlier = stats as Partial<Counts>;
-  return Object.fromEntries(COUNTED.map((name) => [name, earlier[name] ?? 0])) as Counts;
-}
 
 /** Whether a row is as a result said, though an earlier call had recorded it, whose answer was lost. */
 function isAsSaid(result: AttemptResult | undefined, status: string | null): boolean {
@@ -96,7 +90,7 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
   readonly #recorder: Recorder<Result>;
   readonly #readBacks: ReadBacks;
   readonly #inFlight = new Set<Promise<void>>();
-  readonly #counts: Counts;
+  readonly #counts: Record<(typeof COUNTED)[number], number>;
   /** Replaced after each wake-up; aborted when a result was recorded or a slot became free. */
   #wake = new AbortController();
   #platformKeyRefused = false;
@@ -116,7 +110,7 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
     this.#accountIds = context.run.params.account_ids ?? null;
     this.#slots = Math.min(services.sendConcurrency, outbox.concurrencyMax ?? Number.POSITIVE_INFINITY);
     this.#callsMax = context.run.params.limit ?? Number.POSITIVE_INFINITY;
-    this.#counts = countsFrom(context.run.stats);
+    this.#counts = countsFrom(COUNTED, context.run.stats);
     this.#callCount = Math.max(this.#counts.eligible - this.#counts.released, 0);
     this.#recorder = createRecorder(
       (results) => outbox.record(results),

@@ -301,7 +301,8 @@ describe('the reconciler', () => {
     const stats: unknown[] = [];
     const run = handler(
       {
-        run: { params: {}, stats: {} } as never,
+        // An earlier call for the same run saw two, and confirmed one.
+        run: { params: {}, stats: { seen: 2, confirmed: 1 } } as never,
         slice: 0,
         signal: new AbortController().signal,
         horizonAt: () => new Date(campaign.effects.now().getTime() + 5 * MINUTE_MS),
@@ -310,8 +311,8 @@ describe('the reconciler', () => {
       campaign.system.services,
     );
     expect(await campaign.driver.untilEnd(run)).toEqual({
-      seen: 1,
-      confirmed: 1,
+      seen: 3,
+      confirmed: 2,
       resent: 0,
       held: 0,
       unknown: 0,
