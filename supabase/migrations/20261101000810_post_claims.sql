@@ -2,9 +2,6 @@
 
 -- post_prepare: makes what is missing for posts that are scheduled by p_until: policies of their accounts, and their
 -- publications. Part of post_claim, before it locks anything.
---
--- Somebody else may be making the same row at this moment, and a unique index waits for the end of his transaction: so
--- what is not free within 10 ms is left for the next call.
 create or replace function public.post_prepare(p_until timestamptz, p_now timestamptz)
 returns void
 language plpgsql
@@ -13,17 +10,13 @@ set search_path = ''
 set enable_seqscan = off
 set jit = off
 set plan_cache_mode = force_generic_plan
-set lock_timeout = '10ms'
 as $$
 declare
   v_account_ids uuid[];
-  v_account_id uuid;
   v_post_ids uuid[];
-  v_post_id uuid;
-  v_held_count integer := 0;
 begin
   select
-    array_agg(distinct account.id order by account.id) filter (where policy.account_id is null),
+    array_agg(distinct account.id order by account.id) filter (where policy.account_id is null and account.id is not null),
     array_agg(post.id order by post.scheduled_for, post.id) filter (where publication.post_id is null)
   into v_account_ids, v_post_ids
   from public.posts as post
@@ -32,8 +25,27 @@ begin
   left join public.linkedin_accounts as account on account.id = post.linkedin_account_id
   where post.status = 'scheduled' and (post.scheduled_for <= p_until or post.scheduled_for is null)
     and (publication.post_id is null or policy.account_id is null);
+  perform public.post_make_missing(coalesce(v_account_ids, '{}'), coalesce(v_post_ids, '{}'), p_now);
+end;
+$$;
 
-  foreach v_account_id in array array_remove(coalesce(v_account_ids, '{}'), null) loop
+-- post_make_missing: makes policies of accounts and publications of posts. Part of post_prepare.
+--
+-- Somebody else may be making the same row at this moment, and a unique index waits for the end of his transaction: so
+-- what is not free within 10 ms is left for the next call.
+create or replace function public.post_make_missing(p_account_ids uuid[], p_post_ids uuid[], p_now timestamptz)
+returns void
+language plpgsql
+security invoker
+set search_path = ''
+set lock_timeout = '10ms'
+as $$
+declare
+  v_account_id uuid;
+  v_post_id uuid;
+  v_held_count integer := 0;
+begin
+  foreach v_account_id in array p_account_ids loop
     begin
       insert into public.account_policies (account_id) values (v_account_id) on conflict do nothing;
     exception when lock_not_available then
@@ -41,8 +53,11 @@ begin
     end;
   end loop;
 
+  if p_post_ids = '{}' then
+    return;
+  end if;
   begin
-    perform public.post_ensure(v_post_ids, p_now);
+    perform public.post_ensure(p_post_ids, p_now);
     return;
   exception when lock_not_available then
     -- A person's action is making one of them, which has undone all.
@@ -51,7 +66,7 @@ begin
 
   -- One by one, so that a held post keeps none of the others from being made. It takes its time (about 1 ms a post), so
   -- it has a limit; those that are due first go first, and the next call does the rest.
-  foreach v_post_id in array v_post_ids[1:500] loop
+  foreach v_post_id in array p_post_ids[1:500] loop
     begin
       perform public.post_ensure(array[v_post_id], p_now);
     exception when lock_not_available then
@@ -589,10 +604,10 @@ end;
 $$;
 
 revoke execute on function
-  public.post_prepare, public.post_claim, public.post_take, public.post_sought, public.post_record,
+  public.post_prepare, public.post_make_missing, public.post_claim, public.post_take, public.post_sought, public.post_record,
   public.post_lock, public.post_account_settle, public.post_settle, public.post_release, public.post_recover
 from public, anon, authenticated;
 grant execute on function
-  public.post_prepare, public.post_claim, public.post_take, public.post_sought, public.post_record,
+  public.post_prepare, public.post_make_missing, public.post_claim, public.post_take, public.post_sought, public.post_record,
   public.post_lock, public.post_account_settle, public.post_settle, public.post_release, public.post_recover
 to service_role;

@@ -44,6 +44,30 @@ beforeEach(async () => {
 /** A claim that waited for somebody would be cut off here. */
 const mustNotWait = (session: Session) => session.query(`set statement_timeout = '10s'`, []);
 
+/** Resolves once a session has waited for a lock for longer than post_make_missing would. */
+async function hasWaited(observer: Session, pid: unknown): Promise<void> {
+  const isLong = async () => {
+    const [row] = await observer.asOwner(
+      `select wait_event_type = 'Lock' and clock_timestamp() - query_start > interval '20 ms' as so
+       from pg_stat_activity where pid = $1`,
+      [pid],
+    );
+    return row?.so === true;
+  };
+  while (!(await isLong())) await new Promise((resolve) => setImmediate(resolve));
+}
+
+it('a table that is locked for a moment is waited for: a vacuum gives its last pages back', async () => {
+  await insertPost(ann, { linkedin_account_id: await postingAccount(ann, 1), scheduled_for: NOW });
+  const [me] = await bob.query('select pg_backend_pid() as pid', []);
+  await ann.asOwner('begin', []);
+  await ann.asOwner('lock table posts in access exclusive mode', []);
+  const claiming = claimPosts(bob);
+  await Promise.race([claiming, hasWaited(sessions[2] as Session, me?.pid)]);
+  await ann.asOwner('rollback', []);
+  expect(await claiming).toHaveLength(1);
+});
+
 describe('posts that RevOS is writing', () => {
   it('hold up no other account, however few slots there are', async () => {
     for (const n of [1, 2, 3]) {
