@@ -229,12 +229,11 @@ describe('enqueues', () => {
     }
     const accounts = Array.from({ length: 20 }, (_, n) => accountId(n + 1));
     await Promise.all(
-      sessions.flatMap((session, index) =>
-        [0, 1, 2].map(() => {
-          const order = [...accounts.slice(index), ...accounts.slice(0, index)];
-          return session.dm.enqueue((index % 2 === 0 ? order : order.reverse()).map((id) => message(id)));
-        }),
-      ),
+      sessions.map(async (session, index) => {
+        const rotated = [...accounts.slice(index), ...accounts.slice(0, index)];
+        const order = index % 2 === 0 ? rotated : rotated.reverse();
+        for (let turn = 0; turn < 3; turn += 1) await session.dm.enqueue(order.map((id) => message(id)));
+      }),
     );
     expect(await ann.query('select count(*)::int as count from dm_queue', [])).toEqual([
       { count: 20 * 20 * 3 },
