@@ -1,5 +1,6 @@
 /** Analytics on a real Postgres: what a recount costs beside a large history, two at once, and who may do what. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { pidOf, untilBlocked } from '../support/blocked.ts';
 import { after, at, DAY_MS, openAccount, queue, send } from '../support/builders.ts';
 import { type Clock, openSharedDatabase, type Session, type SharedDatabase } from '../support/database.ts';
 
@@ -28,17 +29,6 @@ beforeEach(async () => {
 
 const refresh = (session: Session, from: string, to = from): Promise<{ rows: number }> =>
   session.rpc.call('analytics_refresh', { from, to });
-
-/** Resolves once that session waits for a lock. */
-async function untilBlocked(session: Session, pid: unknown): Promise<void> {
-  for (let look = 0; look < 20_000; look += 1) {
-    const [row] = await session.asOwner(`select cardinality(pg_blocking_pids($1)) > 0 as blocked`, [pid]);
-    if (row?.blocked) return;
-  }
-  throw new Error('it never waited');
-}
-const pidOf = async (session: Session): Promise<unknown> =>
-  (await session.query('select pg_backend_pid() as pid', []))[0]?.pid;
 
 describe('beside a large history', () => {
   const ROWS = 200_000;

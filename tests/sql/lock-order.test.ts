@@ -5,10 +5,11 @@
  * One row is held by somebody else. Two steps run into it, each with what it has locked so far; then it is let go.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { pidOf } from '../support/blocked.ts';
 import { act, after, at, claim, LEASE_MS, message, openAccount } from '../support/builders.ts';
 import { type Clock, openSharedDatabase, type Session, type SharedDatabase } from '../support/database.ts';
 import { findContradictions } from '../support/ledger.ts';
-import { answerOf, openStageSessions, pidOf, type Step, untilItWaits } from '../support/orders.ts';
+import { answerOf, openStageSessions, type Step, untilItWaits } from '../support/orders.ts';
 import { actOnPosts, claimPosts, insertPost, POST_LEASE_MS, postingAccount } from '../support/posts.ts';
 
 /** Two accounts, each with a thing whose call is under way and one that waits. */

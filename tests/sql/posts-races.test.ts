@@ -1,5 +1,6 @@
 /** Several sessions at once, on a real Postgres: posts, messages and RevOS itself. Nothing waits for a clock. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { pidOf, untilBlocked } from '../support/blocked.ts';
 import { accountId, after, at, claim, LEASE_MS, queue } from '../support/builders.ts';
 import { type Clock, openSharedDatabase, type Session, type SharedDatabase } from '../support/database.ts';
 import {
@@ -44,26 +45,14 @@ beforeEach(async () => {
 /** A claim that waited for somebody would be cut off here. */
 const mustNotWait = (session: Session) => session.query(`set statement_timeout = '10s'`, []);
 
-/** Resolves once a session has waited for a lock for longer than post_make_missing would. */
-async function hasWaited(observer: Session, pid: unknown): Promise<void> {
-  const isLong = async () => {
-    const [row] = await observer.asOwner(
-      `select wait_event_type = 'Lock' and clock_timestamp() - query_start > interval '20 ms' as so
-       from pg_stat_activity where pid = $1`,
-      [pid],
-    );
-    return row?.so === true;
-  };
-  while (!(await isLong())) await new Promise((resolve) => setImmediate(resolve));
-}
-
 it('a table that is locked for a moment is waited for: a vacuum gives its last pages back', async () => {
   await insertPost(ann, { linkedin_account_id: await postingAccount(ann, 1), scheduled_for: NOW });
-  const [me] = await bob.query('select pg_backend_pid() as pid', []);
+  const pid = await pidOf(bob);
   await ann.asOwner('begin', []);
   await ann.asOwner('lock table posts in access exclusive mode', []);
   const claiming = claimPosts(bob);
-  await Promise.race([claiming, hasWaited(sessions[2] as Session, me?.pid)]);
+  // For longer than post_make_missing would.
+  await Promise.race([claiming, untilBlocked(sessions[2] as Session, pid, 20)]);
   await ann.asOwner('rollback', []);
   expect(await claiming).toHaveLength(1);
 });

@@ -1,5 +1,6 @@
 /** Several sessions at once, on a real Postgres. Races are steps in named sessions: nothing waits for a clock. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { pidOf, untilBlocked } from '../support/blocked.ts';
 import {
   accountId,
   after,
@@ -24,12 +25,14 @@ let database: SharedDatabase;
 let sessions: Session[];
 let ann: Session;
 let bob: Session;
+let watcher: Session;
 
 beforeAll(async () => {
   database = await openSharedDatabase();
   sessions = [];
   for (let count = 0; count < SESSIONS; count += 1) sessions.push(await database.openSession(clock));
   [ann, bob] = sessions as [Session, Session];
+  watcher = sessions[SESSIONS - 1] as Session;
 });
 afterAll(() => database?.close());
 beforeEach(async () => {
@@ -39,19 +42,6 @@ beforeEach(async () => {
   await ann.query('reset statement_timeout', []);
   await ann.reset();
 });
-
-const pidOf = async (session: Session): Promise<unknown> =>
-  (await session.query('select pg_backend_pid() as pid', []))[0]?.pid;
-
-/** Resolves once that session waits for a lock. */
-async function untilBlocked(pid: unknown): Promise<void> {
-  const watcher = sessions[SESSIONS - 1] as Session;
-  for (let look = 0; look < 20_000; look += 1) {
-    const [row] = await watcher.asOwner(`select cardinality(pg_blocking_pids($1)) > 0 as blocked`, [pid]);
-    if (row?.blocked) return;
-  }
-  throw new Error('it never waited');
-}
 
 describe('claims', () => {
   it('20 sessions that claim at once give every message to one of them', async () => {
@@ -142,7 +132,7 @@ describe('claims', () => {
     await ann.query('begin', []);
     expect(await claim(ann)).toEqual([]);
     const queued = queue(bob, account);
-    await untilBlocked(pid);
+    await untilBlocked(watcher, pid);
     await ann.query('commit', []);
     await queued;
     expect(await claim(ann)).toHaveLength(1);
@@ -157,7 +147,7 @@ describe('enqueues', () => {
     await ann.query('begin', []);
     const { messages } = await ann.dm.enqueue(keyed);
     const second = bob.dm.enqueue(keyed);
-    await untilBlocked(pid);
+    await untilBlocked(watcher, pid);
     await ann.query('commit', []);
     expect(await second).toEqual({
       enqueued: 0,
@@ -214,7 +204,7 @@ describe('enqueues', () => {
     expect(await ann.rpc.call('history_delete', { kind: 'messages' })).toMatchObject({ deleted: 1 });
     const waiting = bob.dm.enqueue([row]);
     waiting.catch(() => {});
-    await untilBlocked(bobsPid);
+    await untilBlocked(watcher, bobsPid);
     await ann.query('commit', []);
     await expect(waiting).rejects.toMatchObject({ kind: 'rule', code: 'DM013' });
     expect(await bob.dm.enqueue([row])).toMatchObject({ enqueued: 0, messages: [{ id, is_new: false }] });

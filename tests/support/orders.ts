@@ -4,6 +4,7 @@
  * What comes of them must be what comes of the same steps one after the other, in some order. Nothing waits for a clock:
  * each further step goes on until it has ended, or until the database says that it waits for another's lock.
  */
+import { pidOf } from './blocked.ts';
 import type { Session } from './database.ts';
 
 /** One call, of one session, on a world that was made for it. */
@@ -143,17 +144,6 @@ async function whileHeld<World>(
   await holder.query('commit', []);
   await Promise.all(running);
   return { end: endAsText(answers, await read(holder)), wrongs: await wrongs(holder) };
-}
-
-const pids = new WeakMap<Session, unknown>();
-
-/** The session's process, asked for once, while it has nothing else to do. */
-export async function pidOf(session: Session): Promise<unknown> {
-  if (!pids.has(session)) {
-    const [row] = await session.query('select pg_backend_pid() as pid', []);
-    pids.set(session, row?.pid);
-  }
-  return pids.get(session);
 }
 
 export async function untilItWaits(session: Session, watcher: Session, isDone: () => boolean): Promise<void> {
