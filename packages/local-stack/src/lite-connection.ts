@@ -15,7 +15,7 @@ import { createPostgresConnection } from '@supabase/lite/postgres';
 import { isoTimestamp } from './iso-timestamp.ts';
 import { sessionsOf } from './lite-sessions.ts';
 import type { Migration } from './migrations.ts';
-import { migratePglite, snapshotOf } from './pglite.ts';
+import { holdsDatabase, migratedData, migratePglite } from './pglite.ts';
 import { migratePostgres } from './postgres-databases.ts';
 
 /** A PGlite of its own, in memory or in a folder, or any Postgres, as its superuser. */
@@ -59,11 +59,14 @@ async function connectPglite(
   migrations: readonly Migration[],
 ): Promise<Connection> {
   const parsers = { 1114: isoTimestamp, 1184: isoTimestamp };
-  if (dataDir === undefined) {
-    const loadDataDir = await snapshotOf('lite', () => PGlite.create(), migrations);
-    return createPgliteConnection({ pgliteOptions: { loadDataDir, parsers } });
-  }
-  const connection = await createPgliteConnection({ url: dataDir, pgliteOptions: { parsers } });
+  const isNew = dataDir === undefined || !holdsDatabase(dataDir);
+  const connection = await createPgliteConnection({
+    ...(dataDir === undefined ? {} : { url: dataDir }),
+    pgliteOptions: {
+      parsers,
+      ...(isNew ? { loadDataDir: await migratedData('lite', () => PGlite.create(), migrations) } : {}),
+    },
+  });
   try {
     await migratePglite(connection.driver, migrations);
     return connection;

@@ -1,13 +1,17 @@
 /**
  * PGlite, Postgres inside this process: for tests and tools that need one session and no server.
  *
- * Promises: the API roles and the migrations are applied. The first database of a process pays for
- * that; later ones start from a copy of the result in memory.
+ * Promises: the API roles and the migrations are applied. The first database with them pays for that; later ones, of any
+ * process, start from a copy of the result.
  */
+
+import { existsSync } from 'node:fs';
+import path from 'node:path';
 
 import { PGlite } from '@electric-sql/pglite';
 
 import { applyMigrations, type ExecSql, type Migration, type Row, readMigrations } from './migrations.ts';
+import { snapshotOf } from './pglite-snapshots.ts';
 import { supabaseRolesSql } from './supabase-roles.ts';
 
 export interface OpenPgliteOptions {
@@ -24,18 +28,16 @@ interface PgliteLike {
   close(): Promise<void>;
 }
 
-/** Migrated databases in memory, 40 MB each, by the release and by what was applied. */
-const snapshots = new Map<string, Promise<Blob>>();
-const SNAPSHOTS_MAX = 4;
-
 /** Opens a database with the API roles and the migrations applied. The caller closes it. */
 export async function openPglite(options: OpenPgliteOptions = {}): Promise<PGlite> {
   const migrations = options.migrations ?? (await readMigrations());
-  if (options.dataDir === undefined) {
-    return PGlite.create({ loadDataDir: await snapshotOf('own', () => PGlite.create(), migrations) });
-  }
+  const { dataDir } = options;
+  if (dataDir === undefined) return PGlite.create({ loadDataDir: await dataOf(migrations) });
 
-  const db = await PGlite.create({ dataDir: options.dataDir });
+  const db = await PGlite.create({
+    dataDir,
+    ...(holdsDatabase(dataDir) ? {} : { loadDataDir: await dataOf(migrations) }),
+  });
   try {
     await migratePglite(db, migrations);
   } catch (error) {
@@ -43,6 +45,14 @@ export async function openPglite(options: OpenPgliteOptions = {}): Promise<PGlit
     throw error;
   }
   return db;
+}
+
+const dataOf = (migrations: readonly Migration[]): Promise<Blob> =>
+  migratedData('own', () => PGlite.create(), migrations);
+
+/** Whether a folder is a database's already; what is loaded goes into an empty one alone. */
+export function holdsDatabase(dataDir: string): boolean {
+  return existsSync(path.join(dataDir, 'PG_VERSION'));
 }
 
 /** Applies the roles, and those migrations that the database does not have yet. */
@@ -56,37 +66,19 @@ export function pgliteExec(db: PgliteLike): ExecSql {
   return async (sql) => ((await db.exec(sql)).at(-1)?.rows ?? []) as Row[];
 }
 
-/**
- * The data of a migrated database, for `loadDataDir`.
- *
- * @param open makes an empty database of one release of PGlite, which `release` names
- */
-export function snapshotOf(
+/** An empty database of a release of PGlite, migrated, as the data that `loadDataDir` of the same release reads. */
+export function migratedData(
   release: string,
   open: () => Promise<PgliteLike>,
   migrations: readonly Migration[],
 ): Promise<Blob> {
-  const key = JSON.stringify([release, migrations]);
-  let snapshot = snapshots.get(key);
-  if (!snapshot) {
-    const [oldest] = snapshots.keys();
-    if (oldest !== undefined && snapshots.size >= SNAPSHOTS_MAX) snapshots.delete(oldest);
-    snapshot = makeSnapshot(open, migrations);
-    snapshots.set(key, snapshot);
-    snapshot.catch(() => snapshots.delete(key));
-  }
-  return snapshot;
-}
-
-async function makeSnapshot(
-  open: () => Promise<PgliteLike>,
-  migrations: readonly Migration[],
-): Promise<Blob> {
-  const db = await open();
-  try {
-    await migratePglite(db, migrations);
-    return await db.dumpDataDir('none');
-  } finally {
-    await db.close();
-  }
+  return snapshotOf(release, migrations, async () => {
+    const db = await open();
+    try {
+      await migratePglite(db, migrations);
+      return await db.dumpDataDir('none');
+    } finally {
+      await db.close();
+    }
+  });
 }
