@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 /** What needs a real Redis: redis-server must be on the machine, so it is not part of `npm test`. */
 export default defineConfig({
   test: {
+    globalSetup: './tests/support/postgres-setup.ts',
     include: ['tests/redis/**/*.test.ts'],
     reporters: ['default', './tests/support/closing-line.ts'],
     testTimeout: 60_000,

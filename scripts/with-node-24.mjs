@@ -24,7 +24,13 @@ const COMMANDS = {
   exec: [],
 };
 
-const env = { ...process.env, PATH: `${BIN}${path.delimiter}${process.env.PATH}`, DO_NOT_TRACK: '1' };
+const env = {
+  ...process.env,
+  PATH: `${BIN}${path.delimiter}${process.env.PATH}`,
+  DO_NOT_TRACK: '1',
+  // What Node.js compiled is kept: every process after the first one starts faster.
+  NODE_COMPILE_CACHE: path.join(ROOT, 'node_modules', '.cache', 'node'),
+};
 
 function install() {
   const lockfile = createHash('sha256')

@@ -50,7 +50,11 @@ async function ask({ app }: TestApp, { body, headers }: ReturnType<typeof cronRe
 /** Resolves once as many calls as the APIs can make are in the database, and none of them can end. */
 async function untilCrowded(): Promise<void> {
   for (;;) {
-    const [row] = await observer.query('select count(*)::int as count from pg_locks where not granted', []);
+    const [row] = await observer.query(
+      `select count(*)::int as count from pg_locks join pg_stat_activity using (pid)
+       where not granted and datname = current_database()`,
+      [],
+    );
     if (row?.count === SESSIONS * apis.length) return;
   }
 }

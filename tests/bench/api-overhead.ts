@@ -10,6 +10,7 @@ import { createTestApp, cronRequest } from '../../apps/jobs-api/test/support/app
 import { createBareApp } from '../../apps/jobs-api/test/support/bare-app.ts';
 import { openTestDatabase } from '../../apps/jobs-api/test/support/database.ts';
 import { quickJob } from '../../apps/jobs-api/test/support/jobs.ts';
+import { openEmbeddedServiceDatabase } from '../support/service-database.ts';
 import { describeMachine, median, quantile, table } from './paper.ts';
 
 const WARM_UP = 2_000;
@@ -20,7 +21,7 @@ const { body, headers } = cronRequest();
 
 /** A slot's run as the database tells it to whoever asks again. */
 async function existingRun(): Promise<StartedRun> {
-  const database = await openTestDatabase();
+  const database = await openTestDatabase(await openEmbeddedServiceDatabase());
   const { app, runs } = await createTestApp({ rpc: database.rpc, jobs: [quickJob('quick')] });
   const first = await app.inject({ method: 'POST', url: '/api/jobs/quick', headers, payload: body });
   const { run } = first.json() as StartedRun;

@@ -6,6 +6,7 @@
  * its record, and of the looks that a run, a person or a list makes; and the blocks that a claim reads.
  */
 import type { ClaimedMessage } from '@revos/core/dm';
+import { createTemplate, startPostgres } from '@revos/local-stack';
 import { openSharedDatabase, type Session } from '../support/database.ts';
 import { describeMachine, median, quantile, table } from './paper.ts';
 
@@ -170,7 +171,9 @@ async function measure(session: Session, depth: number): Promise<Row> {
 }
 
 const depths = process.argv.slice(2).map(Number);
-const database = await openSharedDatabase();
+const server = await startPostgres();
+const template = await createTemplate(server.connectionString);
+const database = await openSharedDatabase(await server.createDatabase('depth', { template }));
 try {
   const session = await database.openSession({ now: NOW });
   await session.asOwner('set session_replication_role = replica', []);
@@ -195,4 +198,5 @@ try {
   process.stdout.write(`${describeMachine()}\n\n${table(columns, rows)}\n`);
 } finally {
   await database.close();
+  await server.stop();
 }

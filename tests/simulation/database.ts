@@ -3,7 +3,7 @@
  * the way there, on which calls and answers are lost.
  */
 import { type Rpc, RpcError } from '@revos/core/rpc';
-import type { Session } from '../support/database.ts';
+import type { Session } from '../support/session.ts';
 import type { Machine, MachineParts } from './machine.ts';
 
 export interface SimulatedDatabase {

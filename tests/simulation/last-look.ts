@@ -2,7 +2,7 @@
 import { REASONS } from '@revos/core/sending';
 import { isWindowOpen, limitsReached } from '../support/account-rules.ts';
 import { DAY_MS, HOUR_MS, LEASE_MS, MINUTE_MS, type PolicyFields } from '../support/builders.ts';
-import type { Session } from '../support/database.ts';
+import type { Session } from '../support/session.ts';
 import { broken, type Item } from './broken-promise.ts';
 import type { Plan } from './plan.ts';
 

@@ -2,8 +2,9 @@
 import { readMigrations } from '@revos/local-stack';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readZones } from '../property/world.ts';
-import { openSession, type Session } from '../support/database.ts';
+import type { Session } from '../support/session.ts';
 import { unfulfilled } from './expectations.ts';
+import { openSession } from './open-session.ts';
 import { SABOTAGES, sabotaged } from './sabotages.ts';
 import { type Story, simulate } from './simulate.ts';
 
@@ -11,7 +12,7 @@ let session: Session;
 let zones: readonly string[];
 
 beforeAll(async () => {
-  session = await openSession();
+  session = await openSession(await readMigrations());
   zones = await readZones(session.query);
 });
 afterAll(() => session?.close());

@@ -2,7 +2,8 @@
 import { parentPort } from 'node:worker_threads';
 import { readMigrations } from '@revos/local-stack';
 import { readZones } from '../property/world.ts';
-import { openSession, type Session } from '../support/database.ts';
+import type { Session } from '../support/session.ts';
+import { openSession } from './open-session.ts';
 import { SABOTAGES, type Sabotage, sabotaged } from './sabotages.ts';
 import { type Story, simulate } from './simulate.ts';
 
@@ -33,10 +34,7 @@ async function stageOf(of: number | null): Promise<NonNullable<typeof stage>> {
   await stage?.session.close();
   const sabotage = of === null ? null : (SABOTAGES[of] ?? null);
   const migrations = await readMigrations();
-  const session = await openSession(
-    new Date(0),
-    sabotage === null ? migrations : sabotaged(migrations, sabotage),
-  );
+  const session = await openSession(sabotage === null ? migrations : sabotaged(migrations, sabotage));
   stage = { of, sabotage, session, zones: await readZones(session.query) };
   return stage;
 }

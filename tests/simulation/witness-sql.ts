@@ -1,5 +1,5 @@
 /** What the witness asks the database: facts that hold after every transaction. */
-import type { Session } from '../support/database.ts';
+import type { Session } from '../support/session.ts';
 
 /** Rows whose state and ledger contradict each other. $1 is now. */
 const PROBLEMS = `

@@ -7,8 +7,8 @@
 import type { Effect, World } from '@revos/unipile-sandbox';
 import { dayLimitOf, isWindowOpen, limitsReached } from '../support/account-rules.ts';
 import { DAY_MS, LEASE_MS, type PolicyFields } from '../support/builders.ts';
-import type { Session } from '../support/database.ts';
 import { localDate } from '../support/local-time.ts';
+import type { Session } from '../support/session.ts';
 import { BrokenPromise, broken, type Item } from './broken-promise.ts';
 import { activeRuns, lookForTheLastTime } from './last-look.ts';
 import { type Plan, TEXT_MARK } from './plan.ts';

@@ -7,30 +7,22 @@
  */
 import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import {
-  applyMigrations,
-  type LocalPostgres,
-  olderDefaultGrantsSql,
-  pgExec,
-  startPostgres,
-  withClient,
-} from '@revos/local-stack';
+import { applyMigrations, olderDefaultGrantsSql, pgExec, withClient } from '@revos/local-stack';
 import type pg from 'pg';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { migrationsUnderTest } from '../support/database.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { migrationsUnderTest } from '../support/migrations.ts';
 import { findOpenDoors } from '../support/open-doors.ts';
+import { emptyDatabase } from '../support/test-postgres.ts';
 
 const DEFAULT_GRANTS = `select defaclobjtype as kind, defaclacl::text as acl from pg_default_acl order by 1`;
 
-let server: LocalPostgres;
 const urls: Record<string, string> = {};
 const defaultGrants: Record<string, Row[]> = {};
 
 beforeAll(async () => {
-  server = await startPostgres();
   const migrations = await migrationsUnderTest();
   for (const [project, grants] of Object.entries({ closed: '', older: olderDefaultGrantsSql })) {
-    urls[project] = await server.createDatabase(project);
+    urls[project] = await emptyDatabase();
     // In the order of an older project: the grants are there before our tables are.
     await withClient(urls[project], async (client) => {
       await client.query(grants);
@@ -39,7 +31,6 @@ beforeAll(async () => {
     });
   }
 });
-afterAll(() => server?.stop());
 
 type Row = Record<string, unknown>;
 const ask = (project: string, text: string): Promise<Row[]> =>

@@ -24,9 +24,9 @@ import {
 import { openSession, type Session } from '../support/database.ts';
 import { localDate } from '../support/local-time.ts';
 import { createRandom, type Random } from '../support/random.ts';
+import { seed } from '../support/trials.ts';
 
 const NOW = at('2026-03-02T10:00:00Z');
-const SEED = process.env.SEED === undefined ? Math.trunc(Date.now() % 1_000_000) : Number(process.env.SEED);
 let session: Session;
 
 beforeAll(async () => {
@@ -136,7 +136,7 @@ const isOpen = ({ policy, effectsMs, pausedUntilMs }: State, atMs: number): bool
   limitsReached(policy, effectsMs, atMs).length === 0;
 
 describe('next_claim_at', () => {
-  it.each(Array.from({ length: 60 }, (_, index) => SEED + index))(
+  it.each(Array.from({ length: 60 }, (_, index) => seed + index))(
     'is the first minute at which the account opens, seed %i',
     { timeout: 60_000 },
     async (seed) => {
@@ -166,7 +166,7 @@ describe('next_claim_at', () => {
 });
 
 describe('the explanation agrees with the claim', () => {
-  it.each(Array.from({ length: 60 }, (_, index) => SEED + 1000 + index))(
+  it.each(Array.from({ length: 60 }, (_, index) => seed + 1000 + index))(
     'seed %i',
     { timeout: 60_000 },
     async (seed) => {

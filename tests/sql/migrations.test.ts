@@ -1,21 +1,24 @@
 /** Migrations: applied twice they change nothing, and what RevOS owns stays as it is. */
-import { PGlite } from '@electric-sql/pglite';
 import type { SqlQuery } from '@revos/core/rpc';
-import { applyMigrations, pgliteExec, supabaseRolesSql } from '@revos/local-stack';
+import { applyMigrations, pgExec } from '@revos/local-stack';
+import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readCatalog } from '../support/catalog.ts';
+import { migrationsUnderTest } from '../support/migrations.ts';
+import { emptyDatabase } from '../support/test-postgres.ts';
 
-let db: PGlite;
+let db: pg.Client;
 let query: SqlQuery;
 
 beforeEach(async () => {
-  db = await PGlite.create();
+  db = new pg.Client({ connectionString: await emptyDatabase() });
+  await db.connect();
   query = async (text, values) => (await db.query<Record<string, unknown>>(text, [...values])).rows;
-  await db.exec(supabaseRolesSql);
 });
-afterEach(() => db.close());
+afterEach(() => db.end());
 
-const migrate = (rerun: boolean) => applyMigrations(pgliteExec(db), { rerun });
+const migrate = async (rerun: boolean) =>
+  applyMigrations(pgExec(db), { rerun, migrations: await migrationsUnderTest() });
 
 /** RevOS as it stands: more columns than we know of, its own trigger, grants, policies and rows. */
 const REVOS = `
@@ -67,7 +70,7 @@ describe('migrations', () => {
 
   it('applied twice keep the rows of the queue', async () => {
     await migrate(false);
-    await db.exec(`
+    await db.query(`
       insert into linkedin_accounts (id, account_name) values ('00000000-0000-4000-8000-000000000001', 'Ann');
       insert into dm_queue (linkedin_account_id, recipient_id, message)
         values ('00000000-0000-4000-8000-000000000001', 'ACoAA1', 'Hello');`);
@@ -84,7 +87,7 @@ describe('migrations', () => {
   });
 
   it('change nothing that RevOS owns, once or twice', async () => {
-    await db.exec(REVOS);
+    await db.query(REVOS);
     const theirs = () => readCatalog(query, THEIRS);
     const rows = () =>
       query(

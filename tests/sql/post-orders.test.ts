@@ -18,14 +18,15 @@ const THREE = [
 ] as const;
 
 const clock: Clock = { now: new Date(0) };
-let database: SharedDatabase;
+let databases: SharedDatabase[];
 let stage: Stage;
 
 beforeAll(async () => {
-  database = await openSharedDatabase();
-  const sessions = await openStageSessions(() => database.openSession(clock));
+  databases = [await openSharedDatabase(), await openSharedDatabase()];
+  const [shared, own] = databases as [SharedDatabase, SharedDatabase];
   stage = {
-    sessions,
+    sessions: await openStageSessions(() => shared.openSession(clock)),
+    serial: await own.openSession({ now: new Date(0) }),
     read: readPosts,
     wrongs: async (session) => [
       ...(await findContradictions(session.query, clock.now)),
@@ -33,12 +34,16 @@ beforeAll(async () => {
     ],
   };
 });
-afterAll(() => database?.close());
+afterAll(() => Promise.all((databases ?? []).map((database) => database.close())));
 
 describe.each(SITUATIONS)('when $name', (situation) => {
+  let tryOut: ReturnType<typeof createOrders>;
+  beforeAll(() => {
+    tryOut = createOrders(stage, situation);
+  });
+
   it.each(situation.steps)('$name, held, and any other', async (held) => {
     const wrong: string[] = [];
-    const tryOut = createOrders(stage, situation);
     for (const other of situation.steps) {
       const second = other === held ? { ...other, name: `${other.name} again` } : other;
       wrong.push(...(await tryOut([held, second])));

@@ -28,6 +28,8 @@ export interface Situation<World> {
 export interface Stage {
   /** The first one makes the worlds, and holds; the last one watches. */
   readonly sessions: readonly Session[];
+  /** Of another database: there the steps go one after the other, and are undone. */
+  readonly serial: Session;
   /** Everything that a world's end is told by, without ids of its own making. */
   read(session: Session): Promise<unknown>;
   /** What is wrong with a world as it is now, whatever led to it. */
@@ -50,10 +52,15 @@ export async function openStageSessions(open: () => Promise<Session>): Promise<S
  * (a deadlock is such, and a wait of a step that passes over), and a world that contradicts itself.
  */
 export function createOrders<World>(stage: Stage, situation: Situation<World>) {
+  let made: Promise<SerialWorld<World>> | undefined;
   const known = new Map<string, Promise<string>>();
-  const endOf = (order: readonly Step<World>[], passedOver: readonly Step<World>[]): Promise<string> => {
+  const endOf = async (
+    order: readonly Step<World>[],
+    passedOver: readonly Step<World>[],
+  ): Promise<string> => {
     const key = [order, passedOver].map((steps) => steps.map(({ name }) => name).join(' → ')).join(' | ');
-    const end = known.get(key) ?? oneAfterTheOther(stage, situation, order, passedOver);
+    made ??= makeSerial(stage, situation);
+    const end = known.get(key) ?? oneAfterTheOther(stage, await made, order, passedOver);
     known.set(key, end);
     return end;
   };
@@ -98,19 +105,44 @@ export async function answerOf<World>(step: Step<World>, session: Session, world
   }
 }
 
+const isRefusal = (answer: unknown): boolean => answer instanceof Object && 'threw' in answer;
+
 type Answers<World> = Map<Step<World>, unknown>;
 
-async function oneAfterTheOther<World>(
-  { sessions: [session], read }: Stage,
+interface SerialWorld<World> {
+  readonly world: World;
+  /** As it stood when the world was made. */
+  readonly now: Date;
+}
+
+async function makeSerial<World>(
+  { serial }: Stage,
   situation: Situation<World>,
+): Promise<SerialWorld<World>> {
+  return { world: await situation.make(serial), now: serial.clock.now };
+}
+
+/** In one transaction, which is undone: the world is the same for the next order. */
+async function oneAfterTheOther<World>(
+  { serial, read }: Stage,
+  { world, now }: SerialWorld<World>,
   steps: readonly Step<World>[],
   passedOver: readonly Step<World>[],
 ): Promise<string> {
-  if (!session) throw new RangeError('a session is needed');
-  const world = await situation.make(session);
   const answers: Answers<World> = new Map(passedOver.map((step) => [step, step.nothing]));
-  for (const step of steps) answers.set(step, await answerOf(step, session, world));
-  return endAsText(answers, await read(session));
+  serial.clock.now = now;
+  await serial.query('begin', []);
+  try {
+    for (const step of steps) {
+      await serial.query('savepoint step', []);
+      const answer = await answerOf(step, serial, world);
+      if (isRefusal(answer)) await serial.query('rollback to savepoint step', []);
+      answers.set(step, answer);
+    }
+    return endAsText(answers, await read(serial));
+  } finally {
+    await serial.query('rollback', []);
+  }
 }
 
 /** The first step's transaction is held until each of the others has ended, or waits. */

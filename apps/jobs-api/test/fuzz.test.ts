@@ -4,12 +4,13 @@
  * makes an answer or the log tell what they must not.
  *
  * A failure prints the request, the seed and the path. To replay it:
- * `FUZZ_SEED=… FUZZ_PATH=… vitest run apps/jobs-api/test/fuzz.test.ts -t <operation>`. FUZZ_RUNS draws more or fewer.
+ * `SEED=… FUZZ_PATH=… vitest run apps/jobs-api/test/fuzz.test.ts -t <operation>`. FUZZ_RUNS draws more or fewer.
  */
 import type { AddressInfo } from 'node:net';
 import { RunParams } from '@revos/core/jobs';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { seed } from '../../../tests/support/trials.ts';
 import { openApiDocument } from '../src/openapi-document.ts';
 import {
   asOps,
@@ -31,9 +32,9 @@ import {
 import { quickJob } from './support/jobs.ts';
 import { headOf, rawRequest } from './support/raw-http.ts';
 
-const { FUZZ_SEED, FUZZ_PATH, FUZZ_RUNS } = process.env;
+const { FUZZ_PATH, FUZZ_RUNS } = process.env;
 const parameters = {
-  seed: FUZZ_SEED === undefined ? Date.now() % 1_000_000_000 : Number(FUZZ_SEED),
+  seed,
   ...(FUZZ_PATH === undefined ? {} : { path: FUZZ_PATH }),
   numRuns: FUZZ_RUNS === undefined ? 25 : Number(FUZZ_RUNS),
   // A request that is simpler may be answered otherwise, after what this one has changed.

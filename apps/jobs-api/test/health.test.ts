@@ -1,6 +1,7 @@
 import { realEffects, simulatedEffects } from '@revos/core/effects';
 import { createSqlRpc, type Rpc, SCHEMA_VERSION } from '@revos/core/rpc';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { openEmbeddedServiceDatabase } from '../../../tests/support/service-database.ts';
 import { createSystemProbe, isMisconfigured, PROBE_FRESH_MS } from '../src/system-probe.ts';
 import { createTestApp, type TestApp } from './support/app.ts';
 import { openTestDatabase, type TestDatabase } from './support/database.ts';
@@ -13,7 +14,8 @@ let aheadMs = 0;
 const effects = { ...realEffects, monotonicMs: () => performance.now() + aheadMs };
 
 beforeAll(async () => {
-  database = await openTestDatabase();
+  // A role belongs to the whole server: it has one of its own.
+  database = await openTestDatabase(await openEmbeddedServiceDatabase());
   test = await createTestApp({ rpc: database.rpc, jobs: [quickJob('quick')], effects });
 });
 afterAll(async () => {

@@ -1,10 +1,11 @@
 /**
  * Anything, asked of the web app's doors, and anything, answered by the jobs API: nobody gets in who should not, nothing
- * throws, and no answer holds a secret. A failure prints the seed and the path; `FUZZ_SEED=… FUZZ_PATH=…` replays it.
+ * throws, and no answer holds a secret. A failure prints the seed and the path; `SEED=… FUZZ_PATH=…` replays it.
  */
 import fc from 'fast-check';
 import { NextRequest } from 'next/server';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { seed } from '../../../tests/support/trials.ts';
 import { answerCron } from '../src/cron/answer-cron.ts';
 import { readCronEnv, readDashboardEnv } from '../src/env.ts';
 import { readOverview, readRun } from '../src/jobs-api/read.ts';
@@ -13,9 +14,9 @@ import { aRun } from './a-run.ts';
 import { scriptedEffects } from './scripted-effects.ts';
 import { type ScriptedServer, scriptedServer } from './scripted-server.ts';
 
-const { FUZZ_SEED, FUZZ_PATH, FUZZ_RUNS } = process.env;
+const { FUZZ_PATH, FUZZ_RUNS } = process.env;
 const parameters = {
-  seed: FUZZ_SEED === undefined ? Date.now() % 1_000_000_000 : Number(FUZZ_SEED),
+  seed,
   ...(FUZZ_PATH === undefined ? {} : { path: FUZZ_PATH }),
   numRuns: FUZZ_RUNS === undefined ? 300 : Number(FUZZ_RUNS),
 };

@@ -14,7 +14,7 @@ export function postgresEnvironment(): NodeJS.ProcessEnv {
 }
 
 /** What a program needs of a machine to run at all. */
-const MACHINE = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'SystemRoot', 'TEMP'] as const;
+const MACHINE = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'SystemRoot', 'TEMP', 'NODE_COMPILE_CACHE'] as const;
 
 /** The machine's part of this process's environment: nothing that could be a secret or a setting. */
 export function machineEnv(): Record<string, string> {

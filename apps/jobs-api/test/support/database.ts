@@ -1,7 +1,7 @@
-/** The real SQL functions on PGlite, called as service_role, with a switch for outages. */
+/** The real SQL functions, called as service_role, with a switch for outages. */
 import { EventEmitter, once } from 'node:events';
 import { createSqlRpc, type Rpc } from '@revos/core/rpc';
-import { openPglite } from '@revos/local-stack';
+import { openServiceDatabase, type ServiceDatabase } from '../../../../tests/support/service-database.ts';
 
 export interface TestDatabase {
   readonly rpc: Rpc;
@@ -55,9 +55,9 @@ const TABLES = [
   'linkedin_accounts',
 ];
 
-export async function openTestDatabase(): Promise<TestDatabase> {
-  const db = await openPglite();
-  await db.exec('set role service_role');
+/** @param db by default one on the run's Postgres */
+export async function openTestDatabase(db?: ServiceDatabase): Promise<TestDatabase> {
+  const { query, asOwner, close } = db ?? (await openServiceDatabase());
   const answers = new EventEmitter();
   const held = new Map<string, { called: () => void; released: Promise<void> }>();
   const database: TestDatabase = {
@@ -71,23 +71,21 @@ export async function openTestDatabase(): Promise<TestDatabase> {
       held.delete(name);
       hold?.called();
       await hold?.released;
-      const { rows } = await db.query<Record<string, unknown>>(text, [...values]);
+      const rows = await query(text, values);
       answers.emit(name);
       return rows;
     }),
     answered: async (functionName) => {
       await once(answers, functionName);
     },
-    asOwner: async (sql) => {
-      await db.exec(`reset role; ${sql}; set role service_role`);
-    },
+    asOwner,
     hold(functionName) {
       const called = Promise.withResolvers<void>();
       const released = Promise.withResolvers<void>();
       held.set(functionName, { called: called.resolve, released: released.promise });
       return { called: called.promise, release: released.resolve };
     },
-    rows: async <Row>(sql: string) => (await db.query<Row>(sql)).rows,
+    rows: async <Row>(sql: string) => (await query(sql, [])) as Row[],
     async account(name) {
       const [row] = await database.rows<{ id: string }>(
         `insert into public.linkedin_accounts (account_name, unipile_account_id)
@@ -102,10 +100,8 @@ export async function openTestDatabase(): Promise<TestDatabase> {
       );
       return row;
     },
-    clear: async () => {
-      await db.exec(TABLES.map((table) => `delete from public.${table}`).join('; '));
-    },
-    close: () => db.close(),
+    clear: () => asOwner(TABLES.map((table) => `delete from public.${table}`).join('; ')),
+    close,
   };
   return database;
 }

@@ -8,8 +8,8 @@ import { jobs } from '@revos/core/registry';
 import { createSqlRpc, type Rpc, type SqlQuery } from '@revos/core/rpc';
 import { createLogger } from '@revos/core/telemetry';
 import { createUnipileV1 } from '@revos/core/unipile';
-import { openPglite } from '@revos/local-stack';
 import { type Sandbox, startSandbox } from '@revos/unipile-sandbox';
+import { openServiceDatabase } from '../../../../tests/support/service-database.ts';
 import { buildApp } from '../../../jobs-api/src/app.ts';
 import { failingJob, type GatedJob, gatedJob } from '../../../jobs-api/test/support/jobs.ts';
 
@@ -29,10 +29,8 @@ export interface System {
 const LATE_LIMIT_MINUTES = 360;
 
 export async function startSystem(): Promise<System> {
-  const db = await openPglite();
-  await db.exec('set role service_role');
-  const query: SqlQuery = async (text, values) =>
-    (await db.query<Record<string, unknown>>(text, [...values])).rows;
+  const db = await openServiceDatabase();
+  const { query } = db;
   const rpc = createSqlRpc(query);
   const sandbox = await startSandbox();
   const logger = createLogger('jobs-api', 'silent');

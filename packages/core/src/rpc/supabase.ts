@@ -1,6 +1,7 @@
 /** Rpc over the Supabase REST API, with supabase-js. */
 import { createClient } from '@supabase/supabase-js';
 import { classifyRpcFailure, failureText, type Rpc, RpcError } from './rpc.ts';
+import { withUndoneRepeated } from './undone.ts';
 
 export interface SupabaseRpcOptions {
   /** e.g. `https://xyz.supabase.co` */
@@ -23,7 +24,7 @@ export function createSupabaseRpc(options: SupabaseRpcOptions): Rpc {
     ...(options.fetch ? { global: { fetch: options.fetch } } : {}),
   });
 
-  return {
+  return withUndoneRepeated({
     async call<Result>(name: string, args: Readonly<Record<string, unknown>> = {}): Promise<Result> {
       // Parameters are `p_…` in SQL, so that none is ever taken for a column.
       const named = Object.fromEntries(
@@ -41,7 +42,7 @@ export function createSupabaseRpc(options: SupabaseRpcOptions): Rpc {
       return data as Result;
     },
     close: async () => {},
-  };
+  });
 }
 
 /** A SQLSTATE, or a code of PostgREST or of a gateway: what else stands there is text of any origin. */

@@ -126,18 +126,12 @@ describe('the analytics job', () => {
   });
 
   /** Messages that ended more than 30 days ago. */
-  const makeOldMessages = async (count: number): Promise<void> => {
-    await db.query('reset role', []);
-    await db.query('set session_replication_role = replica', []);
-    await db.query(
-      `insert into public.dm_queue (linkedin_account_id, recipient_id, message, status, updated_at)
-       select gen_random_uuid(), 'ACoAA1', 'Hello', 'sent', $1::timestamptz - interval '31 days'
-       from generate_series(1, $2)`,
-      [START.toISOString(), count],
-    );
-    await db.query('reset session_replication_role', []);
-    await db.query('set role service_role', []);
-  };
+  const makeOldMessages = (count: number): Promise<void> =>
+    db.asOwner(`
+      set session_replication_role = replica;
+      insert into public.dm_queue (linkedin_account_id, recipient_id, message, status, updated_at)
+      select gen_random_uuid(), 'ACoAA1', 'Hello', 'sent', timestamptz '${START.toISOString()}' - interval '31 days'
+      from generate_series(1, ${count})`);
   const messageCount = async (): Promise<unknown> =>
     (await db.query('select count(*)::int from public.dm_queue', []))[0]?.count;
 

@@ -1,8 +1,8 @@
 /** Several processes on one queue, in real time, over a real Postgres: what PGlite's one session cannot show. */
-import { createTemplate, type LocalPostgres, startPostgres } from '@revos/local-stack';
 import { type Sandbox, type SandboxOptions, startSandbox } from '@revos/unipile-sandbox';
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { cloneDatabase } from '../../../../tests/support/test-postgres.ts';
 import { processQueue } from '../../src/dm/process-queue.ts';
 import { realEffects } from '../../src/effects/index.ts';
 import { createSqlRpc, type SqlQuery } from '../../src/rpc/index.ts';
@@ -13,14 +13,6 @@ import { clientForTest, requestsOf } from '../support/sandbox.ts';
 
 /** How far ahead a run looks: it ends when nothing more can go out by then. */
 const HORIZON_MS = 60_000;
-
-let postgres: LocalPostgres;
-let databases = 0;
-beforeAll(async () => {
-  postgres = await startPostgres();
-  await createTemplate(postgres.connectionString);
-});
-afterAll(() => postgres.stop());
 
 const poolFor = (connectionString: string) => {
   const pool = new pg.Pool({ connectionString, options: '-c role=service_role', max: 8 });
@@ -46,7 +38,7 @@ async function worldOf(
   options: SandboxOptions = {},
   policy: Readonly<Record<string, unknown>> = {},
 ): Promise<World> {
-  const url = await postgres.createDatabase(`races_${++databases}`, { template: 'template_migrated' });
+  const url = await cloneDatabase();
   const names = Array.from({ length: accounts }, (_, index) => `a${index}`);
   const sandbox = await startSandbox({
     accounts: names.map((id) => ({ id })),

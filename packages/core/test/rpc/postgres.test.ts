@@ -246,6 +246,50 @@ describe('time', () => {
   });
 });
 
+describe('an action that waits for who waits for it', () => {
+  it('is ended by Postgres, and made again: it is carried out once', async () => {
+    const [account] = (
+      await asSuperuser(
+        `insert into linkedin_accounts (account_name, unipile_account_id) values ('Ada', 'u-ada') returning id`,
+      )
+    ).rows;
+    const [message] = (
+      await asSuperuser(
+        `insert into dm_queue (linkedin_account_id, recipient_id, message) values ('${account.id}', 'ACoAAdeadlock', 'Hi') returning id`,
+      )
+    ).rows;
+    // The first of the two that waits for so long is ended: it is to be the action.
+    await asSuperuser(`alter database rpc set deadlock_timeout = '3s'`);
+    onTestFinished(async () => void (await asSuperuser('alter database rpc reset deadlock_timeout')));
+
+    const cancel = () =>
+      rpcOf(url).call<{ changed: number }>('dm_act', {
+        action: 'cancel',
+        selection: { ids: [message.id] },
+        args: {},
+        dry_run: false,
+        actor: 'ada',
+      });
+    const cancelled = await withClient(url, async (other) => {
+      await other.query(`set deadlock_timeout = '10min'`);
+      await other.query('begin');
+      await other.query('select from dm_queue where id = $1 for update', [message.id]);
+      const answer = cancel();
+      const waiting = `select from pg_stat_activity where wait_event_type = 'Lock' and application_name = 'revos-jobs'`;
+      await expect.poll(async () => (await asSuperuser(waiting)).rowCount).toBe(1);
+      // It waits for the message with the account in its hands; this one asks for the account.
+      await other.query('select from account_policies where account_id = $1 for update', [account.id]);
+      await other.query('commit');
+      return answer;
+    });
+    expect(cancelled).toMatchObject({ changed: 1 });
+    const deadlocks = 'select deadlocks from pg_stat_database where datname = current_database()';
+    await expect.poll(async () => (await asSuperuser(deadlocks)).rows).toEqual([{ deadlocks: '1' }]);
+    const audited = `select from audit_log where action = 'message.cancel' and subject = '${message.id}'`;
+    expect((await asSuperuser(audited)).rowCount).toBe(1);
+  });
+});
+
 describe('a session that is lost', () => {
   it('by a reset in the middle of a call fails it, and nothing else', async () => {
     const relay = await silentRelay();

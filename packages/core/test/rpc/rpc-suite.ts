@@ -32,11 +32,25 @@ begin
   raise exception 'refused' using errcode = p_code, detail = p_detail;
 end;
 $$;
+create sequence public.probe_calls;
+create function public.probe_undone(p_code text, p_times integer) returns bigint language plpgsql as $$
+declare
+  -- Not undone with the call, so it counts those that were.
+  v_call constant bigint := nextval('public.probe_calls');
+begin
+  if v_call <= p_times then
+    raise exception 'undone' using errcode = p_code;
+  end if;
+  perform setval('public.probe_calls', 1, false);
+  return v_call;
+end;
+$$;
 create function public.probe_secret() returns jsonb language sql as $$ select '1'::jsonb $$;
 revoke execute on function public.probe_secret from public, anon, authenticated, service_role;
 grant execute on function public.probe_echo, public.probe_null, public.probe_list, public.probe_number,
   public.probe_bigint, public.probe_text, public.probe_instant, public.probe_day, public.probe_role, public.probe_rows,
-  public.probe_refuse to service_role;
+  public.probe_refuse, public.probe_undone to service_role;
+grant usage, update on sequence public.probe_calls to service_role;
 `,
 };
 
@@ -188,6 +202,18 @@ export function describeRpc(implementationName: string, open: () => Promise<Impl
       { code: 'P0001', kind: 'bug' },
     ])('SQLSTATE $code is $kind', async ({ code, kind }) => {
       expect(await failureOf(rpc.call('probe_refuse', { code }))).toMatchObject({ kind, code });
+    });
+
+    it.each(['40001', '40P01'])('a call that Postgres undid for %s is made again', async (code) => {
+      expect(await rpc.call('probe_undone', { code, times: 2 })).toBe(3);
+      expect(await rpc.call('probe_undone', { code: '57014', times: 0 })).toBe(1);
+    });
+
+    it('a call that may have been applied is not', async () => {
+      expect(await failureOf(rpc.call('probe_undone', { code: '57014', times: 1 }))).toMatchObject({
+        code: '57014',
+      });
+      expect(await rpc.call('probe_undone', { code: '57014', times: 1 })).toBe(2);
     });
 
     it('the text of a value that Postgres cannot read stays behind: it quotes the value', async () => {

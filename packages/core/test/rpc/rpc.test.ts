@@ -9,6 +9,7 @@ import {
   createSupabaseRpc,
   type RpcErrorKind,
   type SqlQuery,
+  withUndoneRepeated,
 } from '../../src/rpc/index.ts';
 import { describeRpc, failureOf, type Implementation, PROBES, silenceLite } from './rpc-suite.ts';
 
@@ -25,7 +26,7 @@ async function overPglite(): Promise<Implementation> {
   await db.exec('set role service_role');
   const query: SqlQuery = async (text, values) =>
     (await db.query<Record<string, unknown>>(text, [...values])).rows;
-  const rpc = createSqlRpc(query, () => db.close());
+  const rpc = withUndoneRepeated(createSqlRpc(query, () => db.close()));
   return { rpc, lose: () => db.close(), close: async () => {} };
 }
 

@@ -1,11 +1,16 @@
-import { openPglite } from '@revos/local-stack';
 import { afterAll, beforeAll, beforeEach } from 'vitest';
+import { openServiceDatabase, type ServiceDatabase } from '../../../../tests/support/service-database.ts';
 import { createSqlRpc, type Rpc, RpcError, type SqlQuery } from '../../src/rpc/index.ts';
 
 /** A database of ours, as the server's role sees it. */
 export interface TestDatabase {
   readonly rpc: Rpc;
   readonly query: SqlQuery;
+}
+
+export interface DatabaseForFile extends TestDatabase {
+  /** Runs statements as the owner of the tables. */
+  asOwner(sql: string): Promise<void>;
 }
 
 const TABLES = [
@@ -24,24 +29,16 @@ const TABLES = [
   'linkedin_accounts',
 ].map((name) => `public.${name}`);
 
-/** Empties every table that the tests write. */
-export async function emptyDatabase(query: SqlQuery): Promise<void> {
-  await query('reset role', []);
-  await query(`truncate ${TABLES.join(', ')} cascade`, []);
-  await query('set role service_role', []);
-}
-
-/** One PGlite for a file, empty before each test. */
-export function databaseForFile(): TestDatabase {
-  let db: Awaited<ReturnType<typeof openPglite>>;
-  const query: SqlQuery = async (text, values) =>
-    (await db.query<Record<string, unknown>>(text, [...values])).rows;
+/** One database for a file, empty before each test. */
+export function databaseForFile(): DatabaseForFile {
+  let db: ServiceDatabase;
   beforeAll(async () => {
-    db = await openPglite();
+    db = await openServiceDatabase();
   });
-  afterAll(() => db.close());
-  beforeEach(() => emptyDatabase(query));
-  return { query, rpc: createSqlRpc(query) };
+  afterAll(() => db?.close());
+  beforeEach(() => db.asOwner(`truncate ${TABLES.join(', ')} cascade`));
+  const query: SqlQuery = (text, values) => db.query(text, values);
+  return { query, rpc: createSqlRpc(query), asOwner: (sql) => db.asOwner(sql) };
 }
 
 /** Calls on their way to an rpc: `next` goes on; a test may wait, fail, or lose the answer. */

@@ -11,6 +11,7 @@ import pg from 'pg';
 import { type Effects, realEffects, within } from '../../effects/index.ts';
 import { type Rpc, RpcError } from '../rpc.ts';
 import { createSqlRpc, type SqlQuery } from '../sql.ts';
+import { withUndoneRepeated } from '../undone.ts';
 import type { DatabaseAddress } from './database-url.ts';
 
 export { type DatabaseAddress, readCertificates, readDatabaseUrl } from './database-url.ts';
@@ -95,14 +96,14 @@ export function createPostgresRpc(options: PostgresRpcOptions): Rpc {
     return closed;
   });
 
-  return {
+  return withUndoneRepeated({
     call<Result>(name: string, args?: Readonly<Record<string, unknown>>): Promise<Result> {
       return within(effects, timeoutMs, rpc.call<Result>(name, args), () => {
         throw new RpcError('unavailable', name, '', `no answer within ${timeoutMs} ms`);
       });
     },
     close: () => rpc.close(),
-  };
+  });
 }
 
 function openPool(address: DatabaseAddress, connectionsMax: number, timeoutMs: number): pg.Pool {
