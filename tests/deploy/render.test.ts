@@ -81,7 +81,7 @@ describe('render.yaml', () => {
   });
 
   it('gives a run more time to end than it takes', () => {
-    expect(jobsApi.maxShutdownDelaySeconds).toBeGreaterThan(Number(valueOfKey('SHUTDOWN_GRACE_SECONDS')) + 5);
+    expect(jobsApi.maxShutdownDelaySeconds).toBeGreaterThan(Number(valueOfKey('SHUTDOWN_GRACE_SECONDS')) + 6);
   });
 
   it('starts a file that exists, is asked for its health where it answers, and is built when its sources change', () => {

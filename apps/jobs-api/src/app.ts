@@ -41,6 +41,9 @@ import { NO_QUERY, validatorCompiler } from './validation.ts';
 
 const BODY_BYTES_MAX = 64 * 1_024;
 
+/** How long a plugin may take to load, in milliseconds. */
+const PLUGIN_MS_MAX = 10_000;
+
 /** Event streams that may be open at the same time. */
 const STREAMS_MAX = 200;
 
@@ -98,6 +101,8 @@ export async function buildApp(options: AppOptions) {
       connectionsCheckingInterval: limits.lateCheckMs,
       maxHeaderSize: limits.headerBytesMax,
     },
+    // Also the end of the hooks that a close waits for: above the grace, which the drain keeps itself.
+    pluginTimeout: options.shutdownGraceMs + PLUGIN_MS_MAX,
     // A socket without traffic: longer than the longest wait for the end of a run.
     connectionTimeout: 330_000,
     keepAliveTimeout: 75_000,

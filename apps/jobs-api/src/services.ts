@@ -20,6 +20,7 @@ import { createPostgresRpc } from '@revos/core/rpc/postgres';
 import { createLogger, type Logger } from '@revos/core/telemetry';
 import { createUnipileV1, type Unipile } from '@revos/core/unipile';
 import type { WorkerConfig } from './env.ts';
+import { CLIENTS_MS_MAX } from './start.ts';
 
 export interface Services {
   readonly jobs: readonly JobDefinition[];
@@ -37,9 +38,6 @@ export interface Services {
   /** Lets go of the database, of Unipile and of Redis, once nothing works any more. */
   close(): Promise<void>;
 }
-
-/** How long the clients may take to close, in milliseconds. */
-const CLIENTS_MS_MAX = 1_000;
 
 /** @param name what the process is: it stands in the log, and before its place in the ledger */
 export async function buildServices(config: WorkerConfig, name: 'jobs-api' | 'worker'): Promise<Services> {

@@ -1,11 +1,25 @@
 /** How a process of ours starts, or says why it does not, and how it ends. */
+import { setDefaultAutoSelectFamilyAttemptTimeout } from 'node:net';
 import { EnvironmentError } from '@revos/core/config';
 import { errorRecord, type Logger } from '@revos/core/telemetry';
 import closeWithGrace from 'close-with-grace';
 import { failedChecks, isMisconfigured, type SystemProbe } from './system-probe.ts';
 
-/** What the shutdown may take on top of its grace, in milliseconds, before the process is ended. */
-const SHUTDOWN_EXTRA_MS = 4_000;
+/** What comes after the grace of a shutdown, in milliseconds: how long connections of callers have to end, */
+export const CONNECTIONS_MS_MAX = 2_000;
+/** how long a run may take to stop that was triggered as a worker was closing, */
+export const LATE_RUN_MS_MAX = 1_000;
+/** and how long the clients of the database, Unipile and Redis may take to close. */
+export const CLIENTS_MS_MAX = 1_000;
+
+/** What the shutdown may take on top of its grace, in milliseconds, before the process is ended: all of that, and time to spare. */
+export const SHUTDOWN_EXTRA_MS = 6_000;
+
+/**
+ * How long one of several addresses of a host is tried before the next, in milliseconds. Node's own 250 is less than
+ * the way to another continent takes, and its timer ends an attempt that would have succeeded.
+ */
+export const ADDRESS_MS_MAX = 2_000;
 
 /** Says why the process does not start, and ends it. */
 export function refuse(reason: string): never {
@@ -14,11 +28,12 @@ export function refuse(reason: string): never {
 }
 
 /**
- * Before there is a logger: Node would print an error whole, with all that it was given.
+ * What a process does first. Before there is a logger: Node would print an error whole, with all that it was given.
  *
  * @param name as people call it: `jobs API`
  */
 export async function prepareOrRefuse<Parts>(name: string, prepare: () => Promise<Parts>): Promise<Parts> {
+  setDefaultAutoSelectFamilyAttemptTimeout(ADDRESS_MS_MAX);
   try {
     return await prepare();
   } catch (error) {

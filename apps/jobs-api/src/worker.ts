@@ -8,12 +8,9 @@ import { within } from '@revos/core/effects';
 import { loadWorkerConfig } from './env.ts';
 import { runScheduler } from './scheduler.ts';
 import { buildServices } from './services.ts';
-import { checkOrRefuse, endInOrder, prepareOrRefuse, refuse } from './start.ts';
+import { checkOrRefuse, endInOrder, LATE_RUN_MS_MAX, prepareOrRefuse, refuse } from './start.ts';
 import { createSystemProbe } from './system-probe.ts';
 import { runWatchdog } from './watchdog.ts';
-
-/** How long a run that was triggered as the worker was closing may take to stop, in milliseconds. */
-const LATE_RUN_MS_MAX = 1_000;
 
 const { config, services } = await prepareOrRefuse('worker', async () => {
   const config = loadWorkerConfig();

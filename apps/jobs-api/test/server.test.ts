@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
+import { setTimeout as later } from 'node:timers/promises';
 import type { Run, RunPage } from '@revos/core/jobs';
 import { createSupabaseRpc, type Rpc } from '@revos/core/rpc';
 import { type LocalSupabase, startSupabase } from '@revos/local-stack';
@@ -175,6 +176,24 @@ describe('SIGTERM', () => {
     expect(performance.now() - startedAt).toBeLessThan(6_000);
     expect(stdout()).toContain('their leases will run out');
   });
+
+  // The process has a clock of its own, so this takes as long as it says. Above every default that a library ends a shutdown by.
+  it('waits for an answer that takes nearly all of the grace', async () => {
+    await queueTwo();
+    const { port, child, exited, stdout } = await started({ SHUTDOWN_GRACE_SECONDS: '18' });
+    const { run } = (await json(await send(port, 'POST', '/api/jobs/dm-queue'))) as { run: Run };
+    const answer = await unipile.nextSend();
+    child.kill('SIGTERM');
+    const ending = await Promise.race([exited, later(15_000, 'still waiting')]);
+    expect(ending).toBe('still waiting');
+    answer();
+    expect(await exited).toBe(0);
+    expect(stdout()).toContain('every run has ended');
+    expect(await rpc.call<Run>('run_get', { id: run.id })).toMatchObject({
+      status: 'interrupted',
+      stats: { sent: 1 },
+    });
+  }, 40_000);
 
   it('a second time ends it at once', async () => {
     await queueTwo();

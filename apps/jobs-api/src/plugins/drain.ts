@@ -10,9 +10,7 @@ import type { Engine } from '@revos/core/jobs';
 import type { FastifyInstance } from 'fastify';
 import fp from 'fastify-plugin';
 import { HttpProblem } from '../problems.ts';
-
-/** How long connections have to end by themselves once the runs have ended, in milliseconds. */
-const CONNECTIONS_MS_MAX = 2_000;
+import { CONNECTIONS_MS_MAX } from '../start.ts';
 
 /** Seconds after which the next instance will have taken over. */
 const RETRY_AFTER_SECONDS = '10';

@@ -13,7 +13,7 @@ import { type BullmqWorker, startBullmqWorker } from './worker.ts';
 
 export type { BullmqEngine } from './engine.ts';
 export type { SliceQueue } from './slice-queue.ts';
-export type { BullmqWorker } from './worker.ts';
+export { type BullmqWorker, LET_GO_MS_MAX } from './worker.ts';
 
 /** Slices of different runs that a process may work on besides those a worker takes: of its own triggers, Redis being away. */
 const OWN_SLICES_MAX = 16;

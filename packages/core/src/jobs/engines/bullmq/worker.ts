@@ -43,7 +43,7 @@ const AGAIN_MS: Readonly<Record<Parting, number | null>> = {
 };
 
 /** How long BullMQ may take to let go once the slices have ended, in milliseconds. */
-const LET_GO_MS_MAX = 2_000;
+export const LET_GO_MS_MAX = 2_000;
 
 export interface BullmqWorkerOptions {
   readonly jobs: readonly JobDefinition[];
