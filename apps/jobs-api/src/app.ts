@@ -14,9 +14,11 @@ import { createOperations } from '@revos/core/operations';
 import type { Rpc } from '@revos/core/rpc';
 import type { Logger } from '@revos/core/telemetry';
 import { type FastifyBaseLogger, fastify } from 'fastify';
+import { type JsonExtent, jsonExtent } from './json-extent.ts';
 import { LIMITS, type Limits } from './limits.ts';
 import { type AuthOptions, auth } from './plugins/auth.ts';
 import { drain } from './plugins/drain.ts';
+import { largeBodies } from './plugins/large-bodies.ts';
 import { openapi } from './plugins/openapi.ts';
 import { answerParserError, answerProblem, problems } from './plugins/problems.ts';
 import { addressOf, rateLimits } from './plugins/rate-limits.ts';
@@ -37,7 +39,7 @@ import { runRoutes } from './routes/runs.ts';
 import { sendingRoutes } from './routes/sending.ts';
 import { triggerRoutes } from './routes/trigger.ts';
 import { createSystemProbe, type SystemProbe } from './system-probe.ts';
-import { NO_QUERY, validatorCompiler } from './validation.ts';
+import { DEPTH_MAX, NO_QUERY, validatorCompiler } from './validation.ts';
 
 const BODY_BYTES_MAX = 64 * 1_024;
 
@@ -129,13 +131,18 @@ export async function buildApp(options: AppOptions) {
   await app.register(drain, { engine, effects, graceMs: options.shutdownGraceMs });
   await app.register(sse, { heartbeatInterval: options.heartbeatMs ?? HEARTBEAT_MS });
 
+  await app.register(largeBodies, { ...limits, smallBytesMax: BODY_BYTES_MAX });
+
   app.removeContentTypeParser('text/plain');
   app.removeContentTypeParser('application/json');
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
     // Typed as string or buffer, and a string because it was asked for.
     if (body === '') return done(null, undefined);
+    const text = String(body);
+    const problem = extentProblem(jsonExtent(text), limits.bodyPartsMax);
+    if (problem !== null) return done(problem, undefined);
     try {
-      done(null, JSON.parse(String(body)));
+      done(null, JSON.parse(text));
     } catch {
       done(new HttpProblem('malformed-body'), undefined);
     }
@@ -175,6 +182,19 @@ export async function buildApp(options: AppOptions) {
     { prefix: '/api' },
   );
   return app;
+}
+
+/** Why a body is not read at all: what it would make is too much to hold, or deeper than a stack. */
+function extentProblem({ parts, depth }: JsonExtent, partsMax: number): HttpProblem | null {
+  if (depth > DEPTH_MAX + 1) {
+    return new HttpProblem('invalid-request', {
+      errors: [{ field: 'body', message: 'is nested too deeply' }],
+    });
+  }
+  if (parts <= partsMax) return null;
+  return new HttpProblem('body-too-large', {
+    detail: `The body may have ${partsMax} names and values at most: send fewer rows at once.`,
+  });
 }
 
 /** A word of a route, or an id. */

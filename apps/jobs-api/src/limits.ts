@@ -16,6 +16,10 @@ export interface Limits {
   readonly requestsPerSocketMax: number;
   /** All headers of a request together. */
   readonly headerBytesMax: number;
+  /** Bytes of all large bodies together that are taken in and worked on at the same time. */
+  readonly largeBodiesBytesMax: number;
+  /** Names, values and brackets of a JSON body: ten thousand rows have a third of it. */
+  readonly bodyPartsMax: number;
   /** How long the headers of a request may take to arrive, also those of one that never begins. */
   readonly headersMsMax: number;
   /** How long a request may take to arrive as a whole. */
@@ -31,6 +35,9 @@ export const LIMITS: Limits = {
   connectionsMax: 4_096,
   requestsPerSocketMax: 1_000,
   headerBytesMax: 16_384,
+  // The largest that is taken, and some smaller ones.
+  largeBodiesBytesMax: 24 * 1_048_576,
+  bodyPartsMax: 600_000,
   headersMsMax: 15_000,
   // A wait for a run's end comes after it.
   requestMsMax: 60_000,

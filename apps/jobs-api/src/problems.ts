@@ -39,6 +39,7 @@ export const PROBLEMS = {
   'queue-unavailable': { status: 503, title: 'The queue of the runs cannot be reached' },
   'not-ready': { status: 503, title: 'The service is not ready' },
   'shutting-down': { status: 503, title: 'The service is shutting down' },
+  'too-many-bodies': { status: 503, title: 'Too many large bodies are being taken in' },
   'too-many-streams': { status: 503, title: 'Too many event streams are open' },
 } as const satisfies Record<string, { status: number; title: string }>;
 

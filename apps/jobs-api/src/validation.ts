@@ -45,7 +45,7 @@ function readText(type: string | undefined, text: unknown): unknown {
 }
 
 /** Deeper than anything that is described. What JSON of 20 MB can be nested to is deeper than a stack. */
-const DEPTH_MAX = 32;
+export const DEPTH_MAX = 32;
 
 const unstorable = (instancePath: string, message: string): FastifySchemaValidationError => ({
   keyword: 'storable',

@@ -1201,7 +1201,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Refused: `database-unavailable`, `queue-unavailable`, `not-ready`, `shutting-down`, `too-many-streams`. */
+        /** @description Refused: `database-unavailable`, `queue-unavailable`, `not-ready`, `shutting-down`, `too-many-bodies`, `too-many-streams`. */
         Refused503: {
             headers: {
                 [name: string]: unknown;
