@@ -52,6 +52,21 @@ export async function accountsNamed(api: JobsClient, names: readonly string[]): 
   return found;
 }
 
+/** All accounts there are. */
+export async function everyAccount(api: JobsClient): Promise<Account[]> {
+  const found: Account[] = [];
+  let cursor: string | null = null;
+  do {
+    const query: { limit: number; cursor?: string } = { limit: PAGE, ...(cursor === null ? {} : { cursor }) };
+    const page: { items: Account[]; next_cursor: string | null } = await api.get('/api/accounts', {
+      params: { query },
+    });
+    found.push(...page.items);
+    cursor = page.next_cursor;
+  } while (cursor !== null);
+  return found;
+}
+
 function inParts(names: readonly string[]): string[][] {
   const parts: string[][] = [];
   let length = 0;

@@ -129,6 +129,27 @@ describe('dm import', () => {
     expect((await json<{ items: unknown[] }>('dm', 'list', 'dedupe_key=problem-1')).items).toEqual([]);
   });
 
+  it('finds an account by a name that looks the same, also on a later page', async () => {
+    await makeAccount(system, 'Zo\u00eb Ng');
+    const input = `${HEADER}\nZoe\u0308\u00a0Ng,ACoAALooks,Hello,looks-1\n,,,\n`;
+    expect(await opsWith({ input }, 'dm', 'import', '-')).toMatchObject({
+      code: 0,
+      stdout: '1 message queued.\n',
+    });
+  });
+
+  it('of more than one call takes says so before it is sent', async () => {
+    await makeAccount(system, 'Talker');
+    const text = 'x'.repeat(2_100);
+    const rows = Array.from({ length: 10_000 }, (_, row) => `Talker,ACoAATalk${row},${text},talk-${row}`);
+    const input = `${HEADER}\n${rows.join('\n')}\n`;
+    const { code, stdout, stderr } = await opsWith({ input }, 'dm', 'import', '-');
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(/makes 2\d\.\d MB of messages, of 20\.0 MB at most in one call: split it in 2/);
+    expect(stderr).not.toMatch(/may have been made|EPIPE/);
+    expect((await json<{ items: unknown[] }>('dm', 'list', 'account=Talker')).items).toEqual([]);
+  });
+
   it('of a file that is not there ends with 2', async () => {
     expect(await ops('dm', 'import', '/nowhere.csv')).toMatchObject({
       code: 2,

@@ -2,6 +2,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import {
   ActionResult,
+  ENQUEUE_BYTES_MAX,
   EnqueuedMessages,
   MessageAction,
   MessageDetail,
@@ -14,9 +15,6 @@ import { EnqueueBody, EnqueueEnvelope, MessageList, MessageQuery } from '../sche
 import { IdPath } from '../schemas/paths.ts';
 import { absence, bodyRefusals, conflicts, refusals } from '../schemas/problem.ts';
 import { bodyJudgedBy } from '../validation.ts';
-
-/** 10,000 messages of 1,000 characters or so, with all their ids. Longer ones are sent in several calls. */
-const ENQUEUE_BYTES_MAX = 20 * 1_024 * 1_024;
 
 /** 10,000 ids, and a filter. */
 export const ACTION_BYTES_MAX = 1_024 * 1_024;

@@ -1,10 +1,11 @@
 /** `ops dm import`: queues a campaign from a CSV file, as a whole or not at all. */
 import { readFile } from 'node:fs/promises';
-import { text as readAll } from 'node:stream/consumers';
+import { buffer as readAll } from 'node:stream/consumers';
 import { CsvImportError, type CsvQueue, importCsv, type RefusedRow } from '@revos/core/dm';
+import { ENQUEUE_BYTES_MAX } from '@revos/core/operations';
 import { JobsApiError, type JobsClient } from '@revos/jobs-client';
 import type { Command } from 'commander';
-import { accountsNamed } from '../accounts.ts';
+import { accountsNamed, everyAccount } from '../accounts.ts';
 import type { Action, Cli } from '../cli-context.ts';
 import { examples, nonEmpty } from '../command-line.ts';
 import { EXIT, type ExitCode, UsageError } from '../exit-codes.ts';
@@ -14,12 +15,12 @@ import type { EnqueueMessages } from '../shapes.ts';
 export function addImportCommand(dm: Command, action: Action): void {
   dm.command('import')
     .description('Queue every message of a CSV file, or none of them.')
-    .argument('<file>', 'a CSV file in UTF-8; - for standard input', nonEmpty)
+    .argument('<file>', 'a CSV file in UTF-8 or UTF-16; - for standard input', nonEmpty)
     .addHelpText(
       'after',
       `
 Columns: account (its name), recipient_id, message; and send_at, priority, dedupe_key, chat_id, campaign_id,
-lead_id where there are such. A row whose dedupe_key is known already is the message that exists, so that
+lead_id where there are such. Columns are separated by commas, or as the first line says (sep=;). A row whose dedupe_key is known already is the message that exists, so that
 a file may be imported again.
 ${examples('dm import examples/campaign.csv')}`,
     )
@@ -27,9 +28,9 @@ ${examples('dm import examples/campaign.csv')}`,
 }
 
 async function importFile({ terminal, api, io }: Cli, file: string): Promise<ExitCode> {
-  const text = file === '-' ? await readAll(io.stdin) : await readText(file);
+  const content = file === '-' ? await readAll(io.stdin) : await readContent(file);
   try {
-    const answer = await importCsv(apiQueue(api), text);
+    const answer = await importCsv(apiQueue(api), content);
     terminal.answer(answer, () => {
       const existing =
         answer.existing === 0 ? '' : ` ${counted(answer.existing, 'message')} existed already.`;
@@ -44,9 +45,9 @@ async function importFile({ terminal, api, io }: Cli, file: string): Promise<Exi
   }
 }
 
-async function readText(file: string): Promise<string> {
+async function readContent(file: string): Promise<Uint8Array> {
   try {
-    return await readFile(file, 'utf8');
+    return await readFile(file);
   } catch (error) {
     throw new UsageError(`The file cannot be read: ${(error as Error).message}`);
   }
@@ -58,7 +59,10 @@ const ROW_FIELD = /^messages\/(\d+)(?:\/(.+))?$/;
 /** A queue behind the API. */
 function apiQueue(api: JobsClient): CsvQueue {
   return {
+    // Where the API would refuse what is longer, it may close the connection before it says so.
+    bytesMax: ENQUEUE_BYTES_MAX,
     accountsNamed: (names) => accountsNamed(api, names),
+    everyAccount: () => everyAccount(api),
     async enqueue(rows) {
       try {
         // What is wrong with a row is the API's to say: it names every field of every row.

@@ -1,6 +1,6 @@
 /** A campaign's queue in the database itself. */
 import { type Rpc, RpcError } from '../rpc/index.ts';
-import type { CsvQueue, RefusedRow } from './import-csv.ts';
+import type { CsvQueue, NamedAccount, RefusedRow } from './import-csv.ts';
 import { createDmStore } from './store.ts';
 
 /** The SQLSTATE of `dm_enqueue` for bad rows. */
@@ -19,6 +19,19 @@ export function createCsvQueue(rpc: Rpc): CsvQueue {
         const page = await rpc.call<{ items: typeof found }>('account_list', { filter, limit: PAGE });
         found.push(...page.items);
       }
+      return found;
+    },
+    async everyAccount() {
+      const found: NamedAccount[] = [];
+      let after: string | null = null;
+      do {
+        const page: { items: NamedAccount[]; next_cursor: string | null } = await rpc.call('account_list', {
+          limit: PAGE,
+          after,
+        });
+        found.push(...page.items);
+        after = page.next_cursor;
+      } while (after !== null);
       return found;
     },
     async enqueue(rows) {

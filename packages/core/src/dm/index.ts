@@ -1,5 +1,6 @@
+export { CsvImportError, type CsvProblem } from './csv-problem.ts';
 export { createCsvQueue } from './csv-queue.ts';
-export { CsvImportError, type CsvProblem, type CsvQueue, importCsv, type RefusedRow } from './import-csv.ts';
+export { type CsvQueue, importCsv, type NamedAccount, type RefusedRow } from './import-csv.ts';
 export { dmQueue } from './job.ts';
 export {
   type ClaimedMessage,

@@ -8,6 +8,7 @@ export {
 } from './accounts.ts';
 export { ACTION_ROWS_MAX, ActionResult } from './actions.ts';
 export {
+  ENQUEUE_BYTES_MAX,
   EnqueuedMessages,
   MESSAGES_MAX,
   Message,

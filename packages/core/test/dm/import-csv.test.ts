@@ -23,10 +23,17 @@ const queued = () =>
     [],
   );
 
+/** What is wrong with a file. */
+async function importProblems(content: string | Uint8Array): Promise<string[]> {
+  const refusal = await importCsv(createCsvQueue(db.rpc), content).catch((error: unknown) => error);
+  if (!(refusal instanceof CsvImportError)) throw refusal;
+  return refusal.problems.map(({ line, field, problem }) => `${line ?? '-'} ${field ?? '-'}: ${problem}`);
+}
+
 /** What is wrong with a file, after checking that nothing of it was queued. */
-async function problemsOf(text: string): Promise<string[]> {
+async function problemsOf(content: string | Uint8Array): Promise<string[]> {
   try {
-    await importCsv(createCsvQueue(db.rpc), text);
+    await importCsv(createCsvQueue(db.rpc), content);
   } catch (error) {
     if (!(error instanceof CsvImportError)) throw error;
     expect(await queued()).toEqual([]);
@@ -98,6 +105,79 @@ describe('a file that is right', () => {
       expect(await queued()).toMatchObject([{ message: 'Hi,\n\nbye' }]);
     },
   );
+
+  const ROW = `Ada,${ADA},Hi`;
+  const utf16 = (text: string): Buffer => Buffer.from(text, 'utf16le');
+  const plain = `${HEADER}\n${ROW}\n`;
+
+  it.each([
+    { name: 'a last line of commas', content: `${HEADER}\n${ROW}\n,,\n` },
+    { name: 'lines of commas anywhere, of any width', content: `,\n${HEADER}\n,,,,\n${ROW}\n" ",""\n` },
+    { name: 'columns at its end without a name and a value', content: `${HEADER},,\n${ROW},,\n` },
+    { name: 'such a column in its midst', content: `account,,recipient_id,message\nAda,,${ADA},Hi\n` },
+    { name: 'empty cells behind its columns', content: `${HEADER}\n${ROW},,,\n` },
+    { name: 'sep=, first', content: `sep=,\r\n${HEADER}\r\n${ROW}\r\n` },
+    { name: 'sep=, padded and quoted', content: `"SEP=,",,\n${HEADER}\n${ROW}\n` },
+    { name: 'sep=; first', content: `sep=;\n${plain.replaceAll(',', ';')}` },
+    { name: 'sep= and a tab', content: `sep=\t\n${plain.replaceAll(',', '\t')}` },
+    { name: 'a byte order mark before sep=', content: `\ufeffsep=,\n${plain}` },
+    { name: 'two byte order marks', content: `\ufeff\ufeff${plain}` },
+    { name: 'UTF-8 with a byte order mark, as bytes', content: Buffer.from(`\ufeff${plain}`) },
+    { name: 'UTF-16 with a byte order mark', content: utf16(`\ufeff${plain}`) },
+    { name: 'UTF-16 of the other order', content: utf16(`\ufeff${plain}`).swap16() },
+    { name: 'UTF-16 without a mark', content: utf16(plain) },
+    {
+      name: 'UTF-16 with tabs, as Excel’s Unicode text',
+      content: utf16(`\ufeff${plain.replaceAll(',', '\t')}`),
+    },
+    { name: 'line ends of two CRs and an LF', content: plain.replaceAll('\n', '\r\r\n') },
+  ])('made by Excel may have $name', async ({ content }) => {
+    expect(await importCsv(createCsvQueue(db.rpc), content)).toMatchObject({ enqueued: 1 });
+    expect(await queued()).toMatchObject([{ account: 'Ada', recipient_id: ADA, message: 'Hi' }]);
+  });
+
+  it('in UTF-16 keeps what is beyond ASCII', async () => {
+    await importCsv(createCsvQueue(db.rpc), utf16(`\ufeff${HEADER}\nAda,${ADA},Grüß Gott 👋\n`));
+    expect(await queued()).toMatchObject([{ message: 'Grüß Gott 👋' }]);
+  });
+
+  it.each([
+    { given: '2026-03-02T09:30:00.1234567Z', sent: '2026-03-02T09:30:00.123456+00:00' },
+    { given: '2026-03-02T09:30:00.000000000Z', sent: '2026-03-02T09:30:00+00:00' },
+    { given: '2026-03-02t09:30:00z', sent: '2026-03-02T09:30:00+00:00' },
+    { given: ' 2026-03-02 09:30:00.5 +01:00 ', sent: '2026-03-02T08:30:00.5+00:00' },
+  ])('may write the instant $given', async ({ given, sent }) => {
+    await importCsv(createCsvQueue(db.rpc), file(`${HEADER},send_at`, `${ROW},${given}`));
+    expect(await queued()).toMatchObject([{ send_at: sent }]);
+  });
+
+  it.each([
+    { name: 'letters and their marks apart', stored: 'Zo\u00eb Ng', given: 'Zoe\u0308 Ng' },
+    { name: 'them together', stored: 'Zoe\u0308 Ng', given: 'Zo\u00eb Ng' },
+    { name: 'a no-break space', stored: 'Zoe Ng', given: 'Zoe\u00a0Ng' },
+    { name: 'a narrow one', stored: 'Zoe Ng', given: 'Zoe\u202fNg' },
+    { name: 'two spaces', stored: 'Zoe Ng', given: 'Zoe  Ng' },
+    { name: 'one space where the account has two', stored: 'Zoe \u00a0Ng', given: 'Zoe Ng' },
+  ])('may write an account’s name with $name', async ({ stored, given }) => {
+    const id = await makeAccount(db, 'zoe');
+    await db.query('update public.linkedin_accounts set account_name = $1 where account_name = $2', [
+      stored,
+      'zoe',
+    ]);
+    expect(id).toBeDefined();
+    await importCsv(createCsvQueue(db.rpc), file(HEADER, `${given},${ADA},Hi`));
+    expect(await queued()).toMatchObject([{ account: stored }]);
+  });
+
+  it('means the account that is called exactly so, where another differs by a space alone', async () => {
+    await makeAccount(db, 'Zoe Ng');
+    await makeAccount(db, 'Zoe  Ng');
+    await importCsv(createCsvQueue(db.rpc), file(HEADER, `Zoe  Ng,${ADA},Hi`));
+    expect(await queued()).toMatchObject([{ account: 'Zoe  Ng' }]);
+    expect(await importProblems(file(HEADER, `Zoe\u00a0Ng,${ADA},Hi`))).toEqual([
+      '2 account: 2 accounts have this name: "Zoe\u00a0Ng"',
+    ]);
+  });
 
   it('given twice is queued once, where rows have keys', async () => {
     const text = file(`${HEADER},dedupe_key`, `Ada,${ADA},Hi,k1`, `Ada,ACoAAGrace,Hi,k2`);
@@ -262,6 +342,41 @@ describe('a file with anything wrong in it is refused whole', () => {
         '2 -: something follows the quote that ends a field: a quote within a field must be doubled',
       ],
     },
+    {
+      name: 'a value in a column without a name',
+      text: file(`${HEADER},,`, `Ada,${ADA},Hi,,`, `Ada,${ADA},Hi,,oops`),
+      problems: ['3 -: column 5 has a value, and no name in the header'],
+    },
+    {
+      name: 'a value behind the columns',
+      text: file(HEADER, `Ada,${ADA},Hi,,`, `Ada,${ADA},Hi,,oops`),
+      problems: ['3 -: the row has more or fewer columns than the header'],
+    },
+    {
+      name: 'something wrong behind sep=, whose line counts',
+      text: file('sep=,', HEADER, ',,', `Nobody,${ADA},Hi`),
+      problems: ['4 account: no account has this name: "Nobody"'],
+    },
+    {
+      name: 'sep= and other separators than it says',
+      text: file('sep=;', HEADER, `Ada,${ADA},Hi`),
+      problems: ['2 -: the first line says that semicolons separate the columns, and commas do'],
+    },
+    {
+      name: 'LinkedIn’s notes above its header',
+      text: file('Notes:', '"When exporting, you may notice"', '', HEADER, `Ada,${ADA},Hi`),
+      problems: ['1 -: the header is on line 4: delete what stands above it'],
+    },
+    {
+      name: 'commas alone',
+      text: file(',,', ',,'),
+      problems: ['- -: the file has no rows'],
+    },
+    {
+      name: 'a key that Excel has cut short',
+      text: file(`${HEADER},dedupe_key`, `Ada,${ADA},Hi,1.23457E+15`),
+      problems: ['2 dedupe_key: is a number that Excel has cut short: format its column as text'],
+    },
     // What was no UTF-8 has become U+FFFD where the file was read: it is never sent to anyone.
     {
       name: 'characters that could not be read',
@@ -275,6 +390,56 @@ describe('a file with anything wrong in it is refused whole', () => {
     },
   ])('$name', async ({ text, problems }) => {
     expect(await problemsOf(text)).toEqual(problems);
+  });
+
+  it.each([
+    {
+      name: 'an Excel workbook',
+      bytes: Buffer.from('PK\x03\x04rest', 'latin1'),
+      problem: 'the file is an Excel workbook: save it as CSV UTF-8',
+    },
+    {
+      name: 'an older one',
+      bytes: Buffer.from('d0cf11e0a1b11ae100', 'hex'),
+      problem: 'the file is an Excel workbook: save it as CSV UTF-8',
+    },
+    {
+      name: 'UTF-32',
+      bytes: Buffer.from('fffe000061000000', 'hex'),
+      problem: 'the file is UTF-32: save it as UTF-8',
+    },
+    {
+      name: 'UTF-32 of the other order',
+      bytes: Buffer.from('0000feff00000061', 'hex'),
+      problem: 'the file is UTF-32: save it as UTF-8',
+    },
+  ])('$name is called by its name', async ({ bytes, problem }) => {
+    expect(await problemsOf(bytes)).toEqual([`- -: ${problem}`]);
+  });
+
+  it('UTF-16 that breaks off within a character is refused', async () => {
+    const bytes = Buffer.from(`\ufeff${file(HEADER, `Ada,${ADA},Hi`)}`, 'utf16le');
+    expect(await problemsOf(Buffer.concat([bytes, Buffer.from([0x41])]))).toEqual([
+      '- -: the file breaks off in the middle of a character: save it again',
+    ]);
+  });
+
+  it('more than one call of the queue takes is said before it is asked', async () => {
+    const queue = { ...createCsvQueue(db.rpc), bytesMax: 1_000_000 };
+    const rows = Array.from({ length: 1_000 }, (_, index) => `Ada,ACoAA${index},${'x'.repeat(1_000)}`);
+    const refusal = importCsv(
+      { ...queue, enqueue: () => Promise.reject(new Error('asked')) },
+      file(HEADER, ...rows),
+    );
+    await expect(refusal).rejects.toMatchObject({
+      problems: [
+        {
+          line: null,
+          field: null,
+          problem: 'the file makes 1.1 MB of messages, of 1.0 MB at most in one call: split it in 2',
+        },
+      ],
+    });
   });
 
   it('a file in Latin-1, read as UTF-8, is refused', async () => {
