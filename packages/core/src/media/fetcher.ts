@@ -1,11 +1,13 @@
 /**
  * Fetches a file over HTTP, from public addresses only, within a size and a time.
  *
- * Redirects are followed here and not by the client, so that each hop is judged like the first.
+ * Redirects are followed here and not by the client, so that each hop is judged like the first. What a server packs
+ * though it was asked not to is unpacked, within the same size.
  */
 import { Agent, type Dispatcher, request } from 'undici';
 import { type Effects, realEffects, withTimeout } from '../effects/index.ts';
-import { FILE_TYPES, fileKindOf } from './file-kind.ts';
+import { codingsOf, unpack } from './content-coding.ts';
+import { FILE_TYPES, type FileKind, fileKindOf, refusedFileOf } from './file-kind.ts';
 import type { FetchedMedia, MediaFetcher, MediaProblem } from './media.ts';
 import { connectToPublic, ForbiddenAddressError, type Resolve, resolveByDns } from './public-address.ts';
 
@@ -56,7 +58,7 @@ export function createMediaFetcher(options: MediaFetcherOptions): MediaFetcher {
         const url = parseUrl(text);
         return await withTimeout(effects, timeoutMs, async (limit) => {
           const until = signal === undefined ? limit : AbortSignal.any([signal, limit]);
-          return fileOf(url, await download(url, { dispatcherFor, until, bytesMax }));
+          return fileOf(url, await download(url, { dispatcherFor, until, bytesMax }), bytesMax);
         });
       } catch (error) {
         if (error instanceof MediaError) return { ok: false, ...error.problem };
@@ -117,6 +119,13 @@ function checkUrl({ protocol, username, password }: URL): void {
   }
 }
 
+/** A body as it came. */
+interface Body {
+  readonly bytes: Buffer;
+  /** What it is packed in by its header, as it was applied. */
+  readonly codings: readonly string[];
+}
+
 interface DownloadOptions {
   readonly dispatcherFor: (url: URL) => Dispatcher;
   readonly until: AbortSignal;
@@ -124,7 +133,7 @@ interface DownloadOptions {
 }
 
 /** @throws {MediaError}, and whatever a connection may throw */
-async function download(first: URL, { dispatcherFor, until, bytesMax }: DownloadOptions): Promise<Buffer> {
+async function download(first: URL, { dispatcherFor, until, bytesMax }: DownloadOptions): Promise<Body> {
   let url = first;
   for (let hops = 0; hops <= REDIRECTS_MAX; hops += 1) {
     const answer = await request(url, {
@@ -148,7 +157,7 @@ async function read(
   url: URL,
   { statusCode, headers, body }: Dispatcher.ResponseData,
   bytesMax: number,
-): Promise<Buffer> {
+): Promise<Body> {
   const isSuccess = statusCode >= 200 && statusCode < 300;
   const isTooLarge = Number(headers['content-length'] ?? 0) > bytesMax;
   if (!isSuccess || isTooLarge) discard(body);
@@ -164,7 +173,7 @@ async function read(
     if (size > bytesMax) throw tooLarge(bytesMax);
     chunks.push(chunk as Buffer);
   }
-  return Buffer.concat(chunks);
+  return { bytes: Buffer.concat(chunks), codings: codingsOf(headers['content-encoding']) };
 }
 
 /** Ends an answer that nobody reads. That it breaks off then is what was wanted. */
@@ -189,17 +198,41 @@ function tooLarge(bytesMax: number): MediaError {
   });
 }
 
-/** @throws {MediaError} media_type */
-async function fileOf(url: URL, bytes: Buffer): Promise<FetchedMedia> {
-  const type = await fileKindOf(bytes);
-  if (type === null) {
-    throw new MediaError({
-      problem: 'media_type',
-      detail: `What ${url.host} answered is no file that a post can carry: use ${FILE_TYPES}.`,
-      retryable: false,
-    });
+/** @throws {MediaError} media_type, media_too_large, media_unreachable */
+async function fileOf(url: URL, body: Body, bytesMax: number): Promise<FetchedMedia> {
+  // A proxy may have unpacked a file and kept the header: what is a file already is taken as it is.
+  const asItCame = await fileKindOf(body.bytes);
+  if (asItCame !== null) return mediaFile(url, asItCame, body.bytes);
+  const bytes = body.bytes.length === 0 ? body.bytes : await unpacked(url, body, bytesMax);
+  const kind = await fileKindOf(bytes);
+  if (kind !== null) return mediaFile(url, kind, bytes);
+  const { what, remedy } = await refusedFileOf(bytes);
+  throw typeProblem(url, `is ${what}`, remedy);
+}
+
+/** @throws {MediaError} */
+async function unpacked(url: URL, { bytes, codings }: Body, bytesMax: number): Promise<Buffer> {
+  const result = await unpack(bytes, codings, bytesMax);
+  switch (result.kind) {
+    case 'unpacked':
+      return result.bytes;
+    case 'too_large':
+      throw tooLarge(bytesMax);
+    case 'broken':
+      throw new MediaError(unreachable(`${url.host} answered with ${result.coding} that cannot be unpacked`));
+    case 'unknown':
+      throw typeProblem(url, `is ${result.how}`, 'let its server send it as it is, and use');
   }
-  const { kind, mimeType, extension } = type;
+}
+
+const typeProblem = (url: URL, is: string, remedy: string): MediaError =>
+  new MediaError({
+    problem: 'media_type',
+    detail: `What ${url.host} answered ${is}: ${remedy} ${FILE_TYPES}.`,
+    retryable: false,
+  });
+
+function mediaFile(url: URL, { kind, mimeType, extension }: FileKind, bytes: Buffer): FetchedMedia {
   return { ok: true, name: `${stemOf(url)}.${extension}`, mimeType, kind, bytes };
 }
 

@@ -24,8 +24,8 @@ export interface MediaFile {
  * | `media_unreachable` | no answer, a broken one, too slow, 429 or a 5xx: worth another try |
  * | `media_gone` | 404 or 410, or another refusal of the server's: the URL must be changed |
  * | `media_forbidden` | a URL that is not fetched: its scheme, its credentials, an address that is not public |
- * | `media_too_large` | more than 15 MB |
- * | `media_type` | nothing that a post can carry |
+ * | `media_too_large` | more than 15 MB, as it came or unpacked |
+ * | `media_type` | nothing that a post can carry; its detail says what it is |
  */
 export interface MediaProblem {
   readonly problem: 'media_unreachable' | 'media_gone' | 'media_forbidden' | 'media_too_large' | 'media_type';

@@ -1,7 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type RequestListener } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
-import { gzipSync } from 'node:zlib';
+import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createMediaFetcher, type MediaFetcherOptions } from '../../src/media/index.ts';
 import { FILES } from './files.ts';
@@ -68,6 +69,24 @@ const answering =
 const redirectingTo = (location: string, status = 302): RequestListener => answering(status, { location });
 
 describe('a file that can be had', () => {
+  it.each([
+    { encoding: 'gzip', body: gzipSync(FILES.png) },
+    { encoding: 'x-gzip', body: gzipSync(FILES.png) },
+    { encoding: 'GZIP', body: gzipSync(FILES.png) },
+    { encoding: 'br', body: brotliCompressSync(FILES.png) },
+    { encoding: 'deflate', body: deflateSync(FILES.png) },
+    { encoding: 'deflate', body: deflateRawSync(FILES.png) }, // as some servers mean it
+    { encoding: 'zstd', body: zstdCompressSync(FILES.png) },
+    { encoding: 'br, gzip', body: gzipSync(brotliCompressSync(FILES.png)) }, // the last was applied last
+    { encoding: 'identity', body: FILES.png },
+    { encoding: 'aws-chunked', body: FILES.png }, // left behind by an upload to S3
+    { encoding: 'gzip', body: FILES.png }, // unpacked by a proxy that kept the header
+  ])('is unpacked if it came as $encoding', async ({ encoding, body }) => {
+    const file = await fetchFrom(answering(200, { 'content-encoding': encoding }, body));
+    expect(file).toMatchObject({ ok: true, mimeType: 'image/png' });
+    expect(file.ok && Buffer.from(file.bytes).equals(FILES.png)).toBe(true);
+  });
+
   it('is judged by its bytes, whatever the header says', async () => {
     const file = await fetchFrom(
       answering(200, { 'content-type': 'text/html' }, FILES.png),
@@ -147,13 +166,34 @@ describe('a file that cannot be had', () => {
     );
   });
 
-  it.each(['html', 'zip', 'xlsx', 'empty'] as const)('%s is of no type for a post', async (file) => {
+  it.each([
+    { file: 'html', what: 'is a web page' },
+    { file: 'page', what: 'is a web page' },
+    { file: 'heic', what: 'is a HEIC image' },
+    { file: 'avif', what: 'is an AVIF image' },
+    { file: 'svg', what: 'is an SVG image' },
+    { file: 'quickTime', what: 'is a QuickTime video' },
+    { file: 'zip', what: 'is a ZIP archive' },
+    { file: 'xlsx', what: 'is an Excel workbook' },
+    { file: 'json', what: 'is JSON, and may be an error' },
+    { file: 'xml', what: 'is XML, and may be an error' },
+    { file: 'empty', what: 'is nothing at all' },
+    { file: 'xls', what: 'is no file that a post can carry' },
+  ] as const)('$file is of no type for a post, and called by its name', async ({ file, what }) => {
     const answer = await fetchFrom(answering(200, { 'content-type': 'image/png' }, FILES[file]));
     expect(answer).toMatchObject({
       ok: false,
       problem: 'media_type',
       retryable: false,
-      detail: expect.stringContaining('use JPEG, PNG'),
+      detail: expect.stringMatching(new RegExp(`answered ${what}: .*use .*JPEG, PNG`)),
+    });
+  });
+
+  it('204 is nothing at all', async () => {
+    const answer = await fetchFrom(answering(204));
+    expect(answer).toMatchObject({
+      problem: 'media_type',
+      detail: expect.stringContaining('nothing at all'),
     });
   });
 
@@ -238,11 +278,60 @@ describe('a file that cannot be had', () => {
   });
 
   it.each([
-    { name: 'a file that is compressed on its way', bytes: FILES.png },
-    { name: '100 MB of nothing in 100 KB', bytes: Buffer.alloc(100 * 1_048_576) },
-  ])('$name is not unpacked', async ({ bytes }) => {
-    const answer = await fetchFrom(answering(200, { 'content-encoding': 'gzip' }, gzipSync(bytes)));
-    expect(answer).toMatchObject({ ok: false, problem: 'media_type', retryable: false });
+    { encoding: 'gzip', pack: gzipSync },
+    { encoding: 'br', pack: brotliCompressSync },
+    { encoding: 'deflate', pack: deflateSync },
+    { encoding: 'zstd', pack: zstdCompressSync },
+  ])(
+    'a few KB that $encoding makes 100 MB of are not unpacked beyond the limit',
+    async ({ encoding, pack }) => {
+      const bomb = pack(Buffer.alloc(100 * 1_048_576));
+      const answer = await fetchFrom(answering(200, { 'content-encoding': encoding }, bomb), {
+        bytesMax: 1_048_576,
+      });
+      expect(answer).toMatchObject({ ok: false, problem: 'media_too_large', retryable: false });
+    },
+  );
+
+  it('a bomb within a bomb is none either', async () => {
+    const bomb = gzipSync(gzipSync(Buffer.alloc(100 * 1_048_576)));
+    expect(await fetchFrom(answering(200, { 'content-encoding': 'gzip, gzip' }, bomb))).toMatchObject({
+      problem: 'media_too_large',
+    });
+  });
+
+  it('what is packed has the same limit before it is unpacked', async () => {
+    const noise = gzipSync(randomBytes(2_000));
+    const answer = await fetchFrom(answering(200, { 'content-encoding': 'gzip' }, noise), {
+      bytesMax: 1_000,
+    });
+    expect(answer).toMatchObject({ problem: 'media_too_large' });
+  });
+
+  it.each(['gzip', 'br', 'deflate', 'zstd'])(
+    'what is no %s, or breaks off, is not taken',
+    async (encoding) => {
+      for (const bytes of [Buffer.from('nothing of the kind'), gzipSync(randomBytes(500)).subarray(0, 200)]) {
+        expect(await fetchFrom(answering(200, { 'content-encoding': encoding }, bytes))).toMatchObject({
+          ok: false,
+          problem: 'media_unreachable',
+          detail: expect.stringContaining(`answered with ${encoding} that cannot be unpacked`),
+        });
+      }
+    },
+  );
+
+  it('an encoding that nobody knows is named', async () => {
+    const answer = await fetchFrom(answering(200, { 'content-encoding': 'compress' }, 'abc'));
+    expect(answer).toMatchObject({
+      problem: 'media_type',
+      detail: expect.stringContaining('encoded as compress'),
+    });
+    const four = await fetchFrom(answering(200, { 'content-encoding': 'gzip,gzip,gzip,gzip' }, 'abc'));
+    expect(four).toMatchObject({
+      problem: 'media_type',
+      detail: expect.stringContaining('encoded more than 3 times'),
+    });
   });
 
   it.each([

@@ -21,7 +21,7 @@ describe('fileKindOf', () => {
     expect(await fileKindOf(FILES[file])).toEqual(kind);
   });
 
-  it.each(['quickTime', 'xlsx', 'xls', 'zip', 'html', 'svg', 'empty'] as const)(
+  it.each(['quickTime', 'heic', 'avif', 'xlsx', 'xls', 'zip', 'html', 'svg', 'empty'] as const)(
     '%s is nothing that a post can carry',
     async (file) => {
       expect(await fileKindOf(FILES[file])).toBeNull();

@@ -64,6 +64,8 @@ export const FILES = {
   ]),
   mp4: mp4('isom'),
   quickTime: mp4('qt  '),
+  heic: mp4('heic'),
+  avif: mp4('avif'),
   pdf: Buffer.from('%PDF-1.7\n1 0 obj\n<<>>\nendobj\n%%EOF\n'.padEnd(200)),
   docx: officeZip('word', 'wordprocessingml.document'),
   pptx: officeZip('ppt', 'presentationml.presentation'),
@@ -73,6 +75,9 @@ export const FILES = {
   ppt: compoundFile('PowerPoint Document'),
   xls: compoundFile('Workbook'),
   html: Buffer.from('<!DOCTYPE html><html><body>Sign in</body></html>'),
+  page: Buffer.from('\ufeff\n <!-- a page --><HTML lang="en"><body>Sign in</body></HTML>'),
+  json: Buffer.from('{"error": "not found"}'),
+  xml: Buffer.from('<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>'),
   svg: Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"></svg>'),
   empty: Buffer.alloc(0),
 } as const;
