@@ -67,7 +67,8 @@ describe('authentication', () => {
     { given: 'Bearer undefined' },
     { given: 'Bearer cron-secre' },
     { given: 'Bearer cron-secret-of-testss' },
-    { given: 'bearer cron-secret-of-tests' },
+    { given: 'bearer CRON-SECRET-OF-TESTS' },
+    { given: 'bearer' },
     { given: 'Bearer  cron-secret-of-tests' },
     { given: 'cron-secret-of-tests' },
     { given: 'Basic cron-secret-of-tests' },
@@ -79,6 +80,11 @@ describe('authentication', () => {
     expect(headers.get('www-authenticate')).toBe('Bearer');
     expect(server.asked).toEqual([]);
   });
+});
+
+it.each(['Bearer', 'bearer', 'BEARER'])('the scheme may be written %s: it has no case', async (scheme) => {
+  await using server = await scriptedServer(succeed);
+  expect((await call(server.url, { authorization: `${scheme} cron-secret-of-tests` })).status).toBe(202);
 });
 
 describe('environment', () => {

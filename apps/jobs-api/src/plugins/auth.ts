@@ -50,6 +50,8 @@ export const auth = fp<AuthOptions>(
           name === CRON ? { kind: 'cron' } : { kind: 'ops', name: name.slice(OPS_PREFIX.length) };
         return true;
       },
+      // As RFC 9110 has it: the name of a scheme has no case.
+      specCompliance: 'rfc6749',
       // The refusal has its line, or none if it is one of a flood.
       verifyErrorLogLevel: '',
     });

@@ -2,13 +2,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { Effects } from '@revos/core/effects';
 import { type JobDefinition, nextSlot, Run, type Runs } from '@revos/core/jobs';
+import { LIMIT_DEFAULT } from '@revos/core/operations';
 import { nameOf } from '../plugins/auth.ts';
 import { HttpProblem } from '../problems.ts';
 import { IdPath } from '../schemas/paths.ts';
 import { absence, bodyRefusals, refusals } from '../schemas/problem.ts';
 import { JobList, NoBody, RunList, RunQuery } from '../schemas/runs.ts';
-
-const LIMIT_DEFAULT = 20;
 
 export interface RunsOptions {
   readonly jobs: readonly JobDefinition[];

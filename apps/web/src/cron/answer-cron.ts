@@ -6,7 +6,7 @@
 import { EnvironmentError } from '@revos/core/config';
 import { currentSlot } from '@revos/core/jobs';
 import { jobsWithSchedules } from '@revos/core/registry';
-import { isSameSecret } from '@revos/core/signing';
+import { bearerTokenOf, isSameSecret } from '@revos/core/signing';
 import type { CronEnv } from '../env.ts';
 import type { HttpDependencies } from '../http/exchange.ts';
 import { type Problem, problemResponse } from '../http/problem.ts';
@@ -32,7 +32,7 @@ export async function answerCron(request: CronRequest, dependencies: CronDepende
     onFailure(failure);
     return problemResponse(failure);
   }
-  if (!isSameSecret(request.authorization ?? '', `Bearer ${env.CRON_SECRET}`)) {
+  if (!isSameSecret(bearerTokenOf(request.authorization ?? '') ?? '', env.CRON_SECRET)) {
     return problemResponse(UNAUTHORIZED, { 'www-authenticate': 'Bearer' });
   }
   const job = jobsWithSchedules(env.JOB_SCHEDULES).find(({ name }) => name === request.job);

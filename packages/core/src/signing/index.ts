@@ -1,4 +1,4 @@
-export { isSameSecret, nameOfToken } from './tokens.ts';
+export { bearerTokenOf, isSameSecret, nameOfToken } from './tokens.ts';
 export {
   isSigningSecret,
   SignatureError,

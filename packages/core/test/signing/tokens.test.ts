@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isSameSecret, nameOfToken } from '../../src/signing/index.ts';
+import { bearerTokenOf, isSameSecret, nameOfToken } from '../../src/signing/index.ts';
 
 describe('isSameSecret', () => {
   it.each([
@@ -37,5 +37,22 @@ describe('nameOfToken', () => {
   it('knows nobody where no token is known', () => {
     expect(nameOfToken('token-ada', [])).toBeNull();
     expect(nameOfToken('', [])).toBeNull();
+  });
+});
+
+describe('bearerTokenOf', () => {
+  it.each([
+    { header: 'Bearer secret', token: 'secret' },
+    { header: 'bearer secret', token: 'secret' },
+    { header: 'BEARER Secret=', token: 'Secret=' },
+    { header: 'Bearer  secret', token: ' secret' }, // no token has a space, so it is nobody's
+    { header: 'Bearer ', token: null },
+    { header: 'Bearer', token: null },
+    { header: 'Bearersecret', token: null },
+    { header: 'Basic secret', token: null },
+    { header: 'secret', token: null },
+    { header: '', token: null },
+  ])('of $header is $token', ({ header, token }) => {
+    expect(bearerTokenOf(header)).toBe(token);
   });
 });
