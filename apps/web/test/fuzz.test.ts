@@ -126,7 +126,7 @@ describe('the cron route', () => {
       fc.constantFrom(
         null,
         CRON_SECRET,
-        `bearer ${CRON_SECRET}`,
+        `bearer ${CRON_SECRET.toUpperCase()}`,
         `Bearer  ${CRON_SECRET}`,
         `Bearer ${CRON_SECRET}, Bearer ${CRON_SECRET}`,
       ),

@@ -129,7 +129,7 @@ const CREDENTIALS: ReadonlyArray<readonly [FuzzRequest['knows'], string | undefi
   ['nothing', ''],
   ['nothing', 'Bearer '],
   ['nothing', 'Bearer not-a-token-0123456789'],
-  ['nothing', `bearer ${OPS_TOKEN}`],
+  ['ops', `bearer ${OPS_TOKEN}`],
   ['nothing', `Basic ${Buffer.from(`a:${OPS_TOKEN}`).toString('base64')}`],
   ['nothing', `Bearer ${OPS_TOKEN}, Bearer ${OPS_TOKEN}`],
   ['nothing', `Bearer ${'x'.repeat(8_000)}`],
