@@ -187,7 +187,7 @@ declare
 begin
   foreach v_table in array array['dm_queue', 'dm_attempts', 'account_policies', 'job_runs', 'job_slots'] loop
     execute format('alter table public.%I enable row level security', v_table);
-    execute format('revoke all on public.%I from public, anon, authenticated', v_table);
+    execute format('revoke all on public.%I from public, anon, authenticated, service_role', v_table);
     execute format('grant select, insert, update, delete on public.%I to service_role', v_table);
   end loop;
   revoke all on sequence public.dm_queue_position_seq, public.dm_attempts_position_seq from public, anon, authenticated;

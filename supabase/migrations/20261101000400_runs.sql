@@ -20,7 +20,7 @@ create table if not exists public.run_slices (
   primary key (run_id, slice)
 );
 alter table public.run_slices enable row level security;
-revoke all on public.run_slices from public, anon, authenticated;
+revoke all on public.run_slices from public, anon, authenticated, service_role;
 grant select, insert, update, delete on public.run_slices to service_role;
 
 -- run_json: a run as every caller sees it.

@@ -53,7 +53,7 @@ declare
 begin
   foreach v_table in array array['analytics_daily', 'analytics_cache'] loop
     execute format('alter table public.%I enable row level security', v_table);
-    execute format('revoke all on public.%I from public, anon, authenticated', v_table);
+    execute format('revoke all on public.%I from public, anon, authenticated, service_role', v_table);
     execute format('grant select, insert, update, delete on public.%I to service_role', v_table);
   end loop;
 end;
@@ -433,29 +433,31 @@ left join lateness on lateness.day = sums.day
 left join reasons on reasons.day = sums.day;
 
 create unique index if not exists analytics_platform_daily_day on public.analytics_platform_daily (day);
-revoke all on public.analytics_platform_daily from public, anon, authenticated;
+revoke all on public.analytics_platform_daily from public, anon, authenticated, service_role;
 grant select on public.analytics_platform_daily to service_role;
 
 -- analytics_views_refresh: brings the materialized views up to the rollup, while they are read: {views}.
 --
 -- The one function that runs as its owner: only a view's owner may refresh it, before Postgres 17 anyway, and it shall
--- not be service_role's. It takes nothing that it uses, does one thing, and service_role alone may call it.
+-- not be service_role's. It takes nothing that it uses, does one thing, and service_role alone may call it. Its path says
+-- where pg_temp stands, last: where it is not named, and the path is empty, Postgres looks there first for types and
+-- tables, and a caller's own `regclass` in pg_temp would run its checks as the owner.
 -- A view that holds nothing yet, as after a restore, cannot be refreshed beside its readers; it has none.
 create or replace function public.analytics_views_refresh(p_now timestamptz default now())
 returns jsonb
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set statement_timeout = '60s'
 as $$
 begin
   if (select view.relispopulated from pg_catalog.pg_class as view
-      where view.oid = 'public.analytics_platform_daily'::regclass) then
+      where view.oid = 'public.analytics_platform_daily'::pg_catalog.regclass) then
     refresh materialized view concurrently public.analytics_platform_daily;
   else
     refresh materialized view public.analytics_platform_daily;
   end if;
-  return jsonb_build_object('views', jsonb_build_array('analytics_platform_daily'));
+  return pg_catalog.jsonb_build_object('views', pg_catalog.jsonb_build_array('analytics_platform_daily'));
 end;
 $$;
 

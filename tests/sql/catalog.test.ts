@@ -99,6 +99,10 @@ const OPENED = [
  */
 const AS_OWNER = ['analytics_views_refresh'];
 
+/** Postgres looks for types and tables in pg_temp before anything else, unless the path says where it stands. */
+const OWNERS_PATH = 'search_path=pg_catalog, pg_temp';
+const CALLERS_PATH = 'search_path=""';
+
 const TABLES = `
   select c.oid, c.relname as name, c.relkind as kind, c.relrowsecurity as row_security,
     (select count(*)::int from pg_policy where polrelid = c.oid) as policies
@@ -191,7 +195,7 @@ describe.each(['closed', 'older'])('on a project whose default grants are %s', (
     const wrong = functions.filter(
       ({ proname, definer, config }) =>
         definer !== AS_OWNER.includes(String(proname)) ||
-        !(config as string[] | null)?.includes('search_path=""'),
+        !(config as string[] | null)?.includes(definer ? OWNERS_PATH : CALLERS_PATH),
     );
     expect(wrong.map(({ name }) => name)).toEqual([]);
 
@@ -265,6 +269,97 @@ describe.each(['closed', 'older'])('on a project whose default grants are %s', (
       return rows[0]?.probe.can_see;
     });
     expect([...new Set(Object.values(seen ?? {}))]).toEqual([false]);
+  });
+});
+
+describe('who has no more than the service has', () => {
+  /** The names that a definer may take for what stands in pg_catalog. */
+  const TYPES = ['regclass', 'oid', 'text', 'name', 'bool', 'jsonb', 'timestamptz', 'int4'];
+  const RELATIONS = ['pg_class', 'pg_namespace', 'pg_type'];
+
+  /** A login as docs/environment.md makes one: it is the service, and nobody else. */
+  async function asTheService<Answer>(work: (client: pg.Client) => Promise<Answer>): Promise<Answer> {
+    const url = new URL(urls.closed ?? '');
+    await withClient(url.href, (owner) =>
+      owner.query(`drop role if exists revos_jobs; create role revos_jobs login noinherit password 'a';
+        grant service_role to revos_jobs`),
+    );
+    url.username = 'revos_jobs';
+    url.password = 'a';
+    return withClient(url.href, async (client) => {
+      await client.query('set role service_role');
+      return work(client);
+    });
+  }
+
+  it('does not become the owner by types and tables of its own in pg_temp', async () => {
+    const became = await asTheService(async (client) => {
+      // It tells whoever evaluates it, whichever type and table the function takes for the catalog's.
+      await client.query(`
+        create function pg_temp.tell(value anyelement) returns boolean language plpgsql as
+          $$ begin perform pg_catalog.set_config('attack.became',
+            pg_catalog.current_setting('attack.became', true) || ' ' || current_user, false); return true; end $$;
+        set attack.became = 'began'`);
+      for (const name of TYPES) {
+        await client.query(
+          `create domain pg_temp.${name} as pg_catalog.${name} check (pg_temp.tell(value::pg_catalog.${name}))`,
+        );
+      }
+      for (const name of RELATIONS) {
+        await client.query(`create view pg_temp.${name} as
+          select * from pg_catalog.${name} where pg_temp.tell(1)`);
+      }
+      // The trap works where nothing guards against it.
+      await client.query(`select 'pg_class'::regclass`);
+      for (const name of AS_OWNER) await client.query(`select public.${name}()`);
+      return (await client.query<Row>(`select pg_catalog.current_setting('attack.became') as became`)).rows;
+    });
+    expect(became).toEqual([{ became: 'began service_role' }]);
+  });
+
+  it('has a path of its own in every function that runs as its owner, of whichever schema', async () => {
+    const definers = await ask(
+      'closed',
+      `select f.proname, f.proconfig as config from pg_proc as f
+       where f.prosecdef and f.pronamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)`,
+    );
+    expect(definers.map(({ proname }) => proname)).toEqual(AS_OWNER);
+    for (const { config } of definers) expect(config).toContain(OWNERS_PATH);
+  });
+
+  it('finds nothing of the owner’s that calls a function it could have made', async () => {
+    // Indexes, defaults, generated columns, constraints, views and policies: evaluated with the rights of a table's owner
+    // when he writes it, vacuums it or refreshes a view.
+    const called = await ask(
+      'closed',
+      `select depends.classid::regclass::text as what, f.oid::regprocedure::text as function
+       from pg_depend as depends join pg_proc as f on f.oid = depends.refobjid
+       where depends.refclassid = 'pg_proc'::regclass
+         and f.pronamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
+         and depends.classid <> 'pg_trigger'::regclass`,
+    );
+    expect(called).toEqual([]);
+    const views = await ask(
+      'closed',
+      `select c.relname from pg_class as c where c.relnamespace = 'public'::regnamespace and c.relkind = 'v'
+       and not coalesce(c.reloptions @> array['security_invoker=true'], false)`,
+    );
+    expect(views).toEqual([]);
+  });
+
+  it.each(['closed', 'older'])('puts no trigger on a table that its owner writes (%s)', async (project) => {
+    const granted = await ask(
+      project,
+      `select c.relname as name, x.privilege_type as privilege
+       from pg_class as c cross join lateral aclexplode(c.relacl) as x
+       where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'm')
+         and x.grantee = 'service_role'::regrole
+         and x.privilege_type not in ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+         -- RevOS's own: how they are granted is its affair.
+         and c.relname not in ('linkedin_accounts', 'posts')
+       order by 1, 2`,
+    );
+    expect(granted).toEqual([]);
   });
 });
 
