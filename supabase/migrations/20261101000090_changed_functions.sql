@@ -15,6 +15,8 @@ drop function if exists
   public.dm_next_due(uuid, timestamptz),
   public.dm_problems(uuid, text, text, text, text, integer),
   public.dm_spent_by(text),
+  public.filter_where(jsonb, jsonb),
+  public.history_delete_attempts(text, text, integer, jsonb, timestamptz),
   public.post_act_problem(text, text, uuid),
   public.post_look(uuid[], integer, timestamptz),
   public.post_take(uuid, text, uuid, timestamptz, integer, timestamptz),

@@ -1,13 +1,12 @@
 -- What every list and every action shares: filters, cursors, the audit trail, the pause of all sending.
 
--- filter_where: a filter as a condition, for `execute`.
+-- filter_literals: what a filter asks for, checked, each as a literal that a condition may hold: {name: literal}.
 --
--- p_fields: {name: [expression, type, operator]}; the operator is `in` (a value or an array of them), `=`,
--- `>=`, `<` or `where` (true or false: the expression holds, or does not). Values are cast to their type here, so
--- that a bad one is refused by its name and never reaches the statement unquoted.
+-- p_kinds: {name: kind}; the kind is `uuids` or `texts` (one or an array), `text`, `instant`, `day` or `boolean`. A list puts
+-- its own expressions before these literals: no text of a caller's comes into a statement but as one of them.
 -- Errors: SE001 a filter that is no object, a field that does not exist, or a value of the wrong type.
-create or replace function public.filter_where(p_filter jsonb, p_fields jsonb)
-returns text
+create or replace function public.filter_literals(p_filter jsonb, p_kinds jsonb)
+returns jsonb
 language plpgsql
 stable
 security invoker
@@ -16,41 +15,41 @@ as $$
 declare
   v_name text;
   v_value jsonb;
-  v_field jsonb;
+  v_kind text;
   v_text text;
-  v_conditions text[] := '{true}';
+  v_texts text[];
+  v_literal text;
+  v_literals jsonb := '{}';
 begin
   if jsonb_typeof(coalesce(p_filter, '{}'::jsonb)) <> 'object' then
     raise exception 'a filter must be an object' using errcode = 'SE001', detail = '{"field":"filter"}';
   end if;
   for v_name, v_value in select * from jsonb_each(coalesce(p_filter, '{}'::jsonb)) loop
-    v_field := p_fields -> v_name;
-    if v_field is null then
+    v_kind := p_kinds ->> v_name;
+    if v_kind is null or v_kind <> all ('{uuids,texts,text,instant,day,boolean}') then
       raise exception '% is not a field to filter by', left(v_name, 60)
         using errcode = 'SE001', detail = jsonb_build_object('field', left(v_name, 60))::text;
     end if;
     continue when jsonb_typeof(v_value) = 'null';
+    v_text := v_value #>> '{}';
+    v_texts := array(select jsonb_array_elements_text(
+      case jsonb_typeof(v_value) when 'array' then v_value else jsonb_build_array(v_value) end));
     begin
-      if v_field ->> 2 = 'in' then
-        v_value := case jsonb_typeof(v_value) when 'array' then v_value else jsonb_build_array(v_value) end;
-        select array_agg(element.value)::text into v_text from jsonb_array_elements_text(v_value) as element (value);
-        execute format('select %L::%s[]', coalesce(v_text, '{}'), v_field ->> 1);
-        v_conditions := v_conditions
-          || format('%s = any (%L::%s[])', v_field ->> 0, coalesce(v_text, '{}'), v_field ->> 1);
-      elsif v_field ->> 2 = 'where' then
-        v_conditions := v_conditions || format('(%s) is %s', v_field ->> 0,
-          case when (v_value #>> '{}')::boolean then 'true' else 'not true' end);
-      else
-        v_text := v_value #>> '{}';
-        execute format('select %L::%s', v_text, v_field ->> 1);
-        v_conditions := v_conditions || format('%s %s %L::%s', v_field ->> 0, v_field ->> 2, v_text, v_field ->> 1);
-      end if;
+      case v_kind
+        when 'uuids' then v_literal := quote_literal(v_texts::uuid[]::text) || '::uuid[]';
+        when 'texts' then v_literal := quote_literal(v_texts::text) || '::text[]';
+        when 'text' then v_literal := quote_literal(v_text) || '::text';
+        when 'instant' then v_literal := quote_literal(v_text::timestamptz::text) || '::timestamptz';
+        when 'day' then v_literal := quote_literal(v_text::date::text) || '::date';
+        when 'boolean' then v_literal := v_text::boolean::text;
+      end case;
     exception when data_exception then
       raise exception '% has a value of the wrong form', v_name
         using errcode = 'SE001', detail = jsonb_build_object('field', v_name)::text;
     end;
+    v_literals := v_literals || jsonb_build_object(v_name, v_literal);
   end loop;
-  return array_to_string(v_conditions, ' and ');
+  return v_literals;
 end;
 $$;
 
@@ -83,8 +82,8 @@ as $$
   select translate(encode(convert_to(p_place::text, 'UTF8'), 'base64'), E'+/=\n', '-_');
 $$;
 
--- p_types: the type of each of its parts, so that a forged one is refused here. Errors: SE003 a cursor that no list has
--- given, or another list.
+-- p_types: the type of each of its parts (bigint, date, text, timestamptz or uuid), so that a forged one is refused here.
+-- Errors: SE003 a cursor that no list has given, or another list.
 create or replace function public.cursor_read(p_cursor text, p_types text[])
 returns jsonb
 language plpgsql
@@ -95,6 +94,7 @@ as $$
 declare
   v_text constant text := translate(p_cursor, '-_', '+/');
   v_place jsonb;
+  v_part text;
 begin
   if p_cursor is null then
     return null;
@@ -103,8 +103,20 @@ begin
   if jsonb_typeof(v_place) <> 'array' or jsonb_array_length(v_place) <> cardinality(p_types) then
     raise data_exception;
   end if;
-  for v_part in 1..cardinality(p_types) loop
-    execute format('select %L::%s', v_place ->> (v_part - 1), p_types[v_part]);
+  for v_index in 1..cardinality(p_types) loop
+    v_part := v_place ->> (v_index - 1);
+    case p_types[v_index]
+      when 'bigint' then perform v_part::bigint;
+      when 'date' then perform v_part::date;
+      when 'text' then null;
+      when 'timestamptz' then perform v_part::timestamptz;
+      when 'uuid' then perform v_part::uuid;
+      else raise data_exception;
+    end case;
+    -- No list has a place without a part.
+    if v_part is null then
+      raise data_exception;
+    end if;
   end loop;
   return v_place;
 exception when data_exception then
@@ -198,6 +210,8 @@ set search_path = ''
 as $$
 declare
   v_after constant jsonb := public.cursor_read(p_after, '{bigint}');
+  v_given constant jsonb := public.filter_literals(p_filter,
+    '{"actor": "texts", "action": "texts", "subject": "text", "from": "instant", "to": "instant"}');
   v_rows jsonb;
 begin
   execute format($sql$
@@ -208,10 +222,12 @@ begin
       where %s and ($1 is null or entry.id < $1)
       order by entry.id desc limit $2
     ) as page
-  $sql$, public.filter_where(p_filter, '{
-    "actor": ["entry.actor", "text", "in"], "action": ["entry.action", "text", "in"],
-    "subject": ["entry.subject", "text", "="],
-    "from": ["entry.at", "timestamptz", ">="], "to": ["entry.at", "timestamptz", "<"]}'))
+  $sql$, concat_ws(' and ', 'true',
+    'entry.actor = any (' || (v_given ->> 'actor') || ')',
+    'entry.action = any (' || (v_given ->> 'action') || ')',
+    'entry.subject = ' || (v_given ->> 'subject'),
+    'entry.at >= ' || (v_given ->> 'from'),
+    'entry.at < ' || (v_given ->> 'to')))
   into v_rows
   using (v_after ->> 0)::bigint, public.list_limit(p_limit) + 1;
   return public.list_page(v_rows, p_limit);
@@ -302,12 +318,12 @@ end;
 $$;
 
 revoke execute on function
-  public.filter_where, public.list_limit, public.cursor_of, public.cursor_read, public.list_page, public.audit_add,
+  public.filter_literals, public.list_limit, public.cursor_of, public.cursor_read, public.list_page, public.audit_add,
   public.audit_list, public.settle_field, public.settle_problem, public.sending_is_paused, public.sending_status,
   public.sending_pause_set, public.sending_resume
 from public, anon, authenticated;
 grant execute on function
-  public.filter_where, public.list_limit, public.cursor_of, public.cursor_read, public.list_page, public.audit_add,
+  public.filter_literals, public.list_limit, public.cursor_of, public.cursor_read, public.list_page, public.audit_add,
   public.audit_list, public.settle_field, public.settle_problem, public.sending_is_paused, public.sending_status,
   public.sending_pause_set, public.sending_resume
 to service_role;

@@ -499,6 +499,8 @@ set search_path = ''
 as $$
 declare
   v_after constant jsonb := public.cursor_read(p_after, '{timestamptz,uuid}');
+  v_given constant jsonb := public.filter_literals(p_filter, '{"job": "texts", "status": "texts", "trigger": "texts",
+    "requested_by": "texts", "scoped": "boolean", "from": "instant", "to": "instant"}');
   v_rows jsonb;
 begin
   execute format($sql$
@@ -510,10 +512,14 @@ begin
       where %s and ($1 is null or (run.requested_at, run.id) < ($1, $2))
       order by run.requested_at desc, run.id desc limit $3
     ) as page
-  $sql$, public.filter_where(p_filter, '{
-    "job": ["run.job", "text", "in"], "status": ["run.status", "text", "in"], "trigger": ["run.trigger", "text", "in"],
-    "requested_by": ["run.requested_by", "text", "in"], "scoped": ["run.params <> ''{}''", "boolean", "where"],
-    "from": ["run.requested_at", "timestamptz", ">="], "to": ["run.requested_at", "timestamptz", "<"]}'))
+  $sql$, concat_ws(' and ', 'true',
+    'run.job = any (' || (v_given ->> 'job') || ')',
+    'run.status = any (' || (v_given ->> 'status') || ')',
+    'run.trigger = any (' || (v_given ->> 'trigger') || ')',
+    'run.requested_by = any (' || (v_given ->> 'requested_by') || ')',
+    '(run.params <> ''{}'') is ' || (v_given ->> 'scoped'),
+    'run.requested_at >= ' || (v_given ->> 'from'),
+    'run.requested_at < ' || (v_given ->> 'to')))
   into v_rows
   using (v_after ->> 0)::timestamptz, (v_after ->> 1)::uuid, public.list_limit(p_limit) + 1;
   return public.list_page(v_rows, p_limit);

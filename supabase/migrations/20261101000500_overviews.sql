@@ -50,6 +50,8 @@ set statement_timeout = '60s'
 as $$
 declare
   v_after constant jsonb := public.cursor_read(p_after, '{text,uuid}');
+  v_given constant jsonb := public.filter_literals(p_filter,
+    '{"status": "texts", "name": "text", "names": "texts", "paused": "boolean"}');
   v_rows jsonb;
 begin
   execute format($sql$
@@ -61,13 +63,12 @@ begin
       where %s and ($1 is null or (account.account_name, account.id) > ($1, $2))
       order by account.account_name, account.id limit $3
     ) as page
-  $sql$, public.filter_where(p_filter, jsonb_build_object(
-    'status', '["account.status", "text", "in"]'::jsonb,
-    'name', '["account.account_name", "text", "="]'::jsonb,
-    'names', '["account.account_name", "text", "in"]'::jsonb,
-    'paused', jsonb_build_array(format(
-      'exists (select from public.account_policies as policy where policy.account_id = account.id and policy.paused_until > %L)',
-      p_now), 'boolean', 'where'))))
+  $sql$, concat_ws(' and ', 'true',
+    'account.status = any (' || (v_given ->> 'status') || ')',
+    'account.account_name = ' || (v_given ->> 'name'),
+    'account.account_name = any (' || (v_given ->> 'names') || ')',
+    'exists (select from public.account_policies as policy
+      where policy.account_id = account.id and policy.paused_until > $4) is ' || (v_given ->> 'paused')))
   into v_rows
   using v_after ->> 0, (v_after ->> 1)::uuid, public.list_limit(p_limit) + 1, p_now;
   return public.list_page(v_rows, p_limit);

@@ -97,7 +97,7 @@ as $$
   end;
 $$;
 
--- post_filter: a filter of posts as a condition on `post` and `publication`, see filter_where.
+-- post_filter: a filter of posts as a condition on `post` and `publication`, see filter_literals.
 --
 -- Fields: ids, state, post_status (RevOS's), account_id, campaign_id, reason, scheduled_from, scheduled_to, created_from, created_to.
 create or replace function public.post_filter(p_filter jsonb)
@@ -107,17 +107,21 @@ stable
 security invoker
 set search_path = ''
 as $$
-  select public.filter_where(p_filter, '{
-    "ids": ["post.id", "uuid", "in"],
-    "state": ["public.post_state_shown(post.id, post.status, post.scheduled_for, publication)", "text", "in"],
-    "post_status": ["post.status", "text", "in"],
-    "account_id": ["post.linkedin_account_id", "uuid", "in"],
-    "campaign_id": ["post.campaign_id", "uuid", "in"],
-    "reason": ["publication.reason", "text", "in"],
-    "scheduled_from": ["post.scheduled_for", "timestamptz", ">="],
-    "scheduled_to": ["post.scheduled_for", "timestamptz", "<"],
-    "created_from": ["post.created_at", "timestamptz", ">="],
-    "created_to": ["post.created_at", "timestamptz", "<"]}');
+  select concat_ws(' and ', 'true',
+    'post.id = any (' || (given.value ->> 'ids') || ')',
+    'public.post_state_shown(post.id, post.status, post.scheduled_for, publication) = any ('
+      || (given.value ->> 'state') || ')',
+    'post.status = any (' || (given.value ->> 'post_status') || ')',
+    'post.linkedin_account_id = any (' || (given.value ->> 'account_id') || ')',
+    'post.campaign_id = any (' || (given.value ->> 'campaign_id') || ')',
+    'publication.reason = any (' || (given.value ->> 'reason') || ')',
+    'post.scheduled_for >= ' || (given.value ->> 'scheduled_from'),
+    'post.scheduled_for < ' || (given.value ->> 'scheduled_to'),
+    'post.created_at >= ' || (given.value ->> 'created_from'),
+    'post.created_at < ' || (given.value ->> 'created_to'))
+  from public.filter_literals(p_filter, '{"ids": "uuids", "state": "texts", "post_status": "texts", "account_id": "uuids",
+    "campaign_id": "uuids", "reason": "texts", "scheduled_from": "instant", "scheduled_to": "instant",
+    "created_from": "instant", "created_to": "instant"}') as given (value);
 $$;
 
 -- post_json: a post as lists show it, without its text; null if there is none.

@@ -478,6 +478,8 @@ set search_path = ''
 as $$
 declare
   v_after constant jsonb := public.cursor_read(p_after, '{date,uuid,uuid}');
+  v_given constant jsonb := public.filter_literals(p_filter,
+    '{"from": "day", "to": "day", "account_id": "uuids", "client_id": "uuids", "campaign_id": "uuids"}');
   v_rows jsonb;
 begin
   execute format($sql$
@@ -493,10 +495,12 @@ begin
       order by daily.day desc, daily.account_id, place
       limit $4
     ) as page
-  $sql$, public.filter_where(p_filter, '{
-    "from": ["daily.day", "date", ">="], "to": ["daily.day", "date", "<="],
-    "account_id": ["daily.account_id", "uuid", "in"], "client_id": ["daily.client_id", "uuid", "in"],
-    "campaign_id": ["daily.campaign_id", "uuid", "in"]}'))
+  $sql$, concat_ws(' and ', 'true',
+    'daily.day >= ' || (v_given ->> 'from'),
+    'daily.day <= ' || (v_given ->> 'to'),
+    'daily.account_id = any (' || (v_given ->> 'account_id') || ')',
+    'daily.client_id = any (' || (v_given ->> 'client_id') || ')',
+    'daily.campaign_id = any (' || (v_given ->> 'campaign_id') || ')'))
   into v_rows
   using (v_after ->> 0)::date, (v_after ->> 1)::uuid, (v_after ->> 2)::uuid, public.list_limit(p_limit) + 1;
   return public.list_page(v_rows, p_limit);

@@ -1,6 +1,6 @@
 -- What operators do with messages: list, look at, and act on many at once.
 
--- dm_filter: a filter of messages as a condition on `message`, see filter_where.
+-- dm_filter: a filter of messages as a condition on `message`, see filter_literals.
 --
 -- Fields: ids, status, account_id, campaign_id, lead_id, reason, recipient_id, dedupe_key, created_from,
 -- created_to, due_before.
@@ -11,18 +11,21 @@ stable
 security invoker
 set search_path = ''
 as $$
-  select public.filter_where(p_filter, '{
-    "ids": ["message.id", "uuid", "in"],
-    "status": ["message.status", "text", "in"],
-    "account_id": ["message.linkedin_account_id", "uuid", "in"],
-    "campaign_id": ["message.campaign_id", "uuid", "in"],
-    "lead_id": ["message.lead_id", "uuid", "in"],
-    "reason": ["message.reason", "text", "in"],
-    "recipient_id": ["message.recipient_id", "text", "in"],
-    "dedupe_key": ["message.dedupe_key", "text", "in"],
-    "created_from": ["message.created_at", "timestamptz", ">="],
-    "created_to": ["message.created_at", "timestamptz", "<"],
-    "due_before": ["message.due_at", "timestamptz", "<"]}');
+  select concat_ws(' and ', 'true',
+    'message.id = any (' || (given.value ->> 'ids') || ')',
+    'message.status = any (' || (given.value ->> 'status') || ')',
+    'message.linkedin_account_id = any (' || (given.value ->> 'account_id') || ')',
+    'message.campaign_id = any (' || (given.value ->> 'campaign_id') || ')',
+    'message.lead_id = any (' || (given.value ->> 'lead_id') || ')',
+    'message.reason = any (' || (given.value ->> 'reason') || ')',
+    'message.recipient_id = any (' || (given.value ->> 'recipient_id') || ')',
+    'message.dedupe_key = any (' || (given.value ->> 'dedupe_key') || ')',
+    'message.created_at >= ' || (given.value ->> 'created_from'),
+    'message.created_at < ' || (given.value ->> 'created_to'),
+    'message.due_at < ' || (given.value ->> 'due_before'))
+  from public.filter_literals(p_filter, '{"ids": "uuids", "status": "texts", "account_id": "uuids", "campaign_id": "uuids",
+    "lead_id": "uuids", "reason": "texts", "recipient_id": "texts", "dedupe_key": "texts", "created_from": "instant",
+    "created_to": "instant", "due_before": "instant"}') as given (value);
 $$;
 
 -- dm_json: a message as lists show it, without its text.

@@ -62,14 +62,9 @@ begin
   end if;
   case p_kind
     when 'messages' then return public.history_delete_messages(p_limit, p_now - interval '30 days');
-    when 'message_attempts' then return public.history_delete_attempts('dm_attempts', $sql$
-      select from public.dm_queue as message
-      where message.id = old.message_id and message.status in ('pending', 'sending', 'unknown')
-    $sql$, p_limit, p_after, p_now - interval '90 days');
-    when 'post_attempts' then return public.history_delete_attempts('post_attempts', $sql$
-      select from public.post_publications as publication
-      where publication.post_id = old.post_id and publication.state not in ('published', 'failed')
-    $sql$, p_limit, p_after, p_now - interval '90 days');
+    when 'message_attempts' then
+      return public.history_delete_message_attempts(p_limit, p_after, p_now - interval '90 days');
+    when 'post_attempts' then return public.history_delete_post_attempts(p_limit, p_after, p_now - interval '90 days');
     when 'runs' then return public.history_delete_runs(p_limit, p_now - interval '90 days');
     else
       raise exception 'kind must be messages, message_attempts, post_attempts or runs'
@@ -128,46 +123,79 @@ begin
 end;
 $$;
 
--- history_delete_attempts: attempts of one ledger that began before p_before, unless what they are of has not ended: it is
--- judged by them before it goes out again.
---
--- p_ledger: dm_attempts or post_attempts. p_is_open: SQL that says so of `old`.
-create or replace function public.history_delete_attempts(
-  p_ledger text,
-  p_is_open text,
-  p_limit integer,
-  p_after jsonb,
-  p_before timestamptz
-)
+-- history_delete_message_attempts: attempts of messages that began before p_before, unless the message has not ended: it is judged
+-- by them before it goes out again.
+create or replace function public.history_delete_message_attempts(p_limit integer, p_after jsonb, p_before timestamptz)
 returns jsonb
 language plpgsql
 security invoker
 set search_path = ''
 set enable_seqscan = off
 set jit = off
+set plan_cache_mode = force_custom_plan
 as $$
 declare
   v_answer jsonb;
 begin
-  execute format($sql$
-    with old as materialized (
-      select attempt.* from public.%1$I as attempt
-      where attempt.started_at < $1 and (attempt.started_at, attempt.position) > ($2, $3)
-      order by attempt.started_at, attempt.position
-      limit $4
-      for update skip locked
-    ), deleted as (
-      delete from public.%1$I as attempt using old
-      where attempt.id = old.id and old.finished_at is not null and not exists (%2$s)
-      returning attempt.id
+  with old as materialized (
+    select attempt.* from public.dm_attempts as attempt
+    where attempt.started_at < p_before and (attempt.started_at, attempt.position)
+      > (coalesce((p_after ->> 'started_at')::timestamptz, '-infinity'), coalesce((p_after ->> 'position')::bigint, 0))
+    order by attempt.started_at, attempt.position
+    limit p_limit
+    for update skip locked
+  ), deleted as (
+    delete from public.dm_attempts as attempt using old
+    where attempt.id = old.id and old.finished_at is not null and not exists (
+      select from public.dm_queue as message
+      where message.id = old.message_id and message.status in ('pending', 'sending', 'unknown')
     )
-    select jsonb_build_object('deleted', (select count(*) from deleted), 'after', (
-      select jsonb_build_object('started_at', old.started_at, 'position', old.position)
-      from old order by old.started_at desc, old.position desc limit 1))
-  $sql$, p_ledger, p_is_open)
-  into v_answer
-  using p_before, coalesce((p_after ->> 'started_at')::timestamptz, '-infinity'),
-    coalesce((p_after ->> 'position')::bigint, 0), p_limit;
+    returning attempt.id
+  )
+  select jsonb_build_object('deleted', (select count(*) from deleted), 'after', (
+    select jsonb_build_object('started_at', old.started_at, 'position', old.position)
+    from old order by old.started_at desc, old.position desc limit 1))
+  into v_answer;
+  if (v_answer ->> 'deleted')::integer > 0 then
+    perform public.history_mark_move(p_before);
+  end if;
+  return v_answer;
+end;
+$$;
+
+-- history_delete_post_attempts: attempts of posts that began before p_before, unless the post has not ended: it is judged
+-- by them before it goes out again.
+create or replace function public.history_delete_post_attempts(p_limit integer, p_after jsonb, p_before timestamptz)
+returns jsonb
+language plpgsql
+security invoker
+set search_path = ''
+set enable_seqscan = off
+set jit = off
+set plan_cache_mode = force_custom_plan
+as $$
+declare
+  v_answer jsonb;
+begin
+  with old as materialized (
+    select attempt.* from public.post_attempts as attempt
+    where attempt.started_at < p_before and (attempt.started_at, attempt.position)
+      > (coalesce((p_after ->> 'started_at')::timestamptz, '-infinity'), coalesce((p_after ->> 'position')::bigint, 0))
+    order by attempt.started_at, attempt.position
+    limit p_limit
+    for update skip locked
+  ), deleted as (
+    delete from public.post_attempts as attempt using old
+    where attempt.id = old.id and old.finished_at is not null and not exists (
+      select from public.post_publications as publication
+      where publication.post_id = old.post_id and publication.state not in ('published', 'failed')
+    )
+    returning attempt.id
+  )
+  select jsonb_build_object('deleted', (select count(*) from deleted), 'after', (
+    select jsonb_build_object('started_at', old.started_at, 'position', old.position)
+    from old order by old.started_at desc, old.position desc limit 1))
+  into v_answer;
   if (v_answer ->> 'deleted')::integer > 0 then
     perform public.history_mark_move(p_before);
   end if;
@@ -236,10 +264,12 @@ end;
 $$;
 
 revoke execute on function
-  public.history_delete, public.history_mark_move, public.history_delete_messages, public.history_delete_attempts,
+  public.history_delete, public.history_mark_move, public.history_delete_messages,
+  public.history_delete_message_attempts, public.history_delete_post_attempts,
   public.history_delete_runs, public.history_first_day, public.history_check_day
 from public, anon, authenticated;
 grant execute on function
-  public.history_delete, public.history_mark_move, public.history_delete_messages, public.history_delete_attempts,
+  public.history_delete, public.history_mark_move, public.history_delete_messages,
+  public.history_delete_message_attempts, public.history_delete_post_attempts,
   public.history_delete_runs, public.history_first_day, public.history_check_day
 to service_role;
