@@ -10,8 +10,8 @@ create table if not exists public.audit_log (
   action text not null check (length(action) between 1 and 64),
   -- What it was done to: an id, or null for what concerns everything.
   subject text check (length(subject) <= 200),
-  -- What was asked for, and what came of it; never a message's text.
-  params jsonb not null default '{}'::jsonb
+  -- What was asked for, and what came of it, in brief (audit_params); never a message's text.
+  params jsonb not null default '{}'::jsonb check (octet_length(params::text) <= 16384)
 );
 create index if not exists audit_log_subject on public.audit_log (subject, id desc);
 

@@ -125,6 +125,8 @@ end;
 $$;
 
 -- list_page: rows and the cursor after the last one, from one row more than the page has.
+--
+-- A page ends early at 1 MB, after one row at least: its reader goes on with the cursor.
 create or replace function public.list_page(p_rows jsonb, p_limit integer)
 returns jsonb
 language sql
@@ -132,14 +134,21 @@ immutable
 security invoker
 set search_path = ''
 as $$
+  with measured as (
+    select row.value, row.ordinality,
+      sum(octet_length((row.value -> 'item')::text)) over (order by row.ordinality) as bytes
+    from jsonb_array_elements(p_rows) with ordinality as row (value, ordinality)
+  ), page as (
+    select jsonb_agg(measured.value -> 'item' order by measured.ordinality) as items, count(*)::integer as count
+    from measured
+    where measured.ordinality <= p_limit and (measured.ordinality = 1 or measured.bytes <= 1048576)
+  )
   select jsonb_build_object(
-    'items', coalesce(
-      (select jsonb_agg(row.value -> 'item' order by row.ordinality)
-       from jsonb_array_elements(p_rows) with ordinality as row (value, ordinality) where row.ordinality <= p_limit),
-      '[]'::jsonb),
-    'next_cursor', case when jsonb_array_length(p_rows) > p_limit
-      then public.cursor_of(p_rows -> (p_limit - 1) -> 'place') end
-  );
+    'items', coalesce(page.items, '[]'::jsonb),
+    'next_cursor', case when jsonb_array_length(p_rows) > page.count
+      then public.cursor_of(p_rows -> (page.count - 1) -> 'place') end
+  )
+  from page;
 $$;
 
 -- settle_field: the argument of `settle` that is missing or wrong; null if none is.
@@ -175,7 +184,67 @@ as $$
     and p_effect_by > least((p_args ->> 'looked_at')::timestamptz, p_now);
 $$;
 
--- audit_add: puts a person's action into the audit trail; nothing where no person acts.
+-- audit_brief: a value in brief: of a list, or of an object with many names, how many there are and the first
+-- p_sample of them ({count, sample}); of a text the first p_text characters; of what is nested deeply, how many.
+create or replace function public.audit_brief(p_value jsonb, p_sample integer, p_text integer, p_depth integer default 0)
+returns jsonb
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_type constant text := jsonb_typeof(p_value);
+  v_count integer;
+  v_sample jsonb;
+begin
+  if v_type = 'string' then
+    return case when length(p_value #>> '{}') > p_text then to_jsonb(left(p_value #>> '{}', p_text) || '…') else p_value end;
+  elsif v_type = 'array' then
+    v_count := jsonb_array_length(p_value);
+    if p_depth < 4 then
+      select jsonb_agg(public.audit_brief(p_value -> n, p_sample, p_text, p_depth + 1) order by n) into v_sample
+      from generate_series(0, least(v_count, p_sample) - 1) as n;
+    end if;
+  elsif v_type = 'object' then
+    select count(*) into v_count from jsonb_object_keys(p_value);
+    if p_depth < 4 then
+      select jsonb_object_agg(left(first.name, 60), public.audit_brief(first.value, p_sample, p_text, p_depth + 1))
+      into v_sample
+      from (select member.key, member.value from jsonb_each(p_value) as member limit p_sample) as first (name, value);
+    end if;
+  else
+    return p_value;
+  end if;
+  if v_count = 0 or (v_count <= p_sample and v_sample is not null) then
+    return coalesce(v_sample, p_value);
+  end if;
+  return jsonb_strip_nulls(jsonb_build_object('count', v_count, 'sample', v_sample));
+end;
+$$;
+
+-- audit_params: what an entry of the audit trail keeps of its parameters, at most 16 KB: lists may be of 10,000.
+create or replace function public.audit_params(p_params jsonb)
+returns jsonb
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_brief jsonb := public.audit_brief(coalesce(p_params, '{}'::jsonb), 20, 500);
+begin
+  if octet_length(v_brief::text) > 16384 then
+    v_brief := public.audit_brief(p_params, 3, 60);
+  end if;
+  if octet_length(v_brief::text) > 16384 then
+    return jsonb_build_object('bytes', octet_length(p_params::text));
+  end if;
+  return v_brief;
+end;
+$$;
+
+-- audit_add: puts a person's action into the audit trail, in brief; nothing where no person acts.
 create or replace function public.audit_add(
   p_actor text,
   p_action text,
@@ -189,7 +258,7 @@ security invoker
 set search_path = ''
 as $$
   insert into public.audit_log (at, actor, action, subject, params)
-  select p_now, p_actor, p_action, p_subject, jsonb_strip_nulls(coalesce(p_params, '{}'::jsonb))
+  select p_now, p_actor, p_action, p_subject, public.audit_params(jsonb_strip_nulls(p_params))
   where p_actor is not null;
 $$;
 
@@ -318,12 +387,14 @@ end;
 $$;
 
 revoke execute on function
-  public.filter_literals, public.list_limit, public.cursor_of, public.cursor_read, public.list_page, public.audit_add,
+  public.filter_literals, public.list_limit, public.cursor_of, public.cursor_read, public.list_page, public.audit_brief,
+  public.audit_params, public.audit_add,
   public.audit_list, public.settle_field, public.settle_problem, public.sending_is_paused, public.sending_status,
   public.sending_pause_set, public.sending_resume
 from public, anon, authenticated;
 grant execute on function
-  public.filter_literals, public.list_limit, public.cursor_of, public.cursor_read, public.list_page, public.audit_add,
+  public.filter_literals, public.list_limit, public.cursor_of, public.cursor_read, public.list_page, public.audit_brief,
+  public.audit_params, public.audit_add,
   public.audit_list, public.settle_field, public.settle_problem, public.sending_is_paused, public.sending_status,
   public.sending_pause_set, public.sending_resume
 to service_role;

@@ -273,7 +273,8 @@ as $$
   );
 $$;
 
--- post_get: one post: post_json, its text, options, attempts (oldest first) and explanation; null if there is none.
+-- post_get: one post: post_json, its text, options and explanation, its latest 100 attempts, oldest first, and how many
+-- there are (attempts_total); null if there is none.
 create or replace function public.post_get(
   p_id uuid,
   p_late_limit_minutes integer default 360,
@@ -289,6 +290,7 @@ as $$
     'content', post.content,
     'options', public.post_options_json(publication),
     'explanation', public.post_explain(post.id, p_late_limit_minutes, p_now),
+    'attempts_total', (select count(*) from public.post_attempts as attempt where attempt.post_id = post.id),
     'attempts', coalesce((
       select jsonb_agg(jsonb_build_object(
         'id', attempt.id, 'started_at', attempt.started_at, 'finished_at', attempt.finished_at,
@@ -297,7 +299,10 @@ as $$
         'next_read_at', attempt.next_read_at, 'unipile_post_id', attempt.unipile_post_id,
         'share_url', attempt.share_url
       ) order by attempt.position)
-      from public.post_attempts as attempt where attempt.post_id = post.id
+      from (
+        select latest.* from public.post_attempts as latest where latest.post_id = post.id
+        order by latest.position desc limit 100
+      ) as attempt
     ), '[]'::jsonb)
   )
   from public.posts as post

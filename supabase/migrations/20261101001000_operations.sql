@@ -77,7 +77,8 @@ begin
 end;
 $$;
 
--- dm_get: one message with its text, its attempts, oldest first, and why it has not gone out; null if there is none.
+-- dm_get: one message with its text, why it has not gone out, its latest 100 attempts, oldest first, and how many there are
+-- (attempts_total); null if there is none.
 create or replace function public.dm_get(p_id uuid, p_now timestamptz default now())
 returns jsonb
 language sql
@@ -88,6 +89,7 @@ as $$
   select public.dm_json(queued) || jsonb_build_object(
     'message', queued.message,
     'explanation', public.dm_explain(queued.id, p_now),
+    'attempts_total', (select count(*) from public.dm_attempts as attempt where attempt.message_id = queued.id),
     'attempts', coalesce((
       select jsonb_agg(jsonb_build_object(
         'id', attempt.id, 'started_at', attempt.started_at, 'finished_at', attempt.finished_at,
@@ -95,7 +97,10 @@ as $$
         'detail', attempt.detail, 'worker', attempt.worker, 'read_backs', attempt.read_backs,
         'next_read_at', attempt.next_read_at, 'unipile_message_id', attempt.unipile_message_id
       ) order by attempt.started_at, attempt.position)
-      from public.dm_attempts as attempt where attempt.message_id = queued.id
+      from (
+        select latest.* from public.dm_attempts as latest where latest.message_id = queued.id
+        order by latest.started_at desc, latest.position desc limit 100
+      ) as attempt
     ), '[]'::jsonb)
   )
   from public.dm_queue as queued where queued.id = p_id;

@@ -6,6 +6,7 @@ import { readFilter } from '../src/filters.ts';
 import { troubles } from '../src/judge-status.ts';
 import { accountsTable, isPaused, sendingText } from '../src/output/account-text.ts';
 import { actionQuestion, actionText } from '../src/output/action-text.ts';
+import { messageText } from '../src/output/message-text.ts';
 import { runProgress, runSentence, statsText } from '../src/output/run-text.ts';
 import { table } from '../src/output/table.ts';
 import { whyText } from '../src/output/why-text.ts';
@@ -231,12 +232,21 @@ describe('a run', () => {
 describe('why', () => {
   it('says what waits, for how long, and behind what', () => {
     const row = aMessage(
-      { attempts: [anAttempt(), anAttempt({ http_status: 429, error_type: 'errors/limit' })] },
+      {
+        attempts: [anAttempt(), anAttempt({ http_status: 429, error_type: 'errors/limit' })],
+        attempts_total: 2,
+      },
       { reason: 'day_limit', can_go_at: '2026-11-25T08:00:00Z', ahead: 2 },
     );
     expect(whyText({ kind: 'message', row })).toBe(
       `Message ${ID} from Ada to ACoAAB1 is pending: the account’s limit for the day is used up. It can go 2026-11-25 08:00 UTC, at the earliest. 2 messages of its account go first. It was tried 2 times; the last of 2026-11-24 10:00:00 UTC ended as not_sent (429 errors/limit). What to do: docs/reasons.md, \`day_limit\`.`,
     );
+  });
+
+  it('counts all tries, also those that are not shown', () => {
+    const row = aMessage({ attempts: Array(100).fill(anAttempt()), attempts_total: 5_032 });
+    expect(whyText({ kind: 'message', row })).toContain('It was tried 5032 times; the last of 2026-11-24');
+    expect(messageText(row)).toMatch(/\nThese are the latest 100 of 5032\.$/);
   });
 
   it('says why the account is paused, and never the text', () => {

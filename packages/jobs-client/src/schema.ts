@@ -579,6 +579,7 @@ export interface components {
             /** Format: date-time */
             at: string;
             id: number;
+            /** @description What was asked for, and what came of it. Of a long list: `{count, sample}`, the first 20 of it. */
             params: {
                 [key: string]: unknown;
             };
@@ -688,7 +689,10 @@ export interface components {
         };
         MessageDetail: {
             account_name: string | null;
+            /** @description The latest 100, oldest first. */
             attempts: components["schemas"]["MessageAttempt"][];
+            /** @description How many there are. */
+            attempts_total: number;
             campaign_id: string | null;
             chat_id: string | null;
             /** Format: date-time */
@@ -873,7 +877,10 @@ export interface components {
         };
         PostDetail: {
             account_name: string | null;
+            /** @description The latest 100, oldest first. */
             attempts: components["schemas"]["PostAttempt"][];
+            /** @description How many there are. */
+            attempts_total: number;
             campaign_id: string | null;
             content: string;
             created_at: string | null;
@@ -1244,6 +1251,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
+                        /** @description As many as `limit` says, or fewer: a page ends early at 1 MB. */
                         items: components["schemas"]["Account"][];
                         /** @description Null on the last page. */
                         next_cursor: string | null;
@@ -1498,6 +1506,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
+                        /** @description As many as `limit` says, or fewer: a page ends early at 1 MB. */
                         items: components["schemas"]["DailyRow"][];
                         /** @description Null on the last page. */
                         next_cursor: string | null;
@@ -1609,6 +1618,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
+                        /** @description As many as `limit` says, or fewer: a page ends early at 1 MB. */
                         items: components["schemas"]["AuditEntry"][];
                         /** @description Null on the last page. */
                         next_cursor: string | null;
@@ -1756,6 +1766,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
+                        /** @description As many as `limit` says, or fewer: a page ends early at 1 MB. */
                         items: components["schemas"]["Message"][];
                         /** @description Null on the last page. */
                         next_cursor: string | null;
@@ -2055,6 +2066,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
+                        /** @description As many as `limit` says, or fewer: a page ends early at 1 MB. */
                         items: components["schemas"]["Post"][];
                         /** @description Null on the last page. */
                         next_cursor: string | null;
@@ -2313,6 +2325,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
+                        /** @description As many as `limit` says, or fewer: a page ends early at 1 MB. */
                         items: components["schemas"]["Run"][];
                         /** @description Null on the last page. */
                         next_cursor: string | null;

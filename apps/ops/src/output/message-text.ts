@@ -54,7 +54,7 @@ export function messageText(message: MessageDetail): string {
       ['Queued', exactInstant(message.created_at)],
     ]),
     indented(message.message),
-    attemptsTable(message.attempts),
+    attemptsTable(message),
   ].join('\n\n');
 }
 
@@ -96,7 +96,7 @@ export function postText(post: PostDetail): string {
     ]),
     indented(post.content),
     postOptionsText(post.options),
-    attemptsTable(post.attempts),
+    attemptsTable(post),
   ].join('\n\n');
 }
 
@@ -121,11 +121,9 @@ export function postOptionsText(options: PostOptions): string {
 const mentionText = ({ name, profile_id, is_company }: PostOptions['mentions'][number]): string =>
   onOneLine(`${name}=${profile_id}${is_company ? ':company' : ''}`);
 
-type Attempt = (MessageDetail | PostDetail)['attempts'][number];
-
-function attemptsTable(attempts: readonly Attempt[]): string {
+function attemptsTable({ attempts, attempts_total }: MessageDetail | PostDetail): string {
   if (attempts.length === 0) return 'It has not been tried.';
-  return table(attempts, [
+  const tried = table<(typeof attempts)[number]>(attempts, [
     { head: 'Tried', of: ({ started_at }) => exactInstant(started_at) },
     { head: 'Outcome', of: ({ outcome }) => outcome ?? 'in flight' },
     { head: 'HTTP', of: ({ http_status }) => http_status },
@@ -134,6 +132,8 @@ function attemptsTable(attempts: readonly Attempt[]): string {
     { head: 'Read back', of: ({ read_backs }) => read_backs },
     { head: 'Read next', of: ({ next_read_at }) => (next_read_at === null ? null : instant(next_read_at)) },
   ]);
+  if (attempts_total <= attempts.length) return tried;
+  return `${tried}\nThese are the latest ${attempts.length} of ${attempts_total}.`;
 }
 
 const accountOf = (row: { account_name: string | null; linkedin_account_id: string | null }): string =>

@@ -19,7 +19,7 @@ export function whyText(asked: Asked): string {
     explanation.next_read_at === null
       ? ''
       : `It is looked for on LinkedIn next ${exactInstant(explanation.next_read_at)}.`,
-    attemptsText(asked.row.attempts),
+    attemptsText(asked.row),
     explanation.reason === null ? '' : `What to do: docs/reasons.md, \`${onOneLine(explanation.reason)}\`.`,
   ]
     .filter((part) => part !== '')
@@ -52,12 +52,12 @@ function pauseText({ paused_until, pause_reason }: MessageDetail['explanation'][
   return `Its account is paused ${until}${pause_reason === null ? '' : `: ${reasonText(pause_reason)}`}.`;
 }
 
-function attemptsText(attempts: MessageDetail['attempts'] | PostDetail['attempts']): string {
+function attemptsText({ attempts, attempts_total }: MessageDetail | PostDetail): string {
   const last = attempts.at(-1);
   if (last === undefined) return 'It has not been tried.';
   const facts = [last.http_status, last.error_type].filter((fact) => fact !== null);
   const how = last.outcome === null ? 'is in flight' : `ended as ${last.outcome}`;
   const why = facts.length === 0 ? '' : ` (${onOneLine(facts.join(' '))})`;
-  const times = attempts.length === 1 ? 'once' : `${attempts.length} times`;
-  return `It was tried ${times}; the ${attempts.length === 1 ? 'try' : 'last'} of ${exactInstant(last.started_at)} ${how}${why}.`;
+  const times = attempts_total === 1 ? 'once' : `${attempts_total} times`;
+  return `It was tried ${times}; the ${attempts_total === 1 ? 'try' : 'last'} of ${exactInstant(last.started_at)} ${how}${why}.`;
 }

@@ -1,6 +1,6 @@
 /** Messages, as operators see them: the shapes of `dm_list`, `dm_get`, `dm_explain` and `dm_enqueue`. */
 import Type, { type Static } from 'typebox';
-import { AnyOf, Count, GivenInstant, Id, Instant, Nullable, PausedUntil } from './shapes.ts';
+import { AnyOf, attemptsOf, Count, GivenInstant, Id, Instant, Nullable, PausedUntil } from './shapes.ts';
 
 export const MessageStatus = Type.Enum(['pending', 'sending', 'sent', 'failed', 'unknown', 'cancelled'], {
   $id: 'MessageStatus',
@@ -77,13 +77,13 @@ export const MessageAttempt = Type.Object(
   { $id: 'MessageAttempt' },
 );
 
-/** A message with its text, its attempts, oldest first, and why it has not gone out. */
+/** A message with its text, its latest attempts, and why it has not gone out. */
 export const MessageDetail = Type.Object(
   {
     ...message,
     message: Type.String(),
     explanation: MessageExplanation,
-    attempts: Type.Array(MessageAttempt),
+    ...attemptsOf(MessageAttempt),
   },
   { $id: 'MessageDetail' },
 );

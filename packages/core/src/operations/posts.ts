@@ -1,6 +1,6 @@
 /** Posts, as operators see them: the shapes of `post_list`, `post_get`, `post_explain` and the options. */
 import Type, { type Static } from 'typebox';
-import { AnyOf, GivenInstant, Id, Instant, Nullable, PausedUntil } from './shapes.ts';
+import { AnyOf, attemptsOf, GivenInstant, Id, Instant, Nullable, PausedUntil } from './shapes.ts';
 
 export const PostState = Type.Enum(
   ['draft', 'waiting', 'publishing', 'published', 'unknown', 'failed', 'missed', 'held'],
@@ -132,14 +132,14 @@ export const PostOptionsPatch = Type.Object(
 );
 export type PostOptionsPatch = Static<typeof PostOptionsPatch>;
 
-/** A post with its text, its options, its attempts, oldest first, and why it has not been published. */
+/** A post with its text, its options, its latest attempts, and why it has not been published. */
 export const PostDetail = Type.Object(
   {
     ...post,
     content: Type.String(),
     options: PostOptions,
     explanation: PostExplanation,
-    attempts: Type.Array(PostAttempt),
+    ...attemptsOf(PostAttempt),
   },
   { $id: 'PostDetail' },
 );

@@ -38,10 +38,20 @@ export const Paging = Type.Object({
 });
 export type Paging = Static<typeof Paging>;
 
+/** What was tried of one message or post. */
+export const attemptsOf = <Attempt extends TSchema>(attempt: Attempt) => ({
+  attempts: Type.Unsafe<readonly Static<Attempt>[]>(
+    Type.Array(attempt, { maxItems: 100, description: 'The latest 100, oldest first.' }),
+  ),
+  attempts_total: Type.Integer({ minimum: 0, description: 'How many there are.' }),
+});
+
 /** A page of a list. */
 export const Page = <Item extends TSchema>(item: Item) =>
   Type.Object({
-    items: Type.Unsafe<readonly Static<Item>[]>(Type.Array(item)),
+    items: Type.Unsafe<readonly Static<Item>[]>(
+      Type.Array(item, { description: 'As many as `limit` says, or fewer: a page ends early at 1 MB.' }),
+    ),
     next_cursor: Type.Union([Type.String(), Type.Null()], { description: 'Null on the last page.' }),
   });
 

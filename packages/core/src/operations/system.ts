@@ -38,7 +38,14 @@ export const AuditEntry = Type.Object(
     actor: Type.String({ description: 'The name of the ops token.' }),
     action: Type.String({ description: '`subject.verb`, such as account.pause.' }),
     subject: Nullable(Type.String()),
-    params: Type.Object({}, { additionalProperties: true }),
+    params: Type.Object(
+      {},
+      {
+        additionalProperties: true,
+        description:
+          'What was asked for, and what came of it. Of a long list: `{count, sample}`, the first 20 of it.',
+      },
+    ),
   },
   { $id: 'AuditEntry' },
 );
