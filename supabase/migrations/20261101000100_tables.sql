@@ -134,8 +134,10 @@ create table if not exists public.account_policies (
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
 
-  check (gap_min_s <= gap_max_s),
-  check (window_start < window_end),
+  -- Whoever meets one of these by plain SQL reads its name.
+  constraint gap_min_s_up_to_gap_max_s check (gap_min_s <= gap_max_s),
+  constraint window_start_before_window_end check (window_start < window_end),
+  constraint warm_up_from_is_a_day check (isfinite(warm_up_from)),
   check ((paused_until is null) = (pause_reason is null))
 ) with (fillfactor = 70);
 

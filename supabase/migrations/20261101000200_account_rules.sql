@@ -328,11 +328,78 @@ as $$
   select to_jsonb(p_policy) - 'seen_inactive' - 'strikes_from' - 'pace_until' - 'blocked_by' - 'next_claim_at';
 $$;
 
+-- account_policy_rule: what a field of a policy must be, in words; null for what is no field that can be set.
+create or replace function public.account_policy_rule(p_field text)
+returns text
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select case
+    when p_field in ('dms_per_day', 'dms_per_24h') then 'must be a whole number from 1 to 50'
+    when p_field = 'dms_per_7d' then 'must be a whole number from 1 to 350'
+    when p_field in ('gap_min_s', 'gap_max_s', 'post_gap_s') then 'must be a whole number of seconds from 0 to 86400'
+    when p_field = 'time_zone' then 'must be an IANA name such as Europe/Berlin'
+    when p_field in ('window_start', 'window_end') then 'must be a time of the day, such as 09:00; 24:00 is its end'
+    when p_field = 'work_days' then 'must be a list of 1 to 7 days of the week, from 1 (Monday) to 7'
+    when p_field = 'holidays' then 'must be a list of at most 400 days, such as 2026-12-25'
+    when p_field = 'warm_up_from' then 'must be a day, such as 2026-12-25, or null'
+  end;
+$$;
+
+-- account_policy_problem: the first field of a policy that is out of its bounds, and the rule; null if none is. The bounds are
+-- those of the table, which refuses by the names of its constraints.
+--
+-- p_patch: what is being changed. Of two fields that do not go together it is the one that changes, the later if both do.
+create or replace function public.account_policy_problem(
+  p_policy public.account_policies,
+  p_patch jsonb,
+  out field text,
+  out problem text
+)
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  field := case
+    when (p_policy.dms_per_day between 1 and 50) is not true then 'dms_per_day'
+    when (p_policy.dms_per_24h between 1 and 50) is not true then 'dms_per_24h'
+    when (p_policy.dms_per_7d between 1 and 350) is not true then 'dms_per_7d'
+    when (p_policy.gap_min_s between 0 and 86400) is not true then 'gap_min_s'
+    when (p_policy.gap_max_s between 0 and 86400) is not true then 'gap_max_s'
+    when (p_policy.post_gap_s between 0 and 86400) is not true then 'post_gap_s'
+    when (length(p_policy.time_zone) <= 64) is not true then 'time_zone'
+    when p_policy.window_start is null then 'window_start'
+    when p_policy.window_end is null then 'window_end'
+    when (cardinality(p_policy.work_days) between 1 and 7 and array_ndims(p_policy.work_days) = 1
+      and p_policy.work_days <@ '{1,2,3,4,5,6,7}'::smallint[]) is not true then 'work_days'
+    when (cardinality(p_policy.holidays) <= 400 and coalesce(array_ndims(p_policy.holidays), 1) = 1) is not true
+      or exists (select from unnest(p_policy.holidays) as holiday (day) where isfinite(holiday.day) is not true) then 'holidays'
+    when isfinite(p_policy.warm_up_from) is false then 'warm_up_from'
+  end;
+  if field is not null then
+    problem := public.account_policy_rule(field);
+  elsif p_policy.gap_min_s > p_policy.gap_max_s then
+    field := case when p_patch ? 'gap_max_s' then 'gap_max_s' else 'gap_min_s' end;
+    problem := case field when 'gap_max_s' then format('must not be below gap_min_s (%s)', p_policy.gap_min_s)
+      else format('must not be above gap_max_s (%s)', p_policy.gap_max_s) end;
+  elsif p_policy.window_start >= p_policy.window_end then
+    field := case when p_patch ? 'window_end' then 'window_end' else 'window_start' end;
+    problem := case field when 'window_end' then 'must be after window_start (' || regexp_replace(p_policy.window_start::text, '^(..:..):00$', '\1')
+      else 'must be before window_end (' || regexp_replace(p_policy.window_end::text, '^(..:..):00$', '\1') end
+      || '): a window over midnight is not possible';
+  end if;
+end;
+$$;
+
 -- account_policy_set: changes some fields of an account's policy, within their bounds.
 --
 -- p_patch: an object of the fields to change. Makes the policy first if the account has none.
 -- Errors: AC002 no such account; AC003 a field that does not exist or may not be set here;
--- AC004 a value out of its bounds, with the constraint that refused it; AC001 a bad time zone.
+-- AC004 a value out of its bounds, by its field and rule; AC001 a bad time zone.
 create or replace function public.account_policy_set(
   p_account_id uuid,
   p_patch jsonb,
@@ -347,47 +414,49 @@ as $$
 declare
   v_policy public.account_policies;
   v_field text;
-  v_constraint text;
+  v_wrong record;
 begin
   perform public.account_policy_ensure(p_account_id);
   if jsonb_typeof(p_patch) is distinct from 'object' then
     raise exception 'a policy patch must be an object' using errcode = 'AC003', detail = '{"field":"patch"}';
   end if;
   for v_field in select jsonb_object_keys(p_patch) loop
-    if v_field <> all (array['dms_per_day', 'dms_per_24h', 'dms_per_7d', 'gap_min_s', 'gap_max_s',
-        'time_zone', 'window_start', 'window_end', 'work_days', 'holidays', 'warm_up_from', 'post_gap_s']) then
-      raise exception '% is not a field of a policy that can be set', v_field
-        using errcode = 'AC003', detail = jsonb_build_object('field', v_field)::text;
+    if public.account_policy_rule(v_field) is null then
+      raise exception '% is not a field of a policy that can be set', left(v_field, 60)
+        using errcode = 'AC003', detail = jsonb_build_object('field', left(v_field, 60))::text;
     end if;
   end loop;
 
   select policy.* into v_policy
   from public.account_policies as policy where policy.account_id = p_account_id for update;
-  begin
-    v_policy := jsonb_populate_record(v_policy, p_patch);
-    update public.account_policies as policy set
-      dms_per_day = v_policy.dms_per_day,
-      dms_per_24h = v_policy.dms_per_24h,
-      dms_per_7d = v_policy.dms_per_7d,
-      gap_min_s = v_policy.gap_min_s,
-      gap_max_s = v_policy.gap_max_s,
-      time_zone = v_policy.time_zone,
-      window_start = v_policy.window_start,
-      window_end = v_policy.window_end,
-      work_days = v_policy.work_days,
-      holidays = v_policy.holidays,
-      warm_up_from = v_policy.warm_up_from,
-      post_gap_s = v_policy.post_gap_s
-    where policy.account_id = p_account_id
-    returning policy.* into v_policy;
-  exception
-    when check_violation or not_null_violation then
-      get stacked diagnostics v_constraint = message_text;
-      raise exception 'policy out of bounds: %', v_constraint using errcode = 'AC004';
-    when data_exception then
-      get stacked diagnostics v_constraint = message_text;
-      raise exception 'policy has a value of the wrong form: %', v_constraint using errcode = 'AC004';
-  end;
+  for v_field in select jsonb_object_keys(p_patch) loop
+    begin
+      v_policy := jsonb_populate_record(v_policy, jsonb_build_object(v_field, p_patch -> v_field));
+    exception when data_exception then
+      raise exception '% %', v_field, public.account_policy_rule(v_field)
+        using errcode = 'AC004', detail = jsonb_build_object('field', v_field)::text;
+    end;
+  end loop;
+  select * into v_wrong from public.account_policy_problem(v_policy, p_patch) as wrong;
+  if v_wrong.field is not null then
+    raise exception '% %', v_wrong.field, v_wrong.problem
+      using errcode = 'AC004', detail = jsonb_build_object('field', v_wrong.field)::text;
+  end if;
+  update public.account_policies as policy set
+    dms_per_day = v_policy.dms_per_day,
+    dms_per_24h = v_policy.dms_per_24h,
+    dms_per_7d = v_policy.dms_per_7d,
+    gap_min_s = v_policy.gap_min_s,
+    gap_max_s = v_policy.gap_max_s,
+    time_zone = v_policy.time_zone,
+    window_start = v_policy.window_start,
+    window_end = v_policy.window_end,
+    work_days = v_policy.work_days,
+    holidays = v_policy.holidays,
+    warm_up_from = v_policy.warm_up_from,
+    post_gap_s = v_policy.post_gap_s
+  where policy.account_id = p_account_id
+  returning policy.* into v_policy;
   perform public.audit_add(p_actor, 'account.policy', p_account_id::text, p_patch, p_now);
   return public.account_policy_json(v_policy);
 end;
@@ -506,12 +575,14 @@ $$;
 revoke execute on function
   public.account_is_open, public.account_opens_at, public.account_day_starts_at, public.account_day_limit,
   public.account_gates, public.account_policies_before_write, public.account_policy_json,
+  public.account_policy_rule, public.account_policy_problem,
   public.account_policy_set, public.account_policy_ensure, public.account_pause, public.account_hold,
   public.account_resume
 from public, anon, authenticated;
 grant execute on function
   public.account_is_open, public.account_opens_at, public.account_day_starts_at, public.account_day_limit,
   public.account_gates, public.account_policies_before_write, public.account_policy_json,
+  public.account_policy_rule, public.account_policy_problem,
   public.account_policy_set, public.account_policy_ensure, public.account_pause, public.account_hold,
   public.account_resume
 to service_role;

@@ -819,24 +819,86 @@ describe('a policy', () => {
     expect(await claim(session)).toHaveLength(1);
   });
 
+  const DAYS = 'must be a list of 1 to 7 days of the week, from 1 (Monday) to 7';
+  const HOLIDAYS = 'must be a list of at most 400 days, such as 2026-12-25';
+  const SECONDS = 'must be a whole number of seconds from 0 to 86400';
+  const UP_TO_50 = 'must be a whole number from 1 to 50';
+  const TIME = 'must be a time of the day, such as 09:00; 24:00 is its end';
+  const ZONE = 'must be an IANA name such as Europe/Berlin';
+  const MIDNIGHT = 'a window over midnight is not possible';
+
   it.each([
-    { patch: { dms_per_day: 0 }, code: 'AC004' },
-    { patch: { dms_per_day: 51 }, code: 'AC004' },
-    { patch: { dms_per_24h: 51 }, code: 'AC004' },
-    { patch: { dms_per_7d: 351 }, code: 'AC004' },
-    { patch: { gap_min_s: 10, gap_max_s: 9 }, code: 'AC004' },
-    { patch: { window_start: '18:00', window_end: '18:00' }, code: 'AC004' },
-    { patch: { window_start: '18:00', window_end: '09:00' }, code: 'AC004' },
-    { patch: { work_days: [] }, code: 'AC004' },
-    { patch: { work_days: [0] }, code: 'AC004' },
-    { patch: { work_days: [1, 8] }, code: 'AC004' },
-    { patch: { work_days: [1, null] }, code: 'AC004' },
-    { patch: { work_days: 'all' }, code: 'AC004' },
-    { patch: { holidays: ['2026-02-30'] }, code: 'AC004' },
-    { patch: { holidays: [null] }, code: 'AC004' },
-    { patch: { dms_per_day: null }, code: 'AC004' },
-    { patch: { dms_per_day: 'many' }, code: 'AC004' },
-    { patch: { time_zone: null }, code: 'AC004' },
+    { patch: { dms_per_day: 0 }, field: 'dms_per_day', rule: UP_TO_50 },
+    { patch: { dms_per_day: 51 }, field: 'dms_per_day', rule: UP_TO_50 },
+    { patch: { dms_per_day: null }, field: 'dms_per_day', rule: UP_TO_50 },
+    { patch: { dms_per_day: 'many' }, field: 'dms_per_day', rule: UP_TO_50 },
+    { patch: { dms_per_day: 1.5 }, field: 'dms_per_day', rule: UP_TO_50 },
+    { patch: { dms_per_day: 3_000_000_000 }, field: 'dms_per_day', rule: UP_TO_50 },
+    { patch: { dms_per_24h: 51 }, field: 'dms_per_24h', rule: UP_TO_50 },
+    { patch: { dms_per_7d: 351 }, field: 'dms_per_7d', rule: 'must be a whole number from 1 to 350' },
+    { patch: { gap_min_s: -1 }, field: 'gap_min_s', rule: SECONDS },
+    { patch: { gap_max_s: 86_401 }, field: 'gap_max_s', rule: SECONDS },
+    { patch: { post_gap_s: 86_401 }, field: 'post_gap_s', rule: SECONDS },
+    { patch: { post_gap_s: null }, field: 'post_gap_s', rule: SECONDS },
+    { patch: { gap_min_s: 10, gap_max_s: 9 }, field: 'gap_max_s', rule: 'must not be below gap_min_s (10)' },
+    { patch: { gap_min_s: 10 }, field: 'gap_min_s', rule: 'must not be above gap_max_s (0)' },
+    {
+      patch: { window_start: '18:00', window_end: '18:00' },
+      field: 'window_end',
+      rule: `must be after window_start (18:00): ${MIDNIGHT}`,
+    },
+    {
+      patch: { window_start: '22:00', window_end: '06:00' },
+      field: 'window_end',
+      rule: `must be after window_start (22:00): ${MIDNIGHT}`,
+    },
+    {
+      patch: { window_start: '24:00' },
+      field: 'window_start',
+      rule: `must be before window_end (24:00): ${MIDNIGHT}`,
+    },
+    { patch: { window_end: '25:00' }, field: 'window_end', rule: TIME },
+    { patch: { window_start: null }, field: 'window_start', rule: TIME },
+    { patch: { work_days: [] }, field: 'work_days', rule: DAYS },
+    { patch: { work_days: [0] }, field: 'work_days', rule: DAYS },
+    { patch: { work_days: [1, 8] }, field: 'work_days', rule: DAYS },
+    { patch: { work_days: [1, null] }, field: 'work_days', rule: DAYS },
+    { patch: { work_days: [[1], [2]] }, field: 'work_days', rule: DAYS },
+    { patch: { work_days: 'all' }, field: 'work_days', rule: DAYS },
+    { patch: { work_days: null }, field: 'work_days', rule: DAYS },
+    { patch: { holidays: ['2026-02-30'] }, field: 'holidays', rule: HOLIDAYS },
+    { patch: { holidays: ['0000-01-01'] }, field: 'holidays', rule: HOLIDAYS },
+    { patch: { holidays: ['infinity'] }, field: 'holidays', rule: HOLIDAYS },
+    { patch: { holidays: [null] }, field: 'holidays', rule: HOLIDAYS },
+    { patch: { holidays: [['2026-12-25']] }, field: 'holidays', rule: HOLIDAYS },
+    { patch: { holidays: Array(401).fill('2026-12-25') }, field: 'holidays', rule: HOLIDAYS },
+    // Days before it could not be counted, and every claim of its account would fail.
+    {
+      patch: { warm_up_from: 'infinity' },
+      field: 'warm_up_from',
+      rule: 'must be a day, such as 2026-12-25, or null',
+    },
+    {
+      patch: { warm_up_from: '0000-01-01' },
+      field: 'warm_up_from',
+      rule: 'must be a day, such as 2026-12-25, or null',
+    },
+    { patch: { time_zone: null }, field: 'time_zone', rule: ZONE },
+    { patch: { time_zone: 'A'.repeat(65) }, field: 'time_zone', rule: ZONE },
+  ])('$patch is refused by its field and its rule: $field $rule', async ({ patch, field, rule }) => {
+    const account = await openAccount(session, 1);
+    const before = await policyOf(session, account);
+    const set = session.rpc.call('account_policy_set', { account_id: account, patch });
+    await expect(set).rejects.toMatchObject({
+      kind: 'rule',
+      code: 'AC004',
+      message: `account_policy_set: ${field} ${rule}`,
+      detail: expect.stringContaining(`"${field}"`),
+    });
+    expect(await policyOf(session, account)).toEqual(before);
+  });
+
+  it.each([
     { patch: { time_zone: 'Mars/Olympus' }, code: 'AC001' },
     { patch: { time_zone: '+02:00' }, code: 'AC001' },
     { patch: { time_zone: '' }, code: 'AC001' },
@@ -855,6 +917,17 @@ describe('a policy', () => {
       code,
     });
     expect(await policyOf(session, account)).toEqual(before);
+  });
+
+  it('is bounded for plain SQL too, by rules whose names say what they are', async () => {
+    const account = await openAccount(session, 1);
+    const write = (assignment: string) =>
+      session.query(`update account_policies set ${assignment} where account_id = $1`, [account]);
+    await expect(write(`window_start = '22:00', window_end = '06:00'`)).rejects.toThrow(
+      'window_start_before_window_end',
+    );
+    await expect(write('gap_min_s = 2, gap_max_s = 1')).rejects.toThrow('gap_min_s_up_to_gap_max_s');
+    await expect(write(`warm_up_from = 'infinity'`)).rejects.toThrow('warm_up_from_is_a_day');
   });
 
   it.each(['Europe/Berlin', 'America/Argentina/Buenos_Aires', 'Etc/GMT+5', 'UTC', 'America/Port-au-Prince'])(

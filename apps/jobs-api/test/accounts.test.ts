@@ -135,10 +135,28 @@ describe('PATCH /api/accounts/:id/policy', () => {
     expect(await database.latestAudit()).toBeUndefined();
   });
 
-  it('refuses limits that contradict each other', async () => {
+  it.each([
+    {
+      what: 'gaps the wrong way round',
+      patch: { gap_min_s: 900 },
+      error: { field: 'gap_min_s', message: 'gap_min_s must not be above gap_max_s (180)' },
+    },
+    {
+      what: 'a window over midnight',
+      patch: { window_start: '22:00', window_end: '06:00' },
+      error: {
+        field: 'window_end',
+        message: 'window_end must be after window_start (22:00): a window over midnight is not possible',
+      },
+    },
+  ])('refuses $what, by field and rule', async ({ patch, error }) => {
     const anna = await database.account('anna');
-    const { status, body } = await ops.patch(`/api/accounts/${anna}/policy`, { gap_min_s: 900 });
-    expect([status, (body as ProblemAnswer).code]).toEqual([422, 'AC004']);
+    const { status, body } = await ops.patch(`/api/accounts/${anna}/policy`, patch);
+    expect([status, body]).toEqual([
+      422,
+      expect.objectContaining({ code: 'AC004', detail: error.message, errors: [error] }),
+    ]);
+    expect(await database.latestAudit()).toBeUndefined();
   });
 
   it('is 404 for no account', async () => {
