@@ -613,6 +613,9 @@ declare
   v_answer jsonb;
 begin
   perform public.post_act_check(p_action, p_args);
+  if p_dry_run is null then
+    raise exception 'dry_run must be true or false' using errcode = 'PO064', detail = '{"field":"dry_run"}';
+  end if;
   execute format($sql$
     select array_agg(matching.id)
     from (
@@ -693,6 +696,9 @@ begin
   if not v_known ? coalesce(p_action, '') then
     raise exception 'an action is cancel, retry, reschedule, publish_now or settle'
       using errcode = 'PO060', detail = '{"field":"action"}';
+  end if;
+  if jsonb_typeof(coalesce(p_args, '{}')) <> 'object' then
+    raise exception 'the arguments of an action are an object' using errcode = 'PO064', detail = '{"field":"args"}';
   end if;
   select argument.name into v_field
   from jsonb_object_keys(coalesce(p_args, '{}')) as argument (name)

@@ -222,7 +222,8 @@ $$;
 
 -- analytics_check_range: refuses what is no range of days.
 --
--- Errors: AN001 a first or last day that is missing, in the wrong order, or more than 400 days apart.
+-- Errors: AN001 a first or last day that is missing, not of the years 1000 to 2999, in the wrong order, or more than 400
+-- days apart.
 create or replace function public.analytics_check_range(p_from date, p_to date)
 returns void
 language plpgsql
@@ -231,9 +232,11 @@ security invoker
 set search_path = ''
 as $$
 begin
-  if p_from is null or p_to is null or not isfinite(p_from) or not isfinite(p_to) then
-    raise exception 'a range has a first and a last day'
-      using errcode = 'AN001', detail = jsonb_build_object('field', case when p_from is null then 'from' else 'to' end)::text;
+  if (p_from between date '1000-01-01' and date '2999-12-31') is not true then
+    raise exception 'a range has a first day, of the years 1000 to 2999' using errcode = 'AN001', detail = '{"field":"from"}';
+  end if;
+  if (p_to between date '1000-01-01' and date '2999-12-31') is not true then
+    raise exception 'a range has a last day, of the years 1000 to 2999' using errcode = 'AN001', detail = '{"field":"to"}';
   end if;
   if p_to < p_from or p_to - p_from >= 400 then
     raise exception 'a range has 1 to 400 days' using errcode = 'AN001', detail = '{"field":"to"}';
@@ -277,13 +280,14 @@ as $$
 declare
   v_today constant date := (p_now at time zone 'UTC')::date;
   v_last constant date := coalesce(p_to, (p_now at time zone 'UTC' + interval '14 hours')::date);
-  v_first constant date := coalesce(p_from, v_today + 1 - coalesce(p_days, 3));
+  v_first date;
 begin
   if (p_days is not null and (p_from is not null or p_to is not null)) or (p_from is null and p_to is not null) then
     raise exception 'give either days, or from and to'
       using errcode = 'AN003', detail = jsonb_build_object('field', case when p_days is null then 'from' else 'days' end)::text;
   end if;
   perform public.analytics_check_days(coalesce(p_days, 3));
+  v_first := coalesce(p_from, v_today + 1 - coalesce(p_days, 3));
   if p_days is null then
     perform public.analytics_check_range(v_first, v_last);
   end if;
@@ -320,11 +324,13 @@ set statement_timeout = '60s'
 as $$
 declare
   -- Local days lie within this of those of UTC: zones go from -12 to +14 hours.
-  v_from constant timestamptz := p_from::timestamp at time zone 'UTC' - interval '15 hours';
-  v_to constant timestamptz := (p_to + 1)::timestamp at time zone 'UTC' + interval '15 hours';
+  v_from timestamptz;
+  v_to timestamptz;
   v_rows integer;
 begin
   perform public.analytics_check_range(p_from, p_to);
+  v_from := p_from::timestamp at time zone 'UTC' - interval '15 hours';
+  v_to := (p_to + 1)::timestamp at time zone 'UTC' + interval '15 hours';
   perform pg_advisory_xact_lock(hashtext('public.analytics_daily'), day.n)
   from generate_series(p_from - date '2000-01-01', p_to - date '2000-01-01') as day (n);
   -- Nothing that is counted here is deleted before the end.
@@ -606,10 +612,11 @@ set statement_timeout = '60s'
 as $$
 declare
   v_to constant date := (p_now at time zone 'UTC')::date;
-  v_from constant date := v_to + 1 - p_days;
+  v_from date;
   v_answer jsonb;
 begin
   perform public.analytics_check_days(p_days);
+  v_from := v_to + 1 - p_days;
   select jsonb_build_object('as_of', max(daily.computed_at), 'from', v_from, 'to', v_to, 'days', jsonb_agg(
     jsonb_build_object(
       'day', v_from + n,

@@ -108,7 +108,7 @@ $$;
 
 -- selection_filter: what an action is done to, as a condition: {ids: [...]} or {filter: {...}}.
 --
--- p_errors: the letters of the SQLSTATEs. Errors: …061 a selection that is neither.
+-- p_errors: the letters of the SQLSTATEs. Errors: …061 a selection that is neither; …063 more than 10,000 ids.
 create or replace function public.selection_filter(p_selection jsonb, p_errors text)
 returns jsonb
 language plpgsql
@@ -119,6 +119,10 @@ as $$
 begin
   if jsonb_typeof(p_selection) = 'object' and (select count(*) from jsonb_object_keys(p_selection)) = 1 then
     if jsonb_typeof(p_selection -> 'ids') = 'array' then
+      if jsonb_array_length(p_selection -> 'ids') > 10000 then
+        raise exception 'more than 10000 ids: select fewer'
+          using errcode = p_errors || '063', detail = '{"field":"selection"}';
+      end if;
       return p_selection;
     elsif jsonb_typeof(p_selection -> 'filter') = 'object' then
       return p_selection -> 'filter';
@@ -225,6 +229,9 @@ declare
   v_answer jsonb;
 begin
   perform public.dm_act_check(p_action, p_args);
+  if p_dry_run is null then
+    raise exception 'dry_run must be true or false' using errcode = 'DM064', detail = '{"field":"dry_run"}';
+  end if;
   execute format($sql$
     select array_agg(matching.id) from (select message.id from public.dm_queue as message where %s limit 10001) as matching
   $sql$, public.dm_filter(public.selection_filter(p_selection, 'DM'))) into v_ids;
@@ -288,6 +295,9 @@ declare
 begin
   if not v_known ? coalesce(p_action, '') then
     raise exception 'an action is cancel, retry, reschedule or settle' using errcode = 'DM060', detail = '{"field":"action"}';
+  end if;
+  if jsonb_typeof(coalesce(p_args, '{}')) <> 'object' then
+    raise exception 'the arguments of an action are an object' using errcode = 'DM064', detail = '{"field":"args"}';
   end if;
   select argument.name into v_field
   from jsonb_object_keys(coalesce(p_args, '{}')) as argument (name)

@@ -42,7 +42,7 @@ create index if not exists job_slots_run on public.job_slots (run_id);
 --
 -- p_kind: messages, message_attempts, post_attempts or runs. p_after: the answer's `after`, to go on from there; it is null
 -- once nothing is left. Safe under races and at any time: a row that somebody else is at is left for another day.
--- Errors: HI001 a kind or limit that is none.
+-- Errors: HI001 a kind, a limit or a place that is none.
 create or replace function public.history_delete(
   p_kind text,
   p_limit integer default 1000,
@@ -60,6 +60,11 @@ begin
   if (p_limit between 1 and 10000) is not true then
     raise exception 'limit must be 1 to 10000' using errcode = 'HI001', detail = '{"field":"limit"}';
   end if;
+  begin
+    perform (p_after ->> 'started_at')::timestamptz, (p_after ->> 'position')::bigint;
+  exception when data_exception then
+    raise exception 'after must be that of an answer' using errcode = 'HI001', detail = '{"field":"after"}';
+  end;
   case p_kind
     when 'messages' then return public.history_delete_messages(p_limit, p_now - interval '30 days');
     when 'message_attempts' then

@@ -1,4 +1,4 @@
-/** What callers pass to the SQL functions, whatever it is: nothing of it is ever run as SQL. */
+/** What callers pass to the SQL functions, whatever it is: nothing of it is run as SQL, and what is wrong is refused by a rule. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { accountId, after, at, DAY_MS, openAccount, queue } from '../support/builders.ts';
 import { openSession, type Session } from '../support/database.ts';
@@ -122,3 +122,132 @@ it('a piece of SQL in an argument is run by no function', async () => {
   }
   expect([...ran]).toEqual([]);
 }, 300_000);
+
+/** What operators' requests reach, each with arguments that are in order. */
+const ASKED: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  account_get: { p_id: accountId(1) },
+  account_list: { p_filter: {}, p_limit: 5, p_after: null },
+  account_pause: { p_account_id: accountId(1), p_reason: 'holiday', p_until: null },
+  account_policy_set: { p_account_id: accountId(1), p_patch: { dms_per_day: 5 } },
+  account_resume: { p_account_id: accountId(1) },
+  analytics_daily_list: { p_filter: {}, p_limit: 5, p_after: null },
+  analytics_days: { p_days: null, p_from: '2026-03-01', p_to: '2026-03-02' },
+  analytics_platform: { p_days: 5 },
+  analytics_refresh: { p_from: '2026-03-01', p_to: '2026-03-01' },
+  analytics_summary: { p_from: '2026-03-01', p_to: '2026-03-02', p_group_by: 'none' },
+  audit_list: { p_filter: {}, p_limit: 5, p_after: null },
+  dm_act: {
+    p_action: 'cancel',
+    p_selection: { ids: [accountId(1)] },
+    p_args: {},
+    p_dry_run: true,
+    p_expected_count: null,
+  },
+  dm_enqueue: { p_rows: [] },
+  dm_explain: { p_id: accountId(1) },
+  dm_get: { p_id: accountId(1) },
+  dm_list: { p_filter: {}, p_limit: 5, p_after: null },
+  dm_unsent: { p_limit: 5 },
+  history_delete: { p_kind: 'message_attempts', p_limit: 5, p_after: null },
+  post_act: {
+    p_action: 'cancel',
+    p_selection: { ids: [accountId(1)] },
+    p_args: {},
+    p_dry_run: true,
+    p_expected_count: null,
+  },
+  post_explain: { p_id: accountId(1), p_late_limit_minutes: 360 },
+  post_get: { p_id: accountId(1), p_late_limit_minutes: 360 },
+  post_list: { p_filter: {}, p_limit: 5, p_after: null },
+  post_options_set: { p_post_id: accountId(7), p_patch: {} },
+  run_cancel: { p_id: accountId(1), p_requested_by: 'ada' },
+  run_get: { p_id: accountId(1) },
+  run_list: { p_filter: {}, p_limit: 5, p_after: null },
+  sending_pause_set: { p_reason: 'holiday', p_until: null },
+};
+
+const placeOf = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+
+/** The ends of each type, and beyond what anything means. */
+const WIDEST: Readonly<Record<string, readonly unknown[]>> = {
+  boolean: [null, true, false],
+  date: [null, '4713-01-01 BC', '0001-01-01', '5874897-12-31', '-infinity', 'infinity'],
+  integer: [null, -(2 ** 31), -1, 0, 2 ** 31 - 1],
+  'timestamp with time zone': [null, '4713-01-01 BC', '294276-12-31', '-infinity', 'infinity'],
+  uuid: [null, '00000000-0000-0000-0000-000000000000', 'ffffffff-ffff-ffff-ffff-ffffffffffff'],
+  text: [
+    null,
+    '',
+    ' ',
+    '\u0001',
+    '\u{10FFFF}'.repeat(10_000),
+    'infinity',
+    ...[[1e30], [null], ['infinity', 'x'], ['9999999-01-01', null], {}, [[]], 'a', [1, 2, 3]].map(placeOf),
+  ],
+  jsonb: [
+    null,
+    ...[null, 1, 'a', true, [], {}, [null], [1], [[]], [{}]].map((value) => JSON.stringify(value)),
+    ...[
+      { ids: null },
+      { ids: [] },
+      { ids: [null] },
+      { ids: ['x'] },
+      { ids: [{}] },
+      { ids: Array(10_001).fill(accountId(1)) },
+      { filter: null },
+      { filter: { ids: {} } },
+      { filter: { status: [[]], created_from: '294277-01-01' } },
+      { from: '0000-01-01' },
+      { to: '9999999-01-01' },
+      { from: 1e30 },
+      { reason: {}, actor: [1, null] },
+      { send_at: '0000-01-01T00:00:00Z' },
+      { send_at: 1e30 },
+      { media: [null], mentions: 1 },
+      { external_link: {}, as_organization: [] },
+      { mentions: [{ name: 1, profile_id: null, is_company: 'yes' }] },
+      { dms_per_day: 1e30 },
+      { window_start: {}, holidays: { a: 1 } },
+      { started_at: 'soon', position: 1e30 },
+      { started_at: '294277-01-01' },
+    ].map((value) => JSON.stringify(value)),
+  ],
+};
+const RULE = /^(AC|AN|DM|HI|PO|RN|SE)\d{3}$/;
+
+it.each(Object.entries(ASKED))(
+  '%s serves the widest arguments, or refuses them by a rule',
+  async (name, given) => {
+    const [called] = await session.query(
+      `select f.proargnames as names, array(select format_type(type, null) from unnest(f.proargtypes) as type) as types
+     from pg_proc as f where f.pronamespace = 'public'::regnamespace and f.proname = $1`,
+      [name],
+    );
+    const { names, types } = called as { names: string[]; types: string[] };
+    const typeOf = (parameter: string) => types[names.indexOf(parameter)] ?? '';
+    const written = (value: unknown): unknown =>
+      typeof value === 'object' && value !== null ? JSON.stringify(value) : value;
+    const wrong: string[] = [];
+    for (const changed of Object.keys(given)) {
+      const ends = WIDEST[typeOf(changed)];
+      expect(ends, `${changed} ${typeOf(changed)}`).toBeDefined();
+      for (const end of ends ?? []) {
+        const args = { ...given, [changed]: end };
+        const placed = Object.keys(args).map((key, index) => `${key} => $${index + 1}::${typeOf(key)}`);
+        await session.query('begin', []);
+        try {
+          await session.query(
+            `select public.${name}(${placed.join(', ')})`,
+            Object.values(args).map(written),
+          );
+        } catch (error) {
+          const code = String((error as { code?: string }).code);
+          if (!RULE.test(code)) wrong.push(`${code} ${changed} ${String(end).slice(0, 80)}`);
+        } finally {
+          await session.query('rollback', []);
+        }
+      }
+    }
+    expect(wrong).toEqual([]);
+  },
+);

@@ -96,6 +96,8 @@ export async function buildApp(options: AppOptions) {
     // A header of the caller's own stands further to the front than what the proxies added to it.
     trustProxy: (_address, hop) => hop < proxyHops,
     bodyLimit: BODY_BYTES_MAX,
+    // An answer is shown as it is: RevOS may have a post for `infinity`, and one such would make its whole list a 500.
+    serializerOpts: { ajv: { validateFormats: false } },
     requestTimeout: limits.requestMsMax,
     maxRequestsPerSocket: limits.requestsPerSocketMax,
     http: {

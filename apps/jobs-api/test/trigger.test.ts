@@ -151,6 +151,8 @@ describe('a run that is told something', () => {
     },
     { what: 'half a range', body: { to: '2026-03-02' }, field: 'body/from' },
     { what: 'a range backwards', body: { from: '2026-03-02', to: '2026-03-01' }, field: 'body/to' },
+    { what: 'more than 400 days', body: { from: '2025-01-01', to: '2026-02-05' }, field: 'body/to' },
+    { what: 'a day of year 0', body: { from: '0000-01-01', to: '0000-01-02' }, field: 'body/from' },
   ])('is refused for $what', async ({ body, field }) => {
     test = await createTestApp({ rpc: database.rpc, jobs: [told] });
     const answer = await operate.post('/api/jobs/told', body);

@@ -16,6 +16,9 @@ import { PostList, PostQuery } from '../schemas/posts.ts';
 import { absence, bodyRefusals, conflicts, refusals } from '../schemas/problem.ts';
 import { ACTION_BYTES_MAX } from './messages.ts';
 
+/** As many media and mentions as there may be, each as long as it may be. */
+const OPTIONS_BYTES_MAX = 256 * 1_024;
+
 export interface PostsOptions {
   readonly posts: Operations['posts'];
 }
@@ -66,6 +69,7 @@ export const postRoutes: FastifyPluginAsyncTypebox<PostsOptions> = async (app, {
   app.patch(
     '/posts/:id/options',
     {
+      bodyLimit: OPTIONS_BYTES_MAX,
       schema: {
         operationId: 'setPostOptions',
         description: 'Sets how a post is published: its media, mentions, link and organization.',

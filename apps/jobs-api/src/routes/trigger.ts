@@ -1,7 +1,14 @@
 /** The trigger: `POST /api/jobs/:job` starts a run, or answers with the one that exists. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { Effects } from '@revos/core/effects';
-import { isSlot, type JobDefinition, type Run, type RunParams, type Runs } from '@revos/core/jobs';
+import {
+  isSlot,
+  type JobDefinition,
+  RUN_DAYS_MAX,
+  type Run,
+  type RunParams,
+  type Runs,
+} from '@revos/core/jobs';
 import type { TriggerBody } from '@revos/core/signing';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import Type from 'typebox';
@@ -18,6 +25,8 @@ import { bodyJudgedBy } from '../validation.ts';
 /** How old a slot may be, and how far ahead, in milliseconds. */
 const SLOT_AGE_MS_MAX = 24 * 60 * 60_000;
 const SLOT_AHEAD_MS_MAX = 5 * 60_000;
+
+const DAY_MS = 24 * 60 * 60_000;
 
 /** Requests that wait for the end of a run at the same time; a further one is answered at once. */
 const WAITS_MAX = 200;
@@ -134,5 +143,8 @@ function assertDays({ days, from, to }: RunParams): void {
     refuse('days', 'must not stand beside from and to');
   }
   if ((from === undefined) !== (to === undefined)) refuse(from === undefined ? 'from' : 'to', 'is missing');
-  if (from !== undefined && to !== undefined && from > to) refuse('to', 'must not be before from');
+  if (from === undefined || to === undefined) return;
+  if (from > to) refuse('to', 'must not be before from');
+  const count = (Date.parse(to) - Date.parse(from)) / DAY_MS + 1;
+  if (count > RUN_DAYS_MAX) refuse('to', `ends a range of more than ${RUN_DAYS_MAX} days`);
 }

@@ -1,9 +1,7 @@
 /** What the routes about analytics take and answer. */
-import { DailyFilter, DailyRow, Platform, Summary, SummaryGroup } from '@revos/core/analytics';
+import { DailyFilter, DailyRow, GivenDay, Platform, Summary, SummaryGroup } from '@revos/core/analytics';
 import { Page, Paging } from '@revos/core/operations';
 import Type from 'typebox';
-
-const Day = Type.String({ format: 'date' });
 
 const ComputedAt = Type.String({
   format: 'date-time',
@@ -18,7 +16,7 @@ export const DailyQuery = Type.Object(
 export const DailyList = Page(DailyRow);
 
 export const SummaryQuery = Type.Object(
-  { from: Day, to: Day, group_by: Type.Optional(SummaryGroup) },
+  { from: GivenDay, to: GivenDay, group_by: Type.Optional(SummaryGroup) },
   { additionalProperties: false },
 );
 

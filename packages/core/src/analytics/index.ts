@@ -11,6 +11,7 @@ export {
 export {
   DailyFilter,
   DailyRow,
+  GivenDay,
   Platform,
   PlatformDay,
   Summary,

@@ -7,6 +7,12 @@ import Type, { type Static, type TSchema } from 'typebox';
 const Nullable = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()]);
 const Id = Type.String({ format: 'uuid' });
 const Day = Type.String({ format: 'date' });
+
+/** A day as a caller gives it. Postgres knows no year 0. */
+const givenDay = (more: { description?: string } = {}) =>
+  Type.String({ format: 'date', pattern: '^[12]\\d{3}-', ...more });
+export const GivenDay = givenDay();
+
 const Instant = Type.String({ format: 'date-time' });
 const Count = Type.Integer({ minimum: 0 });
 const Seconds = (description: string) =>
@@ -57,8 +63,8 @@ const AnyId = Type.Array(Id, { minItems: 1, maxItems: 100, description: 'Any of 
 
 export const DailyFilter = Type.Object(
   {
-    from: Type.Optional(Day),
-    to: Type.Optional(Type.String({ format: 'date', description: 'Included.' })),
+    from: Type.Optional(GivenDay),
+    to: Type.Optional(givenDay({ description: 'Included.' })),
     account_id: Type.Optional(AnyId),
     client_id: Type.Optional(AnyId),
     campaign_id: Type.Optional(AnyId),

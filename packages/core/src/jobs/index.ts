@@ -1,7 +1,16 @@
 export type { JobDefinition, JobHandler, JobServices, JobSettings, RunContext } from './definition.ts';
 export { type Engine, EngineUnavailable } from './engine.ts';
 export { createInProcessEngine } from './engines/in-process.ts';
-export { isEnded, Run, RunParams, RunPriority, RunStats, RunStatus, RunTrigger } from './run.ts';
+export {
+  isEnded,
+  RUN_DAYS_MAX,
+  Run,
+  RunParams,
+  RunPriority,
+  RunStats,
+  RunStatus,
+  RunTrigger,
+} from './run.ts';
 export { missedSlot, silentMs } from './run-health.ts';
 export {
   createRunStore,

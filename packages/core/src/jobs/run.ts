@@ -34,7 +34,11 @@ export const RunStatus = Type.Union(
 );
 export type RunStatus = Static<typeof RunStatus>;
 
-const Day = Type.String({ format: 'date' });
+/** Postgres knows no year 0. */
+const GivenDay = Type.String({ format: 'date', pattern: '^[12]\\d{3}-' });
+
+/** Days that one run may recount. */
+export const RUN_DAYS_MAX = 400;
 
 /**
  * What a run asked for by hand may be told. A run with any of them is *scoped*: it stands beside the
@@ -51,10 +55,10 @@ export const RunParams = Type.Object(
     /** Ends the run after so many calls to Unipile. */
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000 })),
     /** The last so many local days, today among them. */
-    days: Type.Optional(Type.Integer({ minimum: 1, maximum: 400 })),
-    /** The first and the last local day, both included. */
-    from: Type.Optional(Day),
-    to: Type.Optional(Day),
+    days: Type.Optional(Type.Integer({ minimum: 1, maximum: RUN_DAYS_MAX })),
+    /** The first and the last local day, both included; so many days at most. */
+    from: Type.Optional(GivenDay),
+    to: Type.Optional(GivenDay),
   },
   { $id: 'RunParams', additionalProperties: false },
 );

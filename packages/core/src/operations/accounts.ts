@@ -1,7 +1,7 @@
 /** Accounts, as operators see them: the shapes of `account_list`, `account_get` and the policies. */
 import Type, { type Static } from 'typebox';
 import { MessageCounts } from './messages.ts';
-import { AnyOf, Count, Id, Instant, Nullable, PausedUntil } from './shapes.ts';
+import { AnyOf, Count, GivenDay, Id, Instant, Nullable, PausedUntil } from './shapes.ts';
 
 const Day = Type.String({ format: 'date' });
 
@@ -16,8 +16,8 @@ const WorkDays = Type.Array(Type.Integer({ minimum: 1, maximum: 7 }), {
   description: 'ISO days of the week, 1 (Monday) to 7.',
 });
 
-/** What may be set of a policy. */
-const rules = {
+/** What may be set of a policy, with days that are given, or shown. */
+const rulesOf = <DayOf extends typeof Day>(day: DayOf) => ({
   dms_per_day: Type.Integer({ minimum: 1, maximum: 50 }),
   dms_per_24h: Type.Integer({ minimum: 1, maximum: 50 }),
   dms_per_7d: Type.Integer({ minimum: 1, maximum: 350 }),
@@ -40,16 +40,16 @@ const rules = {
   window_start: ClockTime,
   window_end: ClockTime,
   work_days: WorkDays,
-  holidays: Type.Array(Day, { maxItems: 400 }),
-  warm_up_from: Type.Union([Day, Type.Null()], {
+  holidays: Type.Array(day, { maxItems: 400 }),
+  warm_up_from: Type.Union([day, Type.Null()], {
     description: 'The day on which the warm-up began: 20 % of dms_per_day, all of it from the 14th day on.',
   }),
-};
+});
 
 export const Policy = Type.Object(
   {
     account_id: Id,
-    ...rules,
+    ...rulesOf(Day),
     paused_until: PausedUntil,
     pause_reason: Nullable(Type.String()),
     paused_at: Nullable(Instant),
@@ -61,7 +61,7 @@ export const Policy = Type.Object(
 export type Policy = Static<typeof Policy>;
 
 /** What changes of a policy; what is not named stands. */
-export const PolicyPatch = Type.Partial(Type.Object(rules), {
+export const PolicyPatch = Type.Partial(Type.Object(rulesOf(GivenDay)), {
   additionalProperties: false,
   minProperties: 1,
 });

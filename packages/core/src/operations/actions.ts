@@ -50,6 +50,7 @@ const actionBy = <Name extends string, Filter extends TObject, Args extends TObj
       expected_count: Type.Optional(
         Type.Integer({
           minimum: 0,
+          maximum: ACTION_ROWS_MAX,
           description:
             'How many rows the dry run matched. A filter needs it: if another number matches by now, nothing is done.',
         }),

@@ -7,11 +7,21 @@ export const Id = Type.String({ format: 'uuid' });
 
 export const Instant = Type.String({ format: 'date-time' });
 
-/** An instant as a caller gives it. Postgres knows no year 0. */
+/**
+ * An instant as a caller gives it, as far as JavaScript and Postgres both read it: Postgres knows no year 0 and no offset of
+ * 16 hours, JavaScript no leap second.
+ */
 export const givenInstant = (description: string) =>
-  Type.String({ format: 'date-time', pattern: '^[12]\\d{3}-', description });
+  Type.String({
+    format: 'date-time',
+    pattern: '^[12]\\d{3}-.{11}:[0-5]\\d(\\.\\d{1,9})?([Zz]|[+-](0\\d|1[0-5]):[0-5]\\d)$',
+    description,
+  });
 
 export const GivenInstant = givenInstant('ISO 8601 with a zone, such as 2026-03-01T09:30:00Z.');
+
+/** A day as a caller gives it. Postgres knows no year 0. */
+export const GivenDay = Type.String({ format: 'date', pattern: '^[12]\\d{3}-' });
 
 /** The end of a pause. */
 export const PausedUntil = Type.Union([Instant, Type.Literal('infinity'), Type.Null()], {
