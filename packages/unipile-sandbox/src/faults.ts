@@ -35,6 +35,18 @@ export const ACTIONS = {
       effect: Type.Boolean(),
       /** Sent as `Retry-After`; left out, as the real v1 does, unless given. */
       retry_after_s: Type.Optional(Type.Integer({ minimum: 0, maximum: 604_800 })),
+      /** The same as text, for a date or for nonsense; stands before `retry_after_s`. */
+      retry_after: Type.Optional(Type.String({ pattern: '^[ -~]{1,100}$' })),
+    },
+    strict,
+  ),
+  /** A redirect, as of something before Unipile. The write may have been carried out before it. */
+  redirect: Type.Object(
+    {
+      kind: kind('redirect'),
+      status: Type.Integer({ minimum: 300, maximum: 399 }),
+      location: Type.String({ pattern: '^[!-~]{1,2000}$' }),
+      effect: Type.Boolean(),
     },
     strict,
   ),
@@ -62,6 +74,14 @@ export const ACTIONS = {
           Type.Literal('all'),
         ]),
       ),
+    },
+    strict,
+  ),
+  /** Success with ids that no database keeps: a NUL in them, half of a surrogate pair, or far too long. */
+  bad_ids: Type.Object(
+    {
+      kind: kind('bad_ids'),
+      how: Type.Union([Type.Literal('nul'), Type.Literal('half_surrogate'), Type.Literal('too_long')]),
     },
     strict,
   ),

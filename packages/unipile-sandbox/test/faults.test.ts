@@ -128,6 +128,40 @@ const FACTS: Fact[] = [
     effects: ['Hi Ada'],
   },
   {
+    name: 'bad_ids with a NUL',
+    action: { kind: 'bad_ids', how: 'nul' },
+    seen: {
+      kind: 'answered',
+      status: 201,
+      text: expect.stringMatching(/"chat_id":"[\w-]{22}\\u0000","message_id":"[\w-]{22}\\u0000"/),
+    },
+    effects: ['Hi Ada'],
+  },
+  {
+    name: 'bad_ids with half of a surrogate pair',
+    action: { kind: 'bad_ids', how: 'half_surrogate' },
+    seen: { kind: 'answered', status: 201, text: expect.stringMatching(/"message_id":"[\w-]{22}\\ud83d"/) },
+    effects: ['Hi Ada'],
+  },
+  {
+    name: 'bad_ids that are too long',
+    action: { kind: 'bad_ids', how: 'too_long' },
+    seen: { kind: 'answered', status: 201, text: expect.stringMatching(/"message_id":"[\w-]{10000}"/) },
+    effects: ['Hi Ada'],
+  },
+  {
+    name: 'redirect, without an effect',
+    action: { kind: 'redirect', status: 307, location: '/elsewhere', effect: false },
+    seen: { kind: 'answered', status: 307, text: expect.stringContaining('<h1>Please wait</h1>') },
+    effects: [],
+  },
+  {
+    name: 'redirect, with an effect',
+    action: { kind: 'redirect', status: 303, location: '/elsewhere', effect: true },
+    seen: { kind: 'answered', status: 303 },
+    effects: ['Hi Ada'],
+  },
+  {
     name: 'latency',
     action: { kind: 'latency', ms: 5 },
     seen: { kind: 'answered', status: 201 },
@@ -183,11 +217,14 @@ describe('an action does what it says', () => {
     sandbox.world.addFaults([
       { match: { operation: 'send' }, action: throttle },
       { match: { operation: 'send' }, action: { ...throttle, retry_after_s: 90 } },
+      { match: { operation: 'send' }, action: { ...throttle, retry_after: 'Mon, 02 Mar 2026 10:00:00 GMT' } },
     ]);
     const first = await startChat(sandbox);
     expect([first.status, first.headers['retry-after']]).toEqual([429, undefined]);
     const second = await startChat(sandbox);
     expect([second.status, second.headers['retry-after']]).toEqual([429, '90']);
+    const third = await startChat(sandbox);
+    expect(third.headers['retry-after']).toBe('Mon, 02 Mar 2026 10:00:00 GMT');
   });
 
   it('late_visibility: the effect is there at once, reads show it later', async () => {
@@ -262,7 +299,7 @@ describe('reads and posts', () => {
     expect(texts(sandbox)).toEqual(['one', 'two']);
   });
 
-  it.each([{ kind: 'null_ids' }, { kind: 'malformed_body' }] as const)(
+  it.each([{ kind: 'null_ids' }, { kind: 'bad_ids', how: 'nul' }, { kind: 'malformed_body' }] as const)(
     'a refusal of the world is not hidden by $kind, which needs a success',
     async (action) => {
       const sandbox = await sandboxForTest();

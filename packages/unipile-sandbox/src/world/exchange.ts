@@ -93,12 +93,14 @@ function hasEffect(decisive: Decisive | undefined): boolean {
       return false;
     case 'hang':
     case 'status':
+    case 'redirect':
     case 'html_body':
       return decisive.effect;
     case 'reset_mid_answer':
       return decisive.effect ?? true;
     case 'drop_answer':
     case 'null_ids':
+    case 'bad_ids':
     case 'malformed_body':
     case undefined:
       return true;
@@ -127,6 +129,10 @@ function answerOf(decisive: Decisive | undefined, outcome: Outcome | ApiError | 
       return { kind: 'hang' };
     case 'status':
       return scriptedStatus(decisive);
+    case 'redirect': {
+      const body: Body = { kind: 'text', contentType: 'text/html; charset=utf-8', text: HTML_PAGE };
+      return { kind: 'reply', status: decisive.status, headers: { location: decisive.location }, body };
+    }
     case 'html_body': {
       const body: Body = { kind: 'text', contentType: 'text/html; charset=utf-8', text: HTML_PAGE };
       return { kind: 'reply', status: decisive.status ?? 200, headers: {}, body };
@@ -149,7 +155,19 @@ function answerOf(decisive: Decisive | undefined, outcome: Outcome | ApiError | 
     }
     case 'null_ids': {
       const { status, body } = plain(outcome);
-      return json(status, withoutIds(body, decisive.which ?? 'all'));
+      const isMeant = (key: string): boolean =>
+        decisive.which === undefined || decisive.which === 'all' || decisive.which === key;
+      return json(
+        status,
+        withIds(body, (id, key) => (isMeant(key) ? null : String(id))),
+      );
+    }
+    case 'bad_ids': {
+      const { status, body } = plain(outcome);
+      return json(
+        status,
+        withIds(body, (id) => BAD_IDS[decisive.how](String(id))),
+      );
     }
     case undefined: {
       const { status, body } = plain(outcome);
@@ -169,12 +187,20 @@ function json(status: number, value: object): Answer {
   return { kind: 'reply', status, headers: {}, body: { kind: 'json', value } };
 }
 
-function withoutIds(body: object, which: 'chat_id' | 'message_id' | 'post_id' | 'all'): object {
-  const nulled = Object.entries(body).map(([key, value]) =>
-    /^(chat|message|post)_id$/.test(key) && (which === 'all' || which === key) ? [key, null] : [key, value],
+/** The body with other ids of what was made; a refusal has none. */
+function withIds(body: object, change: (id: unknown, key: string) => string | null): object {
+  return Object.fromEntries(
+    Object.entries(body).map(([key, value]) =>
+      /^(chat|message|post)_id$/.test(key) ? [key, change(value, key)] : [key, value],
+    ),
   );
-  return Object.fromEntries(nulled);
 }
+
+const BAD_IDS = {
+  nul: (id: string) => `${id}\0`,
+  half_surrogate: (id: string) => `${id}\ud83d`,
+  too_long: (id: string) => id.padEnd(10_000, '-'),
+} as const;
 
 function scriptedStatus(action: Extract<Decisive, { kind: 'status' }>): Answer {
   const known = factsOfType(action.type);
@@ -184,7 +210,7 @@ function scriptedStatus(action: Extract<Decisive, { kind: 'status' }>): Answer {
     action.title ?? known.title,
     action.detail ?? known.detail,
   );
-  const headers: Record<string, string> =
-    action.retry_after_s === undefined ? {} : { 'retry-after': String(action.retry_after_s) };
+  const retryAfter = action.retry_after ?? action.retry_after_s?.toString();
+  const headers: Record<string, string> = retryAfter === undefined ? {} : { 'retry-after': retryAfter };
   return { kind: 'reply', status: action.status, headers, body: { kind: 'json', value } };
 }

@@ -26,7 +26,9 @@ export type Decisive = ActionOf<
   | 'reset_mid_answer'
   | 'hang'
   | 'status'
+  | 'redirect'
   | 'null_ids'
+  | 'bad_ids'
   | 'malformed_body'
   | 'html_body'
 >;
