@@ -123,6 +123,9 @@ create table if not exists public.account_policies (
   seen_inactive boolean not null default false,
   -- Strikes before this instant are forgiven.
   strikes_from timestamptz not null default '-infinity',
+  -- Limits met, each before the account had been without one for a day, and until when the last one let it rest; see account_throttle.
+  throttles smallint not null default 0 check (throttles >= 0),
+  throttled_until timestamptz,
 
   -- The earliest next claim by the pace alone.
   pace_until timestamptz not null default '-infinity',
@@ -140,6 +143,10 @@ create table if not exists public.account_policies (
   constraint warm_up_from_is_a_day check (isfinite(warm_up_from)),
   check ((paused_until is null) = (pause_reason is null))
 ) with (fillfactor = 70);
+
+alter table public.account_policies
+  add column if not exists throttles smallint not null default 0 check (throttles >= 0),
+  add column if not exists throttled_until timestamptz;
 
 create index if not exists account_policies_next_claim
   on public.account_policies (next_claim_at, account_id);

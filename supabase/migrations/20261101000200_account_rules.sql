@@ -325,7 +325,7 @@ stable
 security invoker
 set search_path = ''
 as $$
-  select to_jsonb(p_policy) - 'seen_inactive' - 'strikes_from' - 'pace_until' - 'blocked_by' - 'next_claim_at';
+  select to_jsonb(p_policy) - 'seen_inactive' - 'strikes_from' - 'throttles' - 'throttled_until' - 'pace_until' - 'blocked_by' - 'next_claim_at';
 $$;
 
 -- account_policy_rule: what a field of a policy must be, in words; null for what is no field that can be set.
@@ -541,7 +541,37 @@ as $$
   where policy.account_id = p_account_id;
 $$;
 
--- account_resume: ends a pause, forgives the strikes, and says how many due messages that releases.
+-- account_throttle: notes that an account has met a limit, and says until when it rests.
+--
+-- p_asked_ms: how long the answer asks for, in milliseconds. It is held within a minute and a day, and doubled, up to a day, for
+-- each limit since the account was last without one for a day: whoever writes again too early is asked to wait for longer.
+-- Call it with the policy's row locked, in whatever process: the count is in the row. Null if the account has no policy.
+create or replace function public.account_throttle(
+  p_account_id uuid,
+  p_asked_ms bigint,
+  p_now timestamptz default now()
+)
+returns timestamptz
+language sql
+security invoker
+set search_path = ''
+set enable_seqscan = off
+set jit = off
+as $$
+  update public.account_policies as policy set
+    -- The eleventh doubling of a minute is more than a day.
+    throttles = least(earlier.count + 1, 11),
+    throttled_until = p_now + make_interval(
+      secs => least(86400000, least(greatest(p_asked_ms, 60000), 86400000) * (1 << earlier.count)) / 1000.0)
+  from (
+    select case when held.throttled_until > p_now - interval '24 hours' then held.throttles else 0 end
+    from public.account_policies as held where held.account_id = p_account_id
+  ) as earlier (count)
+  where policy.account_id = p_account_id
+  returning policy.throttled_until;
+$$;
+
+-- account_resume: ends a pause, forgives strikes and limits, and says how many due messages that releases.
 --
 -- Errors: AC002 no such account.
 create or replace function public.account_resume(
@@ -561,7 +591,7 @@ begin
   perform public.account_policy_ensure(p_account_id);
   update public.account_policies as policy
   set paused_until = null, pause_reason = null, paused_at = null, seen_inactive = false, strikes_from = p_now,
-      next_claim_at = '-infinity'
+      throttles = 0, throttled_until = null, next_claim_at = '-infinity'
   where policy.account_id = p_account_id
   returning policy.* into v_policy;
   select count(*) into v_due
@@ -577,12 +607,12 @@ revoke execute on function
   public.account_gates, public.account_policies_before_write, public.account_policy_json,
   public.account_policy_rule, public.account_policy_problem,
   public.account_policy_set, public.account_policy_ensure, public.account_pause, public.account_hold,
-  public.account_resume
+  public.account_throttle, public.account_resume
 from public, anon, authenticated;
 grant execute on function
   public.account_is_open, public.account_opens_at, public.account_day_starts_at, public.account_day_limit,
   public.account_gates, public.account_policies_before_write, public.account_policy_json,
   public.account_policy_rule, public.account_policy_problem,
   public.account_policy_set, public.account_policy_ensure, public.account_pause, public.account_hold,
-  public.account_resume
+  public.account_throttle, public.account_resume
 to service_role;

@@ -276,8 +276,10 @@ begin
       strike = attempt.strike and v_read.verdict <> 'sent',
       error_type = case v_read.verdict when 'waiting' then 'absent' else attempt.error_type end,
       detail = coalesce(left(v_result.detail, 500), attempt.detail),
-      unipile_message_id = case when v_read.verdict = 'sent' then left(v_result.unipile_message_id, 200) end,
-      unipile_chat_id = case when v_read.verdict = 'sent' then left(v_result.chat_id, 200) end
+      unipile_message_id = case when v_read.verdict = 'sent' and length(v_result.unipile_message_id) <= 200
+        then v_result.unipile_message_id end,
+      unipile_chat_id = case when v_read.verdict = 'sent' and length(v_result.chat_id) between 1 and 200
+        then v_result.chat_id end
     where attempt.id = v_attempt.id;
     v_resolution := public.dm_read_settle(v_attempt, v_read.verdict, to_jsonb(v_result), p_now);
     v_answers := v_answers || jsonb_build_object('attempt_id', v_result.attempt_id, 'resolution', v_resolution);

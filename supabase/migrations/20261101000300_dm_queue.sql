@@ -770,7 +770,8 @@ $$;
 -- detail?, unipile_message_id?, chat_id?, sent_at?, is_strike?, pause_ms?, pause_reason?}].
 -- `outcome` is sent, not_sent or unknown. For not_sent, next_step says what next: `release` (never
 -- dispatched), `wait` (again after retry_after_ms, nothing burned), `retry` (the same, one attempt
--- burned, at most 5), `restart` (again without the stored chat) or `fail`. pause_ms -1 is without end.
+-- burned, at most 5), `restart` (again without the stored chat) or `fail`. pause_ms -1 is without end; one for
+-- rate_limited is as long as account_throttle says. An id of Unipile's that is empty or too long is dropped.
 --
 -- Fenced by the attempt: an attempt that was closed before is not closed again, so a result recorded
 -- twice changes nothing, and a late answer never overwrites newer truth and never makes a message
@@ -851,8 +852,9 @@ begin
         http_status = given.http_status,
         error_type = left(given.error_type, 100),
         detail = left(given.detail, 500),
-        unipile_message_id = left(given.unipile_message_id, 200),
-        unipile_chat_id = left(given.chat_id, 200)
+        -- An id that is no id is dropped: cut it would be another's, and the result must not be refused for it.
+        unipile_message_id = case when length(given.unipile_message_id) between 1 and 200 then given.unipile_message_id end,
+        unipile_chat_id = case when length(given.chat_id) between 1 and 200 then given.chat_id end
       from found
       cross join lateral jsonb_to_record(found.result) as given (
         outcome text, http_status integer, error_type text, detail text, unipile_message_id text, chat_id text, is_strike boolean)
@@ -919,15 +921,22 @@ begin
         when given.outcome = 'sent' or earlier.finished_at is not null then 'sent'
         when given.outcome = 'unknown' then 'unknown'
         when given.next_step in ('fail', 'release') then given.next_step
-        -- Five retries after the first attempt.
-        when (select message.attempts from public.dm_queue as message where message.id = closed.message_id) + burned.count > 5
+        -- Five retries after the first attempt. Without its chat a message is still to be tried once.
+        when given.next_step = 'retry'
+          and (select message.attempts from public.dm_queue as message where message.id = closed.message_id) + burned.count > 5
           then 'exhausted'
         else 'again'
       end as end,
       burned.count as burned,
       case when given.outcome = 'sent' then least(coalesce(given.sent_at, p_now), p_now) else earlier.finished_at end as sent_at,
-      case when given.outcome = 'sent' then left(given.unipile_message_id, 200) else earlier.unipile_message_id end as unipile_message_id,
-      case when given.outcome = 'sent' then left(given.chat_id, 200) else earlier.unipile_chat_id end as chat_id
+      case
+        when given.outcome <> 'sent' then earlier.unipile_message_id
+        when length(given.unipile_message_id) between 1 and 200 then given.unipile_message_id
+      end as unipile_message_id,
+      case
+        when given.outcome <> 'sent' then earlier.unipile_chat_id
+        when length(given.chat_id) between 1 and 200 then given.chat_id
+      end as chat_id
     from jsonb_to_recordset(p_closed) as closed (message_id uuid, is_late boolean, result jsonb)
     cross join lateral jsonb_to_record(closed.result) as given (outcome text, next_step text, reason text, error text,
       retry_after_ms bigint, unipile_message_id text, chat_id text, sent_at timestamptz)
@@ -957,7 +966,7 @@ begin
     unipile_message_id = case ended.end when 'sent' then ended.unipile_message_id else message.unipile_message_id end,
     chat_id = case
       when ended.end = 'sent' then coalesce(ended.chat_id, message.chat_id)
-      when ended.end in ('again', 'exhausted') and ended.next_step = 'restart' then null
+      when ended.end = 'again' and ended.next_step = 'restart' then null
       else message.chat_id end,
     updated_at = now()
   from ended
@@ -1012,7 +1021,9 @@ begin
     where not closed.is_late and (given.pause_ms is not null or given.is_strike)
   loop
     if v_ended.pause_ms is not null then
-      perform public.account_hold(v_ended.account_id, case when v_ended.pause_ms < 0 then 'infinity'
+      perform public.account_hold(v_ended.account_id, case
+        when v_ended.pause_ms < 0 then 'infinity'
+        when v_ended.pause_reason = 'rate_limited' then public.account_throttle(v_ended.account_id, v_ended.pause_ms, p_now)
         else p_now + make_interval(secs => v_ended.pause_ms / 1000.0) end, v_ended.pause_reason, p_now);
       continue;
     end if;

@@ -376,15 +376,16 @@ begin
           -- It may be there; or it is, and only its address is not known.
           next_read_at = case
             when v_result ->> 'outcome' = 'unknown'
-              or (v_result ->> 'outcome' = 'sent' and v_result ->> 'unipile_post_id' is not null
-                and v_result ->> 'share_url' is null)
+              or (v_result ->> 'outcome' = 'sent' and length(v_result ->> 'unipile_post_id') between 1 and 200
+                and (length(v_result ->> 'share_url') between 1 and 2048) is not true)
             then public.read_back_at(p_now, null, p_now) end,
           http_status = (v_result ->> 'http_status')::integer,
           error_type = left(v_result ->> 'error_type', 100),
           detail = left(v_result ->> 'detail', 500),
-          unipile_post_id = left(v_result ->> 'unipile_post_id', 200),
-          social_id = left(v_result ->> 'social_id', 200),
-          share_url = left(v_result ->> 'share_url', 2048)
+          -- An id that is no id is dropped: cut it would be another's, and the result must not be refused for it.
+          unipile_post_id = case when length(v_result ->> 'unipile_post_id') between 1 and 200 then v_result ->> 'unipile_post_id' end,
+          social_id = case when length(v_result ->> 'social_id') between 1 and 200 then v_result ->> 'social_id' end,
+          share_url = case when length(v_result ->> 'share_url') between 1 and 2048 then v_result ->> 'share_url' end
         where attempt.id = v_attempt.id
         returning attempt.* into v_attempt;
         perform public.post_settle(v_attempt, v_late, v_result, p_now);
@@ -448,6 +449,8 @@ begin
   perform public.account_hold(p_account_id, case
     when p_late then null
     when v_pause_ms < 0 then 'infinity'
+    when v_pause_ms is not null and p_result ->> 'pause_reason' = 'rate_limited'
+      then public.account_throttle(p_account_id, v_pause_ms, p_now)
     else p_now + make_interval(secs => v_pause_ms / 1000.0)
   end, p_result ->> 'pause_reason', p_now);
 end;

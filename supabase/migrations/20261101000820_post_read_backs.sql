@@ -116,39 +116,54 @@ set enable_seqscan = off
 set jit = off
 as $$
 declare
+  v_share_url constant text := case when length(p_result ->> 'share_url') between 1 and 2048 then p_result ->> 'share_url' end;
   v_attempt public.post_attempts;
+  v_found text;
+  v_is_twin boolean;
   v_read record;
 begin
+  v_found := case when p_result ->> 'found' = 'sent' and exists (
+    -- Another post's, recorded since it was asked for: it is looked for again, without that one.
+    select from public.post_attempts as other
+    where other.account_id = p_attempt.account_id and other.started_at >= p_attempt.started_at - public.known_ids_span()
+      and other.id <> p_attempt.id
+      and (other.unipile_post_id = p_result ->> 'unipile_post_id' or other.social_id = p_result ->> 'social_id')
+  ) or p_result ->> 'found' = 'sent' and exists (
+    -- Or that of a post whose answer is not there yet.
+    select from public.post_attempts as other
+    where other.account_id = p_attempt.account_id and other.finished_at is null
+  ) then 'unreadable' else p_result ->> 'found' end;
+  -- Its twin was published, and nobody knows which one on LinkedIn it is: a person decides on this one.
+  v_is_twin := v_found = 'sent' and exists (
+    select from public.post_attempts as twin
+    where twin.account_id = p_attempt.account_id and twin.started_at >= p_attempt.started_at - public.known_ids_span()
+      and twin.post_id <> p_attempt.post_id and twin.outcome = 'sent'
+      and twin.unipile_post_id is null and twin.social_id is null and twin.text = p_attempt.text
+  );
   select * into v_read from public.read_back_verdict(
-    case when p_result ->> 'found' = 'sent' and exists (
-      -- Another post's, recorded since it was asked for: it is looked for again, without that one.
-      select from public.post_attempts as other
-      where other.account_id = p_attempt.account_id and other.started_at >= p_attempt.started_at - public.known_ids_span()
-        and other.id <> p_attempt.id
-        and (other.unipile_post_id = p_result ->> 'unipile_post_id' or other.social_id = p_result ->> 'social_id')
-    ) or p_result ->> 'found' = 'sent' and exists (
-      -- Or that of a post whose answer is not there yet.
-      select from public.post_attempts as other
-      where other.account_id = p_attempt.account_id and other.finished_at is null
-    ) then 'unreadable' else p_result ->> 'found' end,
-    p_attempt.finished_at, p_attempt.effect_by, p_attempt.absent_since,
+    v_found, p_attempt.finished_at, p_attempt.effect_by, p_attempt.absent_since,
     p_policy = 'resend-when-absent' and not exists (
       select from public.post_attempts as earlier
       where earlier.post_id = p_attempt.post_id and earlier.outcome = 'not_sent' and earlier.error_type = 'absent'
     ), p_now);
+  if v_is_twin then
+    v_read.verdict := 'held';
+  end if;
 
   update public.post_attempts as attempt set
     read_backs = attempt.read_backs + 1,
     absent_since = v_read.absent_since,
     next_read_at = case
-      when v_read.verdict = 'sent' and p_result ->> 'share_url' is null then public.read_back_at(p_now, null, p_now)
+      when v_read.verdict = 'sent' and v_share_url is null then public.read_back_at(p_now, null, p_now)
       else v_read.next_read_at end,
     outcome = case v_read.verdict when 'sent' then 'sent' when 'waiting' then 'not_sent' else 'unknown' end,
     error_type = case v_read.verdict when 'waiting' then 'absent' else attempt.error_type end,
     detail = coalesce(left(p_result ->> 'detail', 500), attempt.detail),
-    unipile_post_id = case when v_read.verdict = 'sent' then left(p_result ->> 'unipile_post_id', 200) end,
-    social_id = case when v_read.verdict = 'sent' then left(p_result ->> 'social_id', 200) end,
-    share_url = case when v_read.verdict = 'sent' then left(p_result ->> 'share_url', 2048) end
+    unipile_post_id = case when v_read.verdict = 'sent' and length(p_result ->> 'unipile_post_id') <= 200
+      then p_result ->> 'unipile_post_id' end,
+    social_id = case when v_read.verdict = 'sent' and length(p_result ->> 'social_id') between 1 and 200
+      then p_result ->> 'social_id' end,
+    share_url = case when v_read.verdict = 'sent' then v_share_url end
   where attempt.id = p_attempt.id
   returning attempt.* into v_attempt;
   perform public.post_read_settle(v_attempt, v_read.verdict, p_result, p_now);
@@ -196,11 +211,12 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_share_url constant text := left(p_result ->> 'share_url', 2048);
+  v_share_url constant text := case when length(p_result ->> 'share_url') between 1 and 2048 then p_result ->> 'share_url' end;
+  v_social_id constant text := case when length(p_result ->> 'social_id') between 1 and 200 then p_result ->> 'social_id' end;
 begin
   update public.post_attempts as attempt set
     read_backs = attempt.read_backs + 1,
-    social_id = coalesce(left(p_result ->> 'social_id', 200), attempt.social_id),
+    social_id = coalesce(v_social_id, attempt.social_id),
     share_url = v_share_url,
     next_read_at = case when v_share_url is null and attempt.read_backs < 4
       then public.read_back_at(attempt.finished_at, null, p_now) end
@@ -208,7 +224,7 @@ begin
   if v_share_url is not null then
     update public.post_publications as publication set
       share_url = v_share_url,
-      social_id = coalesce(left(p_result ->> 'social_id', 200), publication.social_id),
+      social_id = coalesce(v_social_id, publication.social_id),
       updated_at = p_now
     where publication.post_id = p_attempt.post_id and publication.state = 'published';
     update public.posts as post set post_url = v_share_url, updated_at = p_now where post.id = p_attempt.post_id;

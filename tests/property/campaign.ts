@@ -298,10 +298,24 @@ async function report(
       if (applied === 'missing') stage.violations.push(`attempt ${attempt.id} is not in the ledger`);
       stage.reported.push({ attempt, result: { attempt_id: attempt.id, ...ending } });
       if (ending.pause_ms !== undefined && applied === 'recorded') {
-        extendPause(stage, attempt.accountId, nowMs + ending.pause_ms, pauseSentSeq, answeredSeq);
+        const isLimit = ending.pause_reason === 'rate_limited';
+        const untilMs = isLimit
+          ? throttle(stage, attempt.accountId, ending.pause_ms, nowMs)
+          : nowMs + ending.pause_ms;
+        extendPause(stage, attempt.accountId, untilMs, pauseSentSeq, answeredSeq);
       }
     }
   });
+}
+
+/** A limit that comes again within a day of the last one's rest is rested for twice as long, up to a day. */
+function throttle(stage: Stage, accountId: string, askedMs: number, nowMs: number): number {
+  const account = stage.accounts.get(accountId);
+  if (!account) throw new Error(`no account ${accountId}`);
+  const earlier = account.throttledUntilMs > nowMs - DAY_MS ? account.throttles : 0;
+  account.throttles = earlier + 1;
+  account.throttledUntilMs = nowMs + Math.min(askedMs * 2 ** earlier, DAY_MS);
+  return account.throttledUntilMs;
 }
 
 /** A pause by the machine never shortens one that is on. */
@@ -375,6 +389,7 @@ async function changeSettings(session: Session, stage: Stage, random: Random): P
         kind === 'resume' ? Number.NEGATIVE_INFINITY : nowMs + random.pick([1, 60, 600]) * MINUTE_MS;
       const changed = { ...version, value: untilMs };
       account.pauses.push(changed);
+      if (kind === 'resume') account.throttledUntilMs = Number.NEGATIVE_INFINITY;
       await call(session, nowMs, kind === 'resume' ? 'account_resume' : 'account_pause', {
         account_id: account.id,
         ...(kind === 'pause' ? { reason: 'tired', until: new Date(untilMs).toISOString() } : {}),

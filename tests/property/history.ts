@@ -41,6 +41,9 @@ export class AccountHistory {
   readonly policies: Version<PolicyFields>[];
   /** The instant until which it is paused; -Infinity while it is not. */
   readonly pauses: Version<number>[];
+  /** Limits met in a row, and until when the last one let it rest. */
+  throttles = 0;
+  throttledUntilMs = Number.NEGATIVE_INFINITY;
 
   constructor(id: string, isActive: boolean, policy: PolicyFields) {
     this.id = id;

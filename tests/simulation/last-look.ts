@@ -64,6 +64,7 @@ const OF_THE_ROW = [
   'retry_later',
   'unreachable',
   'chat_missing',
+  'gateway_refused',
   'not_read_back',
 ];
 

@@ -43,6 +43,21 @@ export function unipileFaults(faults: Faults, random: Random): Array<readonly [F
       { kind: 'null_ids', which: random.pick(['message_id', 'post_id', 'all', 'chat_id']) },
     ],
     [
+      'answer with bad ids',
+      WRITES,
+      { kind: 'bad_ids', how: random.pick(['nul', 'half_surrogate', 'too_long']) },
+    ],
+    [
+      'answer a redirect',
+      WRITES,
+      {
+        kind: 'redirect',
+        status: random.pick([301, 302, 303, 307, 308]),
+        location: '/elsewhere',
+        effect: random.chance(0.5),
+      },
+    ],
+    [
       'answer a page',
       WRITES,
       { kind: 'html_body', status: random.pick([200, 502]), effect: random.chance(0.5) },
@@ -57,6 +72,8 @@ export function unipileFaults(faults: Faults, random: Random): Array<readonly [F
       random.pick([
         error(429, 'too_many_requests'),
         error(429, 'too_many_requests', false, 600),
+        error(429, 'too_many_requests', false, 0),
+        error(429, 'too_many_requests', false, 604_800),
         error(422, 'cannot_resend_yet'),
         error(422, 'limit_exceeded'),
       ]),
@@ -77,6 +94,16 @@ export function unipileFaults(faults: Faults, random: Random): Array<readonly [F
       random.pick([error(422, 'cannot_resend_within_24hrs'), error(422, 'insufficient_credits')]),
     ],
     ['chat gone', ['send_message'], error(404, 'resource_not_found')],
+    [
+      'chat not usable',
+      ['send_message'],
+      random.pick([error(403, 'account_mismatch'), error(422, 'cant_send_message')]),
+    ],
+    [
+      'gateway refuses',
+      WRITES,
+      { kind: 'html_body', status: random.pick([400, 401, 403, 404, 422]), effect: false },
+    ],
     ['account gone', ['start_chat', 'create_post'], error(404, 'resource_not_found')],
     [
       'account signed out',

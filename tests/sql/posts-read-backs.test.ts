@@ -129,6 +129,37 @@ describe('a look', () => {
     expect(await revosReads(session, id)).toMatchObject({ status: 'scheduled' });
   });
 
+  it.each([
+    { twin: 'Hello', resolution: 'held' },
+    { twin: 'Another', resolution: 'sent' },
+  ])(
+    'that may be a twin’s, whose id could not be stored: $resolution, where that says $twin',
+    async ({ twin, resolution }) => {
+      await lose();
+      const other = await insertPost(session, { linkedin_account_id: account, content: twin });
+      advance(POST_LEASE_MS);
+      const [item] = await due();
+      const lost = { unipile_post_id: null, social_id: null, share_url: null };
+      await recordPost(session, await claimPost(session), { ...SENT, ...lost });
+      expect(await revosReads(session, other)).toMatchObject({ status: 'published' });
+      const [answer] = await postsOf(session).resolve(
+        [{ attempt_id: item?.attempt_id ?? '', found: 'sent', unipile_post_id: 'p9' }],
+        'resend-when-absent',
+      );
+      expect(answer?.resolution).toBe(resolution);
+    },
+  );
+
+  it.each([
+    { unipile_post_id: 'p'.repeat(201), share_url: 'https://l.test/p9' },
+    { unipile_post_id: 'p9', social_id: 's'.repeat(201), share_url: `https://l.test/${'p'.repeat(2_048)}` },
+  ])('that finds ids which cannot be stored: published without them', async (ids) => {
+    await lose();
+    advance(MINUTE_MS);
+    expect(await see('sent', ids)).toBe('sent');
+    expect(await revosReads(session, id)).toMatchObject({ status: 'published' });
+  });
+
   it('while another post of the account is on its way: whose it is, the answer says', async () => {
     await lose();
     const other = await insertPost(session, { linkedin_account_id: account });

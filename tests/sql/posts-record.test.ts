@@ -1,6 +1,6 @@
 /** What became of a post: for RevOS's row, for the account, and for whoever reports too late. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { after, at, MINUTE_MS, policyOf, refusal } from '../support/builders.ts';
+import { after, at, claimOne, MINUTE_MS, policyOf, refusal } from '../support/builders.ts';
 import { openSession, type Session } from '../support/database.ts';
 import {
   actOnPosts,
@@ -69,6 +69,30 @@ describe('an ending', () => {
     expect(await publicationOf(session, id)).toMatchObject({ unipile_post_id: 'p1' });
   });
 
+  it.each([
+    {
+      name: 'too long',
+      unipile_post_id: 'p'.repeat(201),
+      social_id: 's'.repeat(201),
+      share_url: `https://x/${'y'.repeat(2_048)}`,
+    },
+    { name: 'empty', unipile_post_id: '', social_id: '', share_url: '' },
+    { name: 'none', unipile_post_id: null, social_id: null, share_url: null },
+  ])(
+    'sent with ids that are $name: published all the same, and not asked for by them',
+    async ({ name: _, ...ids }) => {
+      const { answer } = await ended({ ...SENT, ...ids });
+      expect(answer).toMatchObject({ applied: 'recorded', status: 'sent' });
+      expect(await revosReads(session, id)).toMatchObject({ status: 'published', unipile_post_id: null });
+      expect(await publicationOf(session, id)).toMatchObject({
+        unipile_post_id: null,
+        social_id: null,
+        share_url: null,
+      });
+      expect(await attemptsOf(session, id)).toMatchObject([{ outcome: 'sent', next_read_at: null }]);
+    },
+  );
+
   it('refused: failed, with the reason; RevOS puts it back, and it goes again with all its tries', async () => {
     await recordPost(session, await claimPost(session), { ...RETRY, retry_after_ms: 0 });
     expect((await ended(FAIL)).answer).toMatchObject({ status: 'failed' });
@@ -124,6 +148,26 @@ describe('an ending', () => {
     expect(await policyOf(session, account)).toMatchObject({ pause_reason: reason, paused_until: until });
     expect(await publicationOf(session, id)).toMatchObject({ state: 'waiting', reason, attempts: 0 });
     expect(await claimPosts(session)).toEqual([]);
+  });
+
+  it('a limit that comes again is rested for twice as long, whether a message or a post meets it', async () => {
+    const limited = {
+      outcome: 'not_sent',
+      next_step: 'wait',
+      reason: 'rate_limited',
+      pause_ms: 0,
+      pause_reason: 'rate_limited',
+    } as const;
+    await ended(limited);
+    expect(await policyOf(session, account)).toMatchObject({ paused_until: after(NOW, 60_000) });
+    session.clock.now = after(NOW, 60_000);
+    await ended(limited);
+    expect(await policyOf(session, account)).toMatchObject({ paused_until: after(NOW, 180_000) });
+    session.clock.now = after(NOW, 180_000);
+    await session.dm.enqueue([{ linkedin_account_id: account, recipient_id: 'ACoAA1', message: 'Hi' }]);
+    const message = await claimOne(session);
+    await session.dm.record([{ attempt_id: message.attempt_id, ...limited }]);
+    expect(await policyOf(session, account)).toMatchObject({ paused_until: after(NOW, 420_000) });
   });
 
   it('a longer pause of a person stands', async () => {

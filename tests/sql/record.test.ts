@@ -115,7 +115,7 @@ describe('every outcome and next step', () => {
   });
 
   it('what Unipile says is stored whole, or cut to size, and never refused', async () => {
-    const [id = ''] = await queue(session, account);
+    const [id = ''] = await queue(session, account, 1, { chat_id: 'c0' });
     const claimed = await claimOne(session);
     await record(claimed, {
       ...SENT,
@@ -126,14 +126,34 @@ describe('every outcome and next step', () => {
     });
     expect(await rowOf(session, id)).toMatchObject({
       status: 'sent',
-      unipile_message_id: 'm'.repeat(200),
-      chat_id: 'c'.repeat(200),
+      // Cut it would be another's.
+      unipile_message_id: null,
+      chat_id: 'c0',
     });
     expect(await attemptOf(claimed.attempt_id)).toMatchObject({
+      unipile_message_id: null,
+      unipile_chat_id: null,
       detail: 'd'.repeat(500),
       error_type: 't'.repeat(100),
       http_status: 201,
     });
+  });
+
+  it('an empty id of a chat or a message is none', async () => {
+    const [id = ''] = await queue(session, account, 1, { chat_id: 'c0' });
+    const claimed = await claimOne(session);
+    expect(await record(claimed, { ...SENT, unipile_message_id: '', chat_id: '' })).toMatchObject({
+      applied: 'recorded',
+      status: 'sent',
+    });
+    expect(await rowOf(session, id)).toMatchObject({ unipile_message_id: null, chat_id: 'c0' });
+  });
+
+  it('ids of 200 characters are kept', async () => {
+    const [id = ''] = await queue(session, account);
+    const ids = { unipile_message_id: 'm'.repeat(200), chat_id: 'c'.repeat(200) };
+    await record(await claimOne(session), { ...SENT, ...ids });
+    expect(await rowOf(session, id)).toMatchObject({ status: 'sent', ...ids });
   });
 
   it('many at once, each answered in its place', async () => {
@@ -247,6 +267,27 @@ describe('retries', () => {
     expect((await record(await claimOne(session), RETRY))?.status).toBe('failed');
     expect(await rowOf(session, id)).toMatchObject({ reason: 'retries_exhausted', attempts: 6 });
     expect(await claim(session)).toEqual([]);
+  });
+
+  it('a chat that cannot be used costs no message its last try: it is written to the recipient', async () => {
+    const [id = ''] = await queue(session, account, 1, { chat_id: 'c0' });
+    for (let burned = 0; burned < 5; burned += 1) await record(await claimOne(session), RETRY);
+    const restart: Ending = { outcome: 'not_sent', next_step: 'restart', reason: 'chat_missing' };
+    expect(await record(await claimOne(session), restart)).toMatchObject({ status: 'pending' });
+    expect(await claimOne(session)).toMatchObject({ message_id: id, chat_id: null });
+  });
+
+  it('a wait after that burns none, and a retry is one too many', async () => {
+    const [id = ''] = await queue(session, account, 1, { chat_id: 'c0' });
+    for (let burned = 0; burned < 5; burned += 1) await record(await claimOne(session), RETRY);
+    await record(await claimOne(session), {
+      outcome: 'not_sent',
+      next_step: 'restart',
+      reason: 'chat_missing',
+    });
+    expect(await record(await claimOne(session), WAIT)).toMatchObject({ status: 'pending' });
+    expect(await record(await claimOne(session), RETRY)).toMatchObject({ status: 'failed' });
+    expect(await rowOf(session, id)).toMatchObject({ reason: 'retries_exhausted' });
   });
 
   it('go out when their time has come, not before', async () => {
@@ -616,6 +657,75 @@ describe('a pause by a result', () => {
     expect(await policyOf(session, account)).toMatchObject({
       paused_until: Number.POSITIVE_INFINITY,
       pause_reason: 'account_disconnected',
+    });
+  });
+
+  describe('for a limit', () => {
+    const limited = (pause_ms: number): Ending => ({ ...WAIT, pause_ms, pause_reason: 'rate_limited' });
+
+    /** Meets a limit once more, as soon as the account may write again; answers how long it rests, in milliseconds. */
+    async function meet(ending: Ending, restMs = 0): Promise<number> {
+      const { paused_until } = await policyOf(session, account);
+      if (paused_until instanceof Date && paused_until > session.clock.now) session.clock.now = paused_until;
+      advance(restMs);
+      await queue(session, account);
+      await record(await claimOne(session), ending);
+      const policy = await policyOf(session, account);
+      expect(policy.pause_reason).toBe('rate_limited');
+      return (policy.paused_until as Date).getTime() - session.clock.now.getTime();
+    }
+
+    it('is twice as long each time it comes again, from a minute to a day', async () => {
+      const rests: number[] = [];
+      for (let times = 0; times < 13; times += 1) rests.push(await meet(limited(0)));
+      const minutes = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 1_440, 1_440];
+      expect(rests).toEqual(minutes.map((count) => count * MINUTE_MS));
+    });
+
+    it.each([
+      { asked: 0, rest: MINUTE_MS },
+      { asked: 59_999, rest: MINUTE_MS },
+      { asked: 60_001, rest: 60_001 },
+      { asked: DAY_MS, rest: DAY_MS },
+      { asked: DAY_MS + 1, rest: DAY_MS },
+      { asked: Number.MAX_SAFE_INTEGER, rest: DAY_MS },
+    ])('that asks for $asked ms is $rest ms', async ({ asked, rest }) => {
+      expect(await meet(limited(asked))).toBe(rest);
+      expect(await meet(limited(asked))).toBe(Math.min(2 * rest, DAY_MS));
+    });
+
+    it('begins anew once the account has had none for a day since its rest', async () => {
+      await meet(limited(MINUTE_MS));
+      expect(await meet(limited(MINUTE_MS), DAY_MS - 1)).toBe(2 * MINUTE_MS);
+      expect(await meet(limited(MINUTE_MS), DAY_MS)).toBe(MINUTE_MS);
+    });
+
+    it('is not forgotten for a message that goes out in between', async () => {
+      await meet(limited(MINUTE_MS));
+      session.clock.now = (await policyOf(session, account)).paused_until as Date;
+      await queue(session, account);
+      await record(await claimOne(session), SENT);
+      expect(await meet(limited(MINUTE_MS))).toBe(2 * MINUTE_MS);
+    });
+
+    it('is forgiven by whoever resumes the account', async () => {
+      for (let times = 0; times < 3; times += 1) await meet(limited(MINUTE_MS));
+      await session.rpc.call('account_resume', { account_id: account });
+      expect(await meet(limited(MINUTE_MS))).toBe(MINUTE_MS);
+    });
+
+    it('counts once for a result that is recorded twice, and not for a late one', async () => {
+      await queue(session, account);
+      const claimed = await claimOne(session);
+      await record(claimed, limited(MINUTE_MS));
+      await record(claimed, limited(MINUTE_MS));
+      expect(await meet(limited(MINUTE_MS))).toBe(2 * MINUTE_MS);
+    });
+
+    it('is not shown among the fields of a policy', async () => {
+      await meet(limited(MINUTE_MS));
+      const policy = await session.rpc.call<object>('account_policy_set', { account_id: account, patch: {} });
+      expect(Object.keys(policy).filter((name) => name.startsWith('throttle'))).toEqual([]);
     });
   });
 

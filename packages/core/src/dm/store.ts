@@ -31,7 +31,8 @@ export interface ClaimedMessage extends ClaimedAttempt {
 export interface DmResult extends AttemptResult {
   /** When LinkedIn shows it was sent; now, if nothing is said. */
   readonly sent_at?: string;
-  readonly unipile_message_id?: string;
+  /** Null if Unipile gave one that cannot be stored. */
+  readonly unipile_message_id?: string | null;
   readonly chat_id?: string | null;
 }
 

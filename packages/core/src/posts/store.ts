@@ -65,7 +65,8 @@ export interface PostMediaProblem {
 
 /** What became of an attempt, as `post_record` takes it. */
 export interface PostResult extends AttemptResult {
-  readonly unipile_post_id?: string;
+  /** Null if Unipile gave one that cannot be stored. */
+  readonly unipile_post_id?: string | null;
   readonly social_id?: string | null;
   readonly share_url?: string | null;
   /** When LinkedIn shows that it was published, if that was not now. */

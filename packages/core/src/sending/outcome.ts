@@ -12,6 +12,13 @@ import type { Reason } from './reasons.ts';
 /** The wait after a limit of LinkedIn's that names no time, in milliseconds: 5 h. */
 const COOL_DOWN_MS = 5 * 3_600_000;
 
+/** What a named time is held within, in milliseconds: a minute, and a day. `account_throttle` doubles it each time it comes again. */
+const COOL_DOWN_MS_MIN = 60_000;
+const COOL_DOWN_MS_MAX = 24 * 3_600_000;
+
+/** The wait after a refusal of something before Unipile, in milliseconds: 5 min. */
+const GATEWAY_WAIT_MS = 5 * 60_000;
+
 /** The wait for a recipient who was written to too recently, in milliseconds: 24 h. */
 const RECIPIENT_WAIT_MS = 24 * 3_600_000;
 
@@ -44,7 +51,7 @@ const CONSEQUENCES: Readonly<Record<FailureKind, Decide>> = {
     outcome: 'not_sent',
     next_step: 'wait',
     reason: 'rate_limited',
-    pause_ms: failure.retryAfterMs ?? COOL_DOWN_MS,
+    pause_ms: Math.min(Math.max(failure.retryAfterMs ?? COOL_DOWN_MS, COOL_DOWN_MS_MIN), COOL_DOWN_MS_MAX),
     pause_reason: 'rate_limited',
   }),
   account_disconnected: pauseFor('account_disconnected'),
@@ -61,6 +68,13 @@ const CONSEQUENCES: Readonly<Record<FailureKind, Decide>> = {
     retry_after_ms: RECIPIENT_WAIT_MS,
   }),
   rejected: failWith('rejected', true),
+  gateway: () => ({
+    outcome: 'not_sent',
+    next_step: 'wait',
+    reason: 'gateway_refused',
+    retry_after_ms: GATEWAY_WAIT_MS,
+    is_strike: true,
+  }),
   ambiguous: () => ({ outcome: 'unknown', reason: 'answer_lost', is_strike: true }),
 };
 

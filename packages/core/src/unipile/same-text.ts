@@ -15,7 +15,11 @@ export interface SentText {
   readonly externalLink?: string | null;
 }
 
+/** The longest text that is compared: several times of what any may become on its way. */
+const SHOWN_LENGTH_MAX = 100_000;
+
 export function isSameText(sent: SentText, shown: string): boolean {
+  if (shown.length > SHOWN_LENGTH_MAX) return false;
   const seen = visible(shown);
   const texts = [sent.text, withNames(sent.text, sent.mentions ?? [])].map(visible);
   return texts.some((text) => {

@@ -19,11 +19,12 @@
  * | `account_restricted` | none | LinkedIn restricts the account |
  * | `account_missing` | none | Unipile does not know the account |
  * | `platform_key` | none | our key is refused: no account can send |
- * | `chat_missing` | none | the stored chat is gone; another may be started |
+ * | `chat_missing` | none | the stored chat is gone, or the account cannot use it; the recipient may be written to |
  * | `not_connected` | none | the recipient is no first-degree connection |
  * | `recipient` | none | this recipient cannot be reached, for good |
  * | `recipient_later` | none | this recipient cannot be written to yet |
  * | `rejected` | none | the request is refused, for good |
+ * | `gateway` | none | something before Unipile refused, which says nothing of the account or the request |
  * | `ambiguous` | unknown | it may have been applied; only reading back can tell |
  */
 export type FailureKind =
@@ -38,6 +39,7 @@ export type FailureKind =
   | 'recipient'
   | 'recipient_later'
   | 'rejected'
+  | 'gateway'
   | 'ambiguous';
 
 export interface Failure {
@@ -45,7 +47,7 @@ export interface Failure {
   readonly kind: FailureKind;
   /** Null where no answer came. */
   readonly httpStatus: number | null;
-  /** Unipile's error type without its prefix, or the socket's code. */
+  /** Unipile's error type without its `errors/`, or the socket's code; null if the answer had no type of Unipile's. */
   readonly type: string | null;
   /** Unipile's title and detail, at most 500 characters; shown to people. */
   readonly detail: string | null;
@@ -56,7 +58,8 @@ export interface Failure {
 export interface SentMessage {
   readonly ok: true;
   readonly httpStatus: number;
-  readonly messageId: string;
+  /** Null if Unipile gave one that cannot be stored: it was sent all the same. */
+  readonly messageId: string | null;
   readonly chatId: string | null;
 }
 
@@ -102,7 +105,8 @@ export interface CreatePostRequest {
 export interface PublishedPost {
   readonly ok: true;
   readonly httpStatus: number;
-  readonly postId: string;
+  /** Null if Unipile gave one that cannot be stored: it was published all the same. */
+  readonly postId: string | null;
   /** The id that comments and reactions want, a URN; null if it could not be read. */
   readonly socialId: string | null;
   readonly shareUrl: string | null;
@@ -119,7 +123,8 @@ export type Sought<Found> =
 
 export interface FoundMessage {
   readonly messageId: string;
-  readonly chatId: string;
+  /** Null if it cannot be stored. */
+  readonly chatId: string | null;
   readonly sentAt: Date;
 }
 

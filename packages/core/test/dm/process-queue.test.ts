@@ -270,6 +270,20 @@ const OUTCOMES: ReadonlyArray<{
     delivered: 1,
     stats: { unknown: 1 },
   },
+  ...(['nul', 'half_surrogate', 'too_long'] as const).map((how) => ({
+    name: `success with ids that cannot be stored: ${how}`,
+    action: { kind: 'bad_ids', how } as const,
+    message: { status: 'sent', reason: null },
+    delivered: 1 as const,
+    stats: { sent: 3, unknown: 0 },
+  })),
+  {
+    name: 'a redirect, delivered all the same',
+    action: { kind: 'redirect', status: 307, location: '/api/v1/chats', effect: true },
+    message: { status: 'unknown', reason: 'answer_lost' },
+    delivered: 1,
+    stats: { unknown: 1 },
+  },
   {
     name: '422 not connected',
     action: { kind: 'status', status: 422, type: 'errors/no_connection_with_recipient', effect: false },
@@ -378,6 +392,134 @@ describe('what an answer means', () => {
     expect((await campaign.run()).stats).toMatchObject({ eligible: 2, sent: 1, retried: 1 });
     expect(campaign.delivered()).toEqual(['ada 0']);
   });
+
+  it.each([
+    { status: 403, type: 'account_mismatch' },
+    { status: 403, type: 'feature_not_subscribed' },
+    { status: 422, type: 'cant_send_message' },
+  ])(
+    'a stored chat that the account cannot use ($type): written by the recipient, no strike',
+    async ({ status, type }) => {
+      const campaign = await campaignOf(db, {
+        messages: { ada: 0 },
+        sandbox: {
+          faults: [
+            {
+              match: { operation: 'send_message' },
+              action: { kind: 'status', status, type: `errors/${type}`, effect: false },
+              times: null,
+            },
+          ],
+        },
+      });
+      const rows = Array.from({ length: 4 }, (_, index) => ({
+        linkedin_account_id: campaign.accountId('ada'),
+        recipient_id: `ACoAAada${index}`,
+        chat_id: `chat-${index}`,
+        message: `ada ${index}`,
+      }));
+      await campaign.rpc.call('dm_enqueue', { rows });
+      // Four refusals in a row: with strikes the account would be paused after three.
+      expect((await campaign.run()).stats).toMatchObject({ eligible: 8, sent: 4, retried: 4 });
+      expect([...campaign.delivered()].sort()).toEqual(textsOf('ada', 4));
+      expect((await policyOf(campaign, 'ada')).pause_reason).toBeNull();
+      expect(await statusesOf(campaign)).toEqual({ sent: 4 });
+    },
+  );
+
+  it.each([400, 401, 403, 404, 407, 422])(
+    'a proxy’s %s: the message waits five minutes, and nothing is paused or burned',
+    async (status) => {
+      const campaign = await campaignOf(db, {
+        messages: { ada: 1 },
+        sandbox: {
+          faults: [
+            {
+              match: { operation: 'send' },
+              action: { kind: 'html_body', status, effect: false },
+              times: null,
+            },
+          ],
+        },
+      });
+      const run = await campaign.run({ limit: 1 });
+      expect(run).toMatchObject({ status: 'succeeded', stats: { retried: 1, failed: 0, unknown: 0 } });
+      expect(await campaign.messages()).toMatchObject([
+        { status: 'pending', reason: 'gateway_refused', attempts: 0 },
+      ]);
+      expect((await policyOf(campaign, 'ada')).pause_reason).toBeNull();
+      const [row] = await db.query('select not_before, updated_at from public.dm_queue', []);
+      const waitsMs = Number(row?.not_before) - campaign.effects.now().getTime();
+      expect(waitsMs).toBeGreaterThan(4 * 60_000);
+      expect(waitsMs).toBeLessThanOrEqual(5 * 60_000);
+      const [attempt] = await db.query('select outcome, strike, http_status from public.dm_attempts', []);
+      expect(attempt).toEqual({ outcome: 'not_sent', strike: true, http_status: status });
+    },
+  );
+
+  it('a minute of a proxy’s “404 page not found” costs no account and no message', async () => {
+    const campaign = await campaignOf(db, {
+      messages: { ada: 2, ben: 5 },
+      sandbox: {
+        faults: [
+          {
+            match: { operation: 'send' },
+            action: { kind: 'html_body', status: 404, effect: false },
+            times: 4,
+          },
+        ],
+      },
+    });
+    expect((await campaign.run()).stats).toMatchObject({ failed: 0, unknown: 0 });
+    for (let runs = 0; runs < 8; runs += 1) {
+      await campaign.driver.pass(900_000, 900_000);
+      await campaign.run();
+    }
+    expect([...campaign.delivered()].sort()).toEqual([...textsOf('ada', 2), ...textsOf('ben', 5)]);
+    expect(await statusesOf(campaign)).toEqual({ sent: 7 });
+    expectOnce(campaign);
+  });
+
+  it.each([
+    { name: 'Retry-After: 0', retry_after: '0', gapMinutes: [1, 2, 4, 8] },
+    { name: 'a date that is past', retry_after: 'Mon, 02 Mar 2020 10:00:00 GMT', gapMinutes: [1, 2, 4, 8] },
+    { name: 'Retry-After: 3600', retry_after: '3600', gapMinutes: [60, 120, 240, 480] },
+    { name: 'three years', retry_after: '99999999', gapMinutes: [1_440, 1_440, 1_440] },
+    { name: 'nothing', retry_after: undefined, gapMinutes: [300, 600, 1_200, 1_440] },
+  ])(
+    '429 again and again, asking for $name: the account rests for longer each time',
+    async ({ retry_after, gapMinutes }) => {
+      const campaign = await campaignOf(db, {
+        messages: { ada: 1 },
+        sandbox: {
+          faults: [
+            {
+              match: { operation: 'send' },
+              action: {
+                kind: 'status',
+                status: 429,
+                type: 'errors/too_many_requests',
+                effect: false,
+                ...(retry_after === undefined ? {} : { retry_after }),
+              },
+              times: null,
+            },
+          ],
+        },
+      });
+      const gaps: number[] = [];
+      for (const _gap of gapMinutes) {
+        await campaign.run({ limit: 1 });
+        const { paused_until, paused_at, pause_reason } = await policyOf(campaign, 'ada');
+        expect(pause_reason).toBe('rate_limited');
+        const restsMs = Date.parse(String(paused_until)) - Date.parse(String(paused_at));
+        gaps.push(restsMs / 60_000);
+        await campaign.driver.pass(restsMs, 60_000);
+      }
+      expect(gaps).toEqual(gapMinutes);
+      expect(await campaign.messages()).toMatchObject([{ status: 'pending', attempts: 0 }]);
+    },
+  );
 
   it('Unipile out of reach: tried again later, with a burned attempt, and sent in the end', async () => {
     const campaign = await campaignOf(db, { messages: { ada: 1 } });

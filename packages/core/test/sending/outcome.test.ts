@@ -76,6 +76,13 @@ const CONSEQUENCES: Readonly<Record<FailureKind, Omit<AttemptResult, 'attempt_id
     retry_after_ms: 24 * HOUR_MS,
   },
   rejected: { outcome: 'not_sent', next_step: 'fail', reason: 'rejected', is_strike: true },
+  gateway: {
+    outcome: 'not_sent',
+    next_step: 'wait',
+    reason: 'gateway_refused',
+    retry_after_ms: HOUR_MS / 12,
+    is_strike: true,
+  },
   ambiguous: { outcome: 'unknown', reason: 'answer_lost', is_strike: true },
 };
 
@@ -105,8 +112,13 @@ describe('decideOutcome', () => {
 
   it.each([
     { retryAfterMs: null, pauseMs: 5 * HOUR_MS },
-    { retryAfterMs: 0, pauseMs: 0 },
+    { retryAfterMs: 0, pauseMs: 60_000 },
+    { retryAfterMs: 59_999, pauseMs: 60_000 },
+    { retryAfterMs: 60_000, pauseMs: 60_000 },
     { retryAfterMs: 90_000, pauseMs: 90_000 },
+    { retryAfterMs: 24 * HOUR_MS, pauseMs: 24 * HOUR_MS },
+    { retryAfterMs: 24 * HOUR_MS + 1, pauseMs: 24 * HOUR_MS },
+    { retryAfterMs: Number.MAX_SAFE_INTEGER, pauseMs: 24 * HOUR_MS },
   ])('throttled with Retry-After $retryAfterMs ms: paused for $pauseMs ms', ({ retryAfterMs, pauseMs }) => {
     expect(outcomeOf(failure('throttled', { retryAfterMs }), message, 0.5).pause_ms).toBe(pauseMs);
   });

@@ -1,7 +1,8 @@
 /**
  * What a failed call to Unipile v1 means, from its status, its error type and the socket's code.
  *
- * Whatever is not known to be without effect is `ambiguous`: the message may be on LinkedIn.
+ * Whatever is not known to be without effect is `ambiguous`: the message may be on LinkedIn. A refusal without an error
+ * type of Unipile's is a `gateway`'s: it says nothing of the account, the chat or the message.
  */
 import type { FailureKind } from '../unipile.ts';
 
@@ -36,7 +37,16 @@ const DISCONNECTED_403: ReadonlySet<string> = new Set([
   'unknown_authentication_context',
 ]);
 
-const KIND_OF_422: ReadonlyMap<string | null, FailureKind> = new Map<string | null, FailureKind>([
+/** 422 in a chat that may be about the chat alone: it is read-only, or wants a subscription or credits. */
+const CHAT_422: ReadonlySet<string> = new Set([
+  'cant_send_message',
+  'insufficient_credits',
+  'invalid_account',
+  'not_allowed_inmail',
+  'unprocessable_entity',
+]);
+
+const KIND_OF_422: ReadonlyMap<string, FailureKind> = new Map<string, FailureKind>([
   ['action_already_performed', 'ambiguous'],
   ['provider_unreachable', 'ambiguous'],
   ['cannot_resend_yet', 'throttled'],
@@ -55,12 +65,28 @@ const KIND_OF_422: ReadonlyMap<string | null, FailureKind> = new Map<string | nu
  * Names a failure that was answered.
  *
  * @param type Unipile's error type without its `errors/`; null if the body had none
- * @param inChat whether the request named a chat, so that a 404 may be about the chat alone
+ * @param inChat whether the request named a chat, so that a refusal may be about the chat alone
  */
 export function classifyAnswer(status: number, type: string | null, inChat: boolean): FailureKind {
-  if (status < 400) return status >= 300 ? 'unreachable' : 'ambiguous';
-  if (status === 501) return 'rejected';
-  if (status >= 500) return 'ambiguous';
+  // A redirect too: whatever sends the caller elsewhere may have passed the request on before.
+  if (status < 400) return 'ambiguous';
+  switch (status) {
+    case 408:
+    case 409:
+    case 425:
+    // How a proxy notes a client that had gone: the request may have gone on.
+    case 499:
+      return 'ambiguous';
+    // Whoever says it, slower is right.
+    case 429:
+      return 'throttled';
+  }
+  if (status >= 500) return status === 501 && type !== null ? 'rejected' : 'ambiguous';
+  return type === null ? 'gateway' : classifyRefusal(status, type, inChat);
+}
+
+/** A 4xx of Unipile's own: nothing was sent. */
+function classifyRefusal(status: number, type: string, inChat: boolean): FailureKind {
   switch (status) {
     // The account's own proxy: nothing went further.
     case 407:
@@ -69,17 +95,15 @@ export function classifyAnswer(status: number, type: string | null, inChat: bool
       return type === 'missing_credentials' ? 'platform_key' : 'account_disconnected';
     case 403:
       if (type === 'account_restricted') return 'account_restricted';
-      return type !== null && DISCONNECTED_403.has(type) ? 'account_disconnected' : 'rejected';
+      if (DISCONNECTED_403.has(type)) return 'account_disconnected';
+      return inChat ? 'chat_missing' : 'rejected';
     case 404:
       return inChat ? 'chat_missing' : 'account_missing';
-    case 408:
-    case 409:
-    case 425:
-      return 'ambiguous';
+    case 410:
+      return inChat ? 'chat_missing' : 'rejected';
     case 422:
+      if (inChat && CHAT_422.has(type)) return 'chat_missing';
       return KIND_OF_422.get(type) ?? 'rejected';
-    case 429:
-      return 'throttled';
     default:
       return 'rejected';
   }

@@ -17,8 +17,8 @@ export interface UnipileV1Options {
   readonly readTimeoutMs?: number;
   /** How long all reads of one search may take, in milliseconds. Default 50 s, within a read-back's lease. */
   readonly searchTimeoutMs?: number;
-  /** Whose timers end a call. Default: the process's own. */
-  readonly effects?: Pick<Effects, 'sleep'>;
+  /** Whose timers end a call, and whose clock a `Retry-After` with a date is measured by. Default: the process's own. */
+  readonly effects?: Pick<Effects, 'now' | 'sleep'>;
   /** Default: sockets of its own. */
   readonly transport?: Transport;
 }

@@ -7,6 +7,9 @@ import { Agent, buildConnector, type Dispatcher, type FormData, request } from '
 import { type Effects, withTimeout } from '../../effects/index.ts';
 import type { Failure } from '../unipile.ts';
 import { classifyAnswer, classifySocketCode } from './classify.ts';
+import { type Body, parseObject } from './json.ts';
+import { retryAfterMsOf } from './retry-after.ts';
+import { storableId, storableText } from './storable.ts';
 import { type EncodedForm, encodeTextForm } from './text-form.ts';
 
 /** How long a connection may take, in milliseconds. */
@@ -28,14 +31,15 @@ const READ_ANSWER_BYTES_MAX = 8 * 1_048_576;
 
 const DETAIL_LENGTH_MAX = 500;
 
-/** The name of an error's type. Types are logged: what is no name may be the message, quoted. */
-const ERROR_TYPE = /^(?:errors\/)?([\w./-]{1,100})$/;
+/** An error's type as Unipile writes it, whatever it says after that. */
+const UNIPILE_TYPE = /^errors\/./;
 
-export type Body = Readonly<Record<string, unknown>>;
+/** The name of an error's type. Types are logged: what is no name may be the message, quoted. */
+const TYPE_NAME = /^errors\/([\w./-]{1,100})$/;
 
 interface Answer {
   readonly status: number;
-  readonly retryAfter: string | null;
+  readonly retryAfterMs: number | null;
   /** The parsed body; undefined if it is not a JSON object or could not be read. */
   readonly body: Body | undefined;
 }
@@ -43,8 +47,8 @@ interface Answer {
 export interface Written {
   readonly ok: true;
   readonly httpStatus: number;
-  /** Of what was made. */
-  readonly id: string;
+  /** Of what was made; null if it cannot be stored. */
+  readonly id: string | null;
   readonly body: Body;
 }
 
@@ -53,7 +57,7 @@ export interface WriteOptions {
   readonly timeoutMs: number;
   /** Where a success has the id of what was made. A success without it is ambiguous. */
   readonly idField: 'message_id' | 'post_id';
-  /** Whether the request names a chat, so that a 404 may be about the chat alone. */
+  /** Whether the request names a chat, so that a refusal may be about the chat alone. */
   readonly inChat: boolean;
 }
 
@@ -77,7 +81,7 @@ export interface Exchange {
 
 /** The base URL of a DSN: https unless it says otherwise. @throws {TypeError} if it is none */
 export function baseUrlOf(dsn: string): URL {
-  const url = new URL(/^https?:\/\//.test(dsn) ? dsn : `https://${dsn}`);
+  const url = new URL(/^https?:\/\//i.test(dsn) ? dsn : `https://${dsn}`);
   return new URL('/api/v1/', url);
 }
 
@@ -96,7 +100,7 @@ export interface ExchangeOptions {
   readonly apiKey: string;
   /** How long one read may take, in milliseconds. */
   readonly readTimeoutMs: number;
-  readonly effects: Pick<Effects, 'sleep'>;
+  readonly effects: Pick<Effects, 'now' | 'sleep'>;
   readonly transport: Transport;
 }
 
@@ -104,6 +108,16 @@ export function createExchange(options: ExchangeOptions): Exchange {
   const { apiKey, readTimeoutMs, effects, transport } = options;
   const base = baseUrlOf(options.dsn);
   const headers = { 'x-api-key': apiKey, accept: 'application/json' };
+
+  const answerOf = async (response: Awaited<ReturnType<typeof request>>): Promise<Answer> => {
+    // The status is known by now: a body that breaks off changes nothing about a refusal.
+    const text = await response.body.text().catch((): null => null);
+    return {
+      status: response.statusCode,
+      retryAfterMs: retryAfterMsOf(response.headers['retry-after'], effects.now()),
+      body: text === null ? undefined : parseObject(text),
+    };
+  };
 
   const readOnce = async (url: URL, whole: AbortSignal | undefined): ReturnType<Exchange['read']> => {
     try {
@@ -140,7 +154,7 @@ export function createExchange(options: ExchangeOptions): Exchange {
         const { status, body } = answer;
         const id = body?.[idField];
         if (status >= 200 && status < 300 && body !== undefined && typeof id === 'string' && id !== '') {
-          return { ok: true, httpStatus: status, id, body };
+          return { ok: true, httpStatus: status, id: storableId(id), body };
         }
         return failureOf(answer, inChat, `no_${idField}`);
       } catch (error) {
@@ -162,28 +176,18 @@ export function createExchange(options: ExchangeOptions): Exchange {
   };
 }
 
-async function answerOf({ statusCode, headers, body }: Awaited<ReturnType<typeof request>>): Promise<Answer> {
-  const retryAfter = headers['retry-after'];
-  // The status is known by now: a body that breaks off changes nothing about a refusal.
-  const text = await body.text().catch((): null => null);
-  return {
-    status: statusCode,
-    retryAfter: typeof retryAfter === 'string' ? retryAfter : null,
-    body: text === null ? undefined : parseObject(text),
-  };
-}
-
 /** @param typeOfSuccess the failure's type where the status is that of a success */
-function failureOf({ status, body, retryAfter }: Answer, inChat: boolean, typeOfSuccess: string): Failure {
-  const type = typeof body?.type === 'string' ? (ERROR_TYPE.exec(body.type)?.[1] ?? null) : null;
+function failureOf({ status, body, retryAfterMs }: Answer, inChat: boolean, typeOfSuccess: string): Failure {
+  const given = typeof body?.type === 'string' ? body.type : '';
+  const type = TYPE_NAME.exec(given)?.[1] ?? null;
   const detail = [body?.title, body?.detail].filter((part) => typeof part === 'string').join(': ');
   return {
     ok: false,
-    kind: classifyAnswer(status, type, inChat),
+    kind: classifyAnswer(status, type ?? (UNIPILE_TYPE.test(given) ? '' : null), inChat),
     httpStatus: status,
     type: type ?? (status < 300 ? typeOfSuccess : null),
-    detail: detail === '' ? null : storable(detail),
-    retryAfterMs: parseRetryAfter(retryAfter),
+    detail: detail === '' ? null : storableText(detail, DETAIL_LENGTH_MAX),
+    retryAfterMs,
   };
 }
 
@@ -222,34 +226,16 @@ export function openSockets(): Transport {
 }
 
 function socketFailure(error: unknown, isOfConnection: boolean): Failure {
-  const { code, name } = error as { code?: unknown; name?: unknown };
+  const { code, name, syscall } = error as { code?: unknown; name?: unknown; syscall?: unknown };
   const reason = typeof code === 'string' ? code : typeof name === 'string' ? name : null;
+  // A code of a connection that cannot be made is also that of one which stood, and lost its way.
+  const hasStood = syscall === 'read' || syscall === 'write';
   return {
     ok: false,
-    kind: isOfConnection ? 'unreachable' : classifySocketCode(reason),
+    kind: isOfConnection ? 'unreachable' : hasStood ? 'ambiguous' : classifySocketCode(reason),
     httpStatus: null,
     type: reason,
     detail: null,
     retryAfterMs: null,
   };
-}
-
-/** Text of any origin as Postgres can keep it: not too long, no NUL, no half of a surrogate pair. */
-function storable(text: string): string {
-  return text.replaceAll('\0', '').slice(0, DETAIL_LENGTH_MAX).toWellFormed();
-}
-
-function parseObject(text: string): Body | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? (value as Body) : undefined;
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
-}
-
-/** Seconds only; the other form, a date, is not used by Unipile and is taken as absent. */
-function parseRetryAfter(value: string | null): number | null {
-  return value !== null && /^\d{1,8}$/.test(value) ? Number(value) * 1_000 : null;
 }

@@ -13,7 +13,8 @@ import type {
   Sought,
 } from '../unipile.ts';
 import { type Exchange, unreadable } from './exchange.ts';
-import { earliestOf, instantOf, isMissing, notFound, oldestOf, readList } from './read-back.ts';
+import { earliestOf, instantOf, isMissing, notFound, readList, type TakeItem } from './read-back.ts';
+import { storableId } from './storable.ts';
 
 const PAGE_SIZE = 100;
 
@@ -39,7 +40,7 @@ export async function sendMessage(
     ok: true,
     httpStatus,
     messageId: id,
-    chatId: typeof body.chat_id === 'string' ? body.chat_id : chatId,
+    chatId: storableId(body.chat_id) ?? chatId,
   };
 }
 
@@ -68,57 +69,73 @@ export async function findMessage(
   sought: FindMessageRequest,
   whole: AbortSignal,
 ): Promise<Sought<FoundMessage>> {
-  const messages = await readMessages(exchange, sought, whole);
-  if (!messages.ok) return messages;
-  const found: FoundMessage[] = [];
+  const earliest = earliestOf(sought.since);
+  // Nothing of a list is kept but this: it may be long, and its texts too.
+  let oldest: Omit<FoundMessage, 'messageId'> & { readonly messageId: string | null } = NOT_YET;
   let mayBeChanged = false;
-  for (const item of messages.items) {
+  const take: TakeItem = (item) => {
     const sentAt = Message.Check(item) ? instantOf(item.timestamp) : null;
     // One that cannot be read might be the one.
-    if (!Message.Check(item) || sentAt === null) return unreadable('unreadable_answer');
+    if (!Message.Check(item) || sentAt === null) return false;
     const isOwn = item.is_sender === 1 && item.account_id === sought.accountId;
-    if (!isOwn || sentAt < earliestOf(sought.since) || sought.knownIds.includes(item.id)) continue;
+    if (!isOwn || sentAt < earliest || sought.knownIds.includes(item.id)) return true;
     if (!isSameText({ text: sought.text }, item.text ?? '')) {
       // A person changed it on LinkedIn, or took it away: it may have been the one.
       mayBeChanged ||= item.edited === 1 || item.deleted === 1;
-      continue;
+    } else if (sentAt < oldest.sentAt) {
+      oldest = { messageId: storableId(item.id), chatId: storableId(item.chat_id), sentAt };
     }
-    found.push({ messageId: item.id, chatId: item.chat_id, sentAt });
+    return true;
+  };
+  const read = await readMessages(exchange, sought, take, whole);
+  if (!read.ok) return read;
+  if (oldest !== NOT_YET) {
+    const { messageId } = oldest;
+    // Without its id it could be taken for another row's, or another row's for it.
+    return messageId === null
+      ? unreadable('unstorable_id')
+      : { ok: true, kind: 'found', ...oldest, messageId };
   }
-  const oldest = oldestOf(found);
-  if (oldest !== undefined) return { ok: true, kind: 'found', ...oldest };
   if (mayBeChanged) return unreadable('edited_or_deleted');
   return notFound(exchange, sought.accountId, whole);
 }
 
-type Listed = { readonly ok: true; readonly items: readonly unknown[] } | Failure;
+/** Later than any message. */
+const NOT_YET = { messageId: null, chatId: null, sentAt: new Date(8.64e15) };
+
+type Read = { readonly ok: true } | Failure;
 
 /** Messages since the attempt: those of the chat, or of every chat with the recipient. */
 async function readMessages(
   exchange: Exchange,
   sought: FindMessageRequest,
+  take: TakeItem,
   whole: AbortSignal,
-): Promise<Listed> {
+): Promise<Read> {
   if (sought.chatId !== null) {
-    const messages = await readChat(exchange, sought.chatId, sought.since, whole);
+    const read = await readChat(exchange, sought.chatId, sought.since, take, whole);
     // The chat is gone; the message may be in another.
-    if (messages.ok || !isMissing(messages)) return messages;
+    if (read.ok || !isMissing(read)) return read;
   }
   const chatIds = await readChatIds(exchange, sought, whole);
   if (!chatIds.ok) return chatIds;
-  const items: unknown[] = [];
   for (const chatId of chatIds.items) {
-    const messages = await readChat(exchange, chatId, sought.since, whole);
-    if (!messages.ok) return messages;
-    items.push(...messages.items);
+    const read = await readChat(exchange, chatId, sought.since, take, whole);
+    if (!read.ok) return read;
   }
-  return { ok: true, items };
+  return { ok: true };
 }
 
-function readChat(exchange: Exchange, chatId: string, since: Date, whole: AbortSignal): Promise<Listed> {
+function readChat(
+  exchange: Exchange,
+  chatId: string,
+  since: Date,
+  take: TakeItem,
+  whole: AbortSignal,
+): Promise<Read> {
   const path = `chats/${encodeURIComponent(chatId)}/messages`;
   const query = { after: earliestOf(since).toISOString() };
-  return readList(exchange, { path, query, pageSize: PAGE_SIZE }, whole);
+  return readList(exchange, { path, query, pageSize: PAGE_SIZE, take }, whole);
 }
 
 async function readChatIds(
@@ -128,13 +145,15 @@ async function readChatIds(
 ): Promise<{ readonly ok: true; readonly items: readonly string[] } | Failure> {
   const path = `chat_attendees/${encodeURIComponent(recipientId)}/chats`;
   const query = { account_id: accountId };
-  const chats = await readList(exchange, { path, query, pageSize: PAGE_SIZE }, whole);
+  const ids: string[] = [];
+  const take: TakeItem = (chat) => {
+    if (!Chat.Check(chat)) return false;
+    // One more says that there are too many.
+    if (chat.account_id === accountId && ids.length <= CHATS_MAX) ids.push(chat.id);
+    return true;
+  };
+  const chats = await readList(exchange, { path, query, pageSize: PAGE_SIZE, take }, whole);
   // The store has never seen the recipient: there is no chat to look in.
   if (!chats.ok) return isMissing(chats) ? { ok: true, items: [] } : chats;
-  const ids: string[] = [];
-  for (const chat of chats.items) {
-    if (!Chat.Check(chat)) return unreadable('unreadable_answer');
-    if (chat.account_id === accountId) ids.push(chat.id);
-  }
   return ids.length > CHATS_MAX ? unreadable('list_too_long') : { ok: true, items: ids };
 }

@@ -14,10 +14,22 @@ import type {
   Sought,
 } from '../unipile.ts';
 import { type Exchange, unreadable } from './exchange.ts';
-import { earliestOf, instantOf, isMissing, notFound, oldestOf, readAccount, readList } from './read-back.ts';
+import {
+  earliestOf,
+  instantOf,
+  isMissing,
+  notFound,
+  readAccount,
+  readList,
+  type TakeItem,
+} from './read-back.ts';
+import { storableId } from './storable.ts';
 
 /** Posts are read from LinkedIn itself and count there: the newest few are nearly always enough. */
 const PAGE_SIZE = 20;
+
+/** Characters of a post's address that the database keeps. */
+const URL_LENGTH_MAX = 2_048;
 
 export async function createPost(
   exchange: Exchange,
@@ -28,6 +40,7 @@ export async function createPost(
   const written = await exchange.write('posts', formOf(post), options);
   if (!written.ok) return asAboutThePost(written, post);
   const { httpStatus, id } = written;
+  if (id === null) return { ok: true, httpStatus, postId: null, socialId: null, shareUrl: null };
   // Asked once: it is published, and this must not hold up the record of it.
   const read = await exchange.read(postPath(id), { account_id: post.accountId }, { isRetried: false });
   const { socialId, shareUrl } = addressesOf(read.ok ? read.body : {});
@@ -79,30 +92,36 @@ export async function findPost(
   if (account.status !== 'OK') return { ok: true, kind: 'account_out_of_order', status: account.status };
   const authorId = sought.asOrganization ?? account.providerId;
   const earliest = earliestOf(sought.since);
-  const posts = await readPosts(exchange, sought, authorId, whole);
-  if (!posts.ok) return posts;
-  const found: FoundPost[] = [];
-  for (const item of posts.items) {
+  // Nothing of a list is kept but this: it may be long, and its texts too.
+  let oldest: Omit<FoundPost, 'postId'> & { readonly postId: string | null } = NOT_YET;
+  const take: TakeItem = (item) => {
     const sentAt = Post.Check(item) ? instantOf(item.parsed_datetime) : null;
     // One that cannot be read might be the one.
-    if (!Post.Check(item) || sentAt === null) return unreadable('unreadable_answer');
+    if (!Post.Check(item) || sentAt === null) return false;
     const isAuthor = item.author.id === authorId || item.author.id?.endsWith(`:${authorId}`) === true;
     const addresses = addressesOf(item);
     // LinkedIn has several ids for one post, and may have answered the write with another than it lists.
     const isKnown = [item.id, addresses.socialId].some((id) => id !== null && sought.knownIds.includes(id));
-    if (!isAuthor || sentAt < earliest || isKnown) continue;
-    if (!isSameText(sought, item.text ?? '')) continue;
-    found.push({ postId: item.id, sentAt, ...addresses });
-  }
-  const oldest = oldestOf(found);
-  if (oldest !== undefined) return { ok: true, kind: 'found', ...oldest };
-  return notFound(exchange, sought.accountId, whole);
+    const isCandidate = isAuthor && sentAt >= earliest && !isKnown && isSameText(sought, item.text ?? '');
+    if (isCandidate && sentAt < oldest.sentAt) oldest = { postId: storableId(item.id), sentAt, ...addresses };
+    return true;
+  };
+  const read = await readPosts(exchange, sought, authorId, take, whole);
+  if (!read.ok) return read;
+  if (oldest === NOT_YET) return notFound(exchange, sought.accountId, whole);
+  const { postId } = oldest;
+  // Without its id it could be taken for another row's, or another row's for it.
+  return postId === null ? unreadable('unstorable_id') : { ok: true, kind: 'found', ...oldest, postId };
 }
+
+/** Later than any post. */
+const NOT_YET = { postId: null, socialId: null, shareUrl: null, sentAt: new Date(8.64e15) };
 
 function readPosts(
   exchange: Exchange,
   sought: FindPostRequest,
   authorId: string,
+  take: TakeItem,
   whole: AbortSignal,
 ): ReturnType<typeof readList> {
   const earliest = earliestOf(sought.since);
@@ -115,6 +134,7 @@ function readPosts(
         is_company: sought.asOrganization === null ? undefined : 'true',
       },
       pageSize: PAGE_SIZE,
+      take,
       // Newest first. A repost may bear the date of what it repeats.
       isEnough: (items) => {
         const last = items.findLast((item) => Post.Check(item) && !item.is_repost);
@@ -139,7 +159,13 @@ export async function readPost(
   }
   const sentAt = Post.Check(read.body) ? instantOf(read.body.parsed_datetime) : null;
   if (!Post.Check(read.body) || sentAt === null) return unreadable('unreadable_answer');
-  return { ok: true, kind: 'found', postId: read.body.id, sentAt, ...addressesOf(read.body) };
+  return {
+    ok: true,
+    kind: 'found',
+    postId: storableId(read.body.id) ?? postId,
+    sentAt,
+    ...addressesOf(read.body),
+  };
 }
 
 function postPath(postId: string): string {
@@ -149,8 +175,9 @@ function postPath(postId: string): string {
 /** Where a post can be seen and answered; null for what the answer does not say. */
 function addressesOf(post: object): Pick<FoundPost, 'socialId' | 'shareUrl'> {
   const { social_id, share_url } = post as { social_id?: unknown; share_url?: unknown };
+  const shareUrl = storableId(share_url, URL_LENGTH_MAX);
   return {
-    socialId: typeof social_id === 'string' && social_id !== '' ? social_id : null,
-    shareUrl: typeof share_url === 'string' && /^https?:\/\//.test(share_url) ? share_url : null,
+    socialId: storableId(social_id),
+    shareUrl: shareUrl !== null && /^https?:\/\//.test(shareUrl) ? shareUrl : null,
   };
 }

@@ -4,10 +4,17 @@
 import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import type { Failure, Sought } from '../unipile.ts';
-import { type Body, type Exchange, unreadable } from './exchange.ts';
+import { type Exchange, unreadable } from './exchange.ts';
+import { storableText } from './storable.ts';
 
 /** Pages of one list that are read at most. */
 const PAGES_MAX = 5;
+
+/** Items of one page that are looked at: Unipile gives 250 at most, whatever is asked for. */
+const ITEMS_MAX = 1_000;
+
+/** The longest status of an account that is shown; those that are known have a word. */
+const STATUS_LENGTH_MAX = 100;
 
 /** What two clocks may differ by, in milliseconds. */
 const SKEW_MS = 120_000;
@@ -17,21 +24,24 @@ export function earliestOf(since: Date): Date {
   return new Date(since.getTime() - SKEW_MS);
 }
 
+/** Looks at an item of a list, which is not kept. False if it cannot be understood: then the whole list cannot. */
+export type TakeItem = (item: unknown) => boolean;
+
 export interface ListRequest {
   readonly path: string;
   readonly query: Readonly<Record<string, string | undefined>>;
   readonly pageSize: number;
+  readonly take: TakeItem;
   /** Whether what follows this page, newest first, need not be read. */
   readonly isEnough?: (items: readonly unknown[]) => boolean;
 }
 
-/** All items of a list, or a failure: never a part of it. */
+/** Shows `take` every item of a list, page by page; a failure if it could not be all of them. */
 export async function readList(
   exchange: Exchange,
-  { path, query, pageSize, isEnough = () => false }: ListRequest,
+  { path, query, pageSize, take, isEnough = () => false }: ListRequest,
   whole: AbortSignal,
-): Promise<{ readonly ok: true; readonly items: readonly unknown[] } | Failure> {
-  const items: unknown[] = [];
+): Promise<{ readonly ok: true } | Failure> {
   let cursor: string | undefined;
   for (let count = 0; count < PAGES_MAX; count += 1) {
     const page = await exchange.read(
@@ -40,11 +50,13 @@ export async function readList(
       { whole, isRetried: true },
     );
     if (!page.ok) return page;
-    if (!Array.isArray(page.body.items)) return unreadable('unreadable_answer');
-    items.push(...page.body.items);
+    const items: unknown = page.body.items;
+    if (!Array.isArray(items)) return unreadable('unreadable_answer');
+    if (items.length > ITEMS_MAX) return unreadable('list_too_long');
+    if (!items.every(take)) return unreadable('unreadable_answer');
     // At the end it is null, and missing where the list is empty.
     const next = page.body.cursor;
-    if (typeof next !== 'string' || next === '' || isEnough(page.body.items)) return { ok: true, items };
+    if (typeof next !== 'string' || next === '' || isEnough(items)) return { ok: true };
     cursor = next;
   }
   return unreadable('list_too_long');
@@ -76,12 +88,15 @@ export async function readAccount(
     { whole, isRetried: true },
   );
   if (!read.ok) return read;
-  const account: Body = read.body;
+  const account: unknown = read.body;
   if (!Account.Check(account)) return unreadable('unreadable_answer');
   return {
     ok: true,
     providerId: account.connection_params.im.id,
-    status: account.sources.find(({ status }) => status !== 'OK')?.status ?? 'OK',
+    status: storableText(
+      account.sources.find(({ status }) => status !== 'OK')?.status ?? 'OK',
+      STATUS_LENGTH_MAX,
+    ),
   };
 }
 
@@ -102,15 +117,11 @@ export function isMissing({ httpStatus, type }: Failure): boolean {
   return httpStatus === 404 && type !== null;
 }
 
-/** The instant of a timestamp that Unipile wrote, or null if it is none. */
+/** Years that the database can keep, written as JavaScript writes them. */
+const [INSTANT_MIN, INSTANT_MAX] = [0, Date.parse('9999-12-31T23:59:59.999Z')];
+
+/** The instant of a timestamp that Unipile wrote, or null if it is none of this age. */
 export function instantOf(text: string): Date | null {
   const instant = new Date(text);
-  return Number.isNaN(instant.getTime()) ? null : instant;
-}
-
-/** The first to have happened, if there is any. */
-export function oldestOf<Found extends { readonly sentAt: Date }>(
-  found: readonly Found[],
-): Found | undefined {
-  return found.toSorted((left, right) => left.sentAt.getTime() - right.sentAt.getTime())[0];
+  return instant.getTime() >= INSTANT_MIN && instant.getTime() <= INSTANT_MAX ? instant : null;
 }

@@ -107,57 +107,81 @@ describe('classifyAnswer', () => {
     expect(classifyAnswer(status, type, false)).toBe(kind);
   });
 
-  it.each(FACTS.filter(({ status }) => status !== 404))(
+  /** What may be about the stored chat alone: the account is another's, lost what the chat needs, or may not write there. */
+  const OF_THE_CHAT: ReadonlySet<string> = new Set([
+    '403 account_mismatch',
+    '403 insufficient_permissions',
+    '403 feature_not_subscribed',
+    '403 subscription_required',
+    '403 resource_access_restricted',
+    '404 resource_not_found',
+    '404 invalid_resource_identifier',
+    '422 cant_send_message',
+    '422 insufficient_credits',
+    '422 invalid_account',
+    '422 not_allowed_inmail',
+    '422 unprocessable_entity',
+  ]);
+
+  it.each(FACTS.filter(({ status, type }) => !OF_THE_CHAT.has(`${status} ${type}`)))(
     '$status $type means the same in a chat',
     ({ status, type, kind }) => {
       expect(classifyAnswer(status, type, true)).toBe(kind);
     },
   );
 
-  it.each(['resource_not_found', 'invalid_resource_identifier', null])(
-    'a 404 %s in a chat may be about the chat alone',
-    (type) => {
-      expect(classifyAnswer(404, type, true)).toBe('chat_missing');
+  it.each([...OF_THE_CHAT, '403 never_seen_before', '410 never_seen_before'])(
+    '%s in a chat may be about the chat alone',
+    (answer) => {
+      const [status, type = ''] = answer.split(' ');
+      expect(classifyAnswer(Number(status), type, true)).toBe('chat_missing');
     },
   );
 
-  // What nobody has documented is judged by its status, and by nothing that it says of itself.
-  it.each<{ status: number; kind: FailureKind }>([
-    { status: 200, kind: 'ambiguous' }, // success without an id
-    { status: 201, kind: 'ambiguous' },
-    { status: 204, kind: 'ambiguous' },
-    { status: 299, kind: 'ambiguous' },
-    { status: 300, kind: 'unreachable' }, // sent elsewhere: nothing was done here
-    { status: 301, kind: 'unreachable' },
-    { status: 307, kind: 'unreachable' },
-    { status: 399, kind: 'unreachable' },
-    { status: 400, kind: 'rejected' },
-    { status: 401, kind: 'account_disconnected' },
-    { status: 402, kind: 'rejected' },
-    { status: 403, kind: 'rejected' },
-    { status: 404, kind: 'account_missing' },
-    { status: 405, kind: 'rejected' },
-    { status: 408, kind: 'ambiguous' },
-    { status: 409, kind: 'ambiguous' },
-    { status: 410, kind: 'rejected' },
-    { status: 413, kind: 'rejected' },
-    { status: 418, kind: 'rejected' },
-    { status: 422, kind: 'rejected' },
-    { status: 425, kind: 'ambiguous' },
-    { status: 429, kind: 'throttled' },
-    { status: 499, kind: 'rejected' },
-    { status: 500, kind: 'ambiguous' },
-    { status: 501, kind: 'rejected' },
-    { status: 502, kind: 'ambiguous' },
-    { status: 503, kind: 'ambiguous' },
-    { status: 504, kind: 'ambiguous' },
-    { status: 520, kind: 'ambiguous' }, // a proxy's own
-    { status: 599, kind: 'ambiguous' },
-  ])('$status with an unknown type, or none → $kind', ({ status, kind }) => {
-    expect(classifyAnswer(status, null, false)).toBe(kind);
+  // What nobody has documented is judged by its status, and by nothing that it says of itself. A refusal without a type is
+  // that of something before Unipile: it says nothing of the account or the message.
+  it.each<{ status: number; kind: FailureKind; untyped: FailureKind }>([
+    { status: 200, kind: 'ambiguous', untyped: 'ambiguous' }, // success without an id
+    { status: 201, kind: 'ambiguous', untyped: 'ambiguous' },
+    { status: 204, kind: 'ambiguous', untyped: 'ambiguous' },
+    { status: 299, kind: 'ambiguous', untyped: 'ambiguous' },
+    { status: 300, kind: 'ambiguous', untyped: 'ambiguous' }, // sent elsewhere, perhaps after it was carried out
+    { status: 301, kind: 'ambiguous', untyped: 'ambiguous' },
+    { status: 303, kind: 'ambiguous', untyped: 'ambiguous' }, // the answer to a write that was carried out
+    { status: 307, kind: 'ambiguous', untyped: 'ambiguous' },
+    { status: 308, kind: 'ambiguous', untyped: 'ambiguous' },
+    { status: 399, kind: 'ambiguous', untyped: 'ambiguous' },
+    { status: 400, kind: 'rejected', untyped: 'gateway' },
+    { status: 401, kind: 'account_disconnected', untyped: 'gateway' },
+    { status: 402, kind: 'rejected', untyped: 'gateway' },
+    { status: 403, kind: 'rejected', untyped: 'gateway' },
+    { status: 404, kind: 'account_missing', untyped: 'gateway' },
+    { status: 405, kind: 'rejected', untyped: 'gateway' },
+    { status: 407, kind: 'account_disconnected', untyped: 'gateway' },
+    { status: 408, kind: 'ambiguous', untyped: 'ambiguous' },
+    { status: 409, kind: 'ambiguous', untyped: 'ambiguous' },
+    { status: 410, kind: 'rejected', untyped: 'gateway' },
+    { status: 413, kind: 'rejected', untyped: 'gateway' },
+    { status: 418, kind: 'rejected', untyped: 'gateway' },
+    { status: 422, kind: 'rejected', untyped: 'gateway' },
+    { status: 425, kind: 'ambiguous', untyped: 'ambiguous' },
+    { status: 429, kind: 'throttled', untyped: 'throttled' }, // whoever says it, slower is right
+    { status: 451, kind: 'rejected', untyped: 'gateway' },
+    { status: 499, kind: 'ambiguous', untyped: 'ambiguous' }, // a proxy whose client had gone
+    { status: 500, kind: 'ambiguous', untyped: 'ambiguous' },
+    { status: 501, kind: 'rejected', untyped: 'ambiguous' },
+    { status: 502, kind: 'ambiguous', untyped: 'ambiguous' },
+    { status: 503, kind: 'ambiguous', untyped: 'ambiguous' },
+    { status: 504, kind: 'ambiguous', untyped: 'ambiguous' },
+    { status: 520, kind: 'ambiguous', untyped: 'ambiguous' }, // a proxy’s own
+    { status: 599, kind: 'ambiguous', untyped: 'ambiguous' },
+    { status: 600, kind: 'ambiguous', untyped: 'ambiguous' },
+  ])('$status with an unknown type → $kind, with none → $untyped', ({ status, kind, untyped }) => {
     expect(classifyAnswer(status, 'never_seen_before', false)).toBe(kind);
     expect(classifyAnswer(status, 'constructor', false)).toBe(kind);
     expect(classifyAnswer(status, '__proto__', false)).toBe(kind);
+    expect(classifyAnswer(status, null, false)).toBe(untyped);
+    expect(classifyAnswer(status, null, true)).toBe(untyped);
   });
 
   it.each<{ status: number; type: string; kind: FailureKind }>([

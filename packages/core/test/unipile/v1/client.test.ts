@@ -3,7 +3,9 @@ import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import type { Action, Fault } from '@revos/unipile-sandbox';
+import { Dispatcher } from 'undici';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { realEffects } from '../../../src/effects/index.ts';
 import type { FailureKind, SendMessageRequest } from '../../../src/unipile/index.ts';
 import { createUnipileV1 } from '../../../src/unipile/index.ts';
 import { baseUrlOf } from '../../../src/unipile/v1/exchange.ts';
@@ -118,7 +120,12 @@ describe('a message that goes out', () => {
     const first = await client.sendMessage(firstMessage());
     const chatId = first.ok ? first.chatId : null;
     const answer = await client.sendMessage(firstMessage({ accountId: BOB, chatId }));
-    expect(answer).toMatchObject({ ok: false, kind: 'rejected', type: 'account_mismatch', httpStatus: 403 });
+    expect(answer).toMatchObject({
+      ok: false,
+      kind: 'chat_missing',
+      type: 'account_mismatch',
+      httpStatus: 403,
+    });
     expect(sandbox.world.effects()).toHaveLength(1);
   });
 
@@ -365,9 +372,30 @@ const FATES: ReadonlyArray<{
   {
     name: 'a firewall’s 403 in HTML',
     action: { kind: 'html_body', status: 403, effect: false },
-    kind: 'rejected',
+    kind: 'gateway',
     effects: 0,
     httpStatus: 403,
+  },
+  {
+    name: 'a proxy’s 404 in HTML',
+    action: { kind: 'html_body', status: 404, effect: false },
+    kind: 'gateway',
+    effects: 0,
+    httpStatus: 404,
+  },
+  {
+    name: 'a redirect, not delivered',
+    action: { kind: 'redirect', status: 307, location: '/elsewhere', effect: false },
+    kind: 'ambiguous',
+    effects: 0,
+    httpStatus: 307,
+  },
+  {
+    name: 'a redirect, delivered all the same',
+    action: { kind: 'redirect', status: 303, location: '/elsewhere', effect: true },
+    kind: 'ambiguous',
+    effects: 1,
+    httpStatus: 303,
   },
   {
     name: 'a slow answer that comes in time',
@@ -463,19 +491,49 @@ describe('what becomes of a write', () => {
   });
 
   it.each([
+    { status: 400, body: '{}' },
+    { status: 401, body: 'Unauthorized' },
+    { status: 403, body: '{"type":"about:blank","title":"Forbidden"}' },
+    { status: 404, body: '404 page not found' },
+    { status: 404, body: '{"type":"error","error":{"type":"not_found"}}' },
+    { status: 404, body: '{"type":"errors/","title":"Not found"}' },
+    { status: 407, body: '' },
+    { status: 422, body: '{"type":["errors/invalid_recipient"]}' },
+  ])('$status with the body $body is not Unipile’s', async ({ status, body }) => {
+    const server = createHttpServer((_request, response) => void response.writeHead(status).end(body));
+    const client = clientOf(`http://127.0.0.1:${await portOf(server)}`);
+    const said = { ok: false, kind: 'gateway', httpStatus: status, type: null };
+    expect(await client.sendMessage(firstMessage())).toMatchObject(said);
+    expect(await client.sendMessage(firstMessage({ chatId: 'c' }))).toMatchObject(said);
+  });
+
+  const NOW = '2026-03-02T10:00:00.000Z';
+  it.each([
     { retryAfter: '0', retryAfterMs: 0 },
     { retryAfter: '120', retryAfterMs: 120_000 },
+    { retryAfter: ' 120 ', retryAfterMs: 120_000 },
     { retryAfter: '99999999', retryAfterMs: 99_999_999_000 },
-    { retryAfter: '999999999', retryAfterMs: null },
+    { retryAfter: '9'.repeat(400), retryAfterMs: Number.MAX_SAFE_INTEGER },
+    { retryAfter: 'Mon, 02 Mar 2026 10:05:00 GMT', retryAfterMs: 300_000 },
+    { retryAfter: 'Monday, 02-Mar-26 10:05:00 GMT', retryAfterMs: 300_000 },
+    { retryAfter: 'Mon Mar  2 10:05:00 2026', retryAfterMs: 300_000 },
+    { retryAfter: 'Mon, 02 Mar 2026 09:00:00 GMT', retryAfterMs: 0 },
+    { retryAfter: 'Mon, 99 Mar 2026 10:00:00 GMT', retryAfterMs: null },
+    { retryAfter: '2026-03-02T10:05:00Z', retryAfterMs: null },
     { retryAfter: '1.5', retryAfterMs: null },
     { retryAfter: '-1', retryAfterMs: null },
-    { retryAfter: 'Mon, 02 Mar 2026 10:00:00 GMT', retryAfterMs: null },
+    { retryAfter: 'soon', retryAfterMs: null },
+    { retryAfter: ['60', '90'], retryAfterMs: 90_000 },
     { retryAfter: undefined, retryAfterMs: null },
   ])('Retry-After $retryAfter → $retryAfterMs ms', async ({ retryAfter, retryAfterMs }) => {
     const server = createHttpServer((_request, response) => {
-      response.writeHead(429, retryAfter === undefined ? {} : { 'retry-after': retryAfter }).end('{}');
+      if (retryAfter !== undefined) response.setHeader('retry-after', retryAfter);
+      response.writeHead(429).end('{}');
     });
-    const client = clientOf(`http://127.0.0.1:${await portOf(server)}`);
+    const dsn = `http://127.0.0.1:${await portOf(server)}`;
+    const effects = { ...realEffects, now: () => new Date(NOW) };
+    const client = createUnipileV1({ dsn, apiKey: 'key', effects });
+    onTestFinished(() => client.close());
     expect(await client.sendMessage(firstMessage())).toMatchObject({ kind: 'throttled', retryAfterMs });
   });
 
@@ -512,6 +570,35 @@ describe('what becomes of a write', () => {
     expect(answer).toMatchObject(answer.ok ? { chatId: null } : { type: 'no_message_id' });
   });
 
+  it.each([
+    { name: 'with a NUL', id: 'm\0' },
+    { name: 'with half of a surrogate pair', id: 'm\ud83d' },
+    { name: 'that is too long', id: 'm'.repeat(201) },
+  ])('201 with an id $name was sent: the id is dropped', async ({ id }) => {
+    const body = JSON.stringify({ message_id: id, chat_id: id });
+    const server = createHttpServer((_request, response) => void response.writeHead(201).end(body));
+    const client = clientOf(`http://127.0.0.1:${await portOf(server)}`);
+    const sent = { ok: true, httpStatus: 201, messageId: null };
+    expect(await client.sendMessage(firstMessage())).toEqual({ ...sent, chatId: null });
+    // The chat that it was written in is known all the same.
+    expect(await client.sendMessage(firstMessage({ chatId: 'c' }))).toEqual({ ...sent, chatId: 'c' });
+  });
+
+  it.each(['m'.repeat(200), 'ümläut 👋'])('201 with the id %s keeps it', async (id) => {
+    const body = JSON.stringify({ message_id: id, chat_id: id });
+    const server = createHttpServer((_request, response) => void response.writeHead(201).end(body));
+    const answer = await clientOf(`http://127.0.0.1:${await portOf(server)}`).sendMessage(firstMessage());
+    expect(answer).toEqual({ ok: true, httpStatus: 201, messageId: id, chatId: id });
+  });
+
+  it('201 with an empty chat id keeps the one that was written in', async () => {
+    const body = '{"message_id":"m","chat_id":""}';
+    const server = createHttpServer((_request, response) => void response.writeHead(201).end(body));
+    const client = clientOf(`http://127.0.0.1:${await portOf(server)}`);
+    expect(await client.sendMessage(firstMessage({ chatId: 'c' }))).toMatchObject({ chatId: 'c' });
+    expect(await client.sendMessage(firstMessage())).toMatchObject({ chatId: null });
+  });
+
   it('an answer beyond 1 MiB is not read: ambiguous', async () => {
     const server = createHttpServer((_request, response) => {
       response.writeHead(201).end(`{"message_id":"m","pad":"${'x'.repeat(1_100_000)}"}`);
@@ -527,7 +614,8 @@ describe('what becomes of a write', () => {
       response.writeHead(307, { location: '/elsewhere' }).end();
     });
     const answer = await clientOf(`http://127.0.0.1:${await portOf(server)}`).sendMessage(firstMessage());
-    expect(answer).toMatchObject({ ok: false, kind: 'unreachable', httpStatus: 307 });
+    // Whatever redirects may have passed it on before.
+    expect(answer).toMatchObject({ ok: false, kind: 'ambiguous', httpStatus: 307 });
     expect(count).toBe(1);
   });
 
@@ -612,6 +700,25 @@ describe('no connection, so nothing was written', () => {
   });
 });
 
+describe('a connection that fails once it stands', () => {
+  it.each(['read', 'write'])('on %s, with the code of a route that is gone: ambiguous', async (syscall) => {
+    class Broken extends Dispatcher {
+      override dispatch(_options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+        const error = Object.assign(new Error('no route'), { code: 'EHOSTUNREACH', syscall });
+        handler.onResponseError?.({} as Dispatcher.DispatchController, error);
+        return true;
+      }
+      override async close(): Promise<void> {}
+    }
+    const transport = { writing: new Broken(), reading: new Broken(), hasFailedToConnect: () => false };
+    const client = createUnipileV1({ dsn: 'api1.unipile.com', apiKey: 'key', transport });
+    expect(await client.sendMessage(firstMessage())).toMatchObject({
+      kind: 'ambiguous',
+      type: 'EHOSTUNREACH',
+    });
+  });
+});
+
 describe('baseUrlOf', () => {
   it.each([
     { dsn: 'api1.unipile.com:13211', url: 'https://api1.unipile.com:13211/api/v1/' },
@@ -620,6 +727,7 @@ describe('baseUrlOf', () => {
     { dsn: 'https://api1.unipile.com:13211/api/v1', url: 'https://api1.unipile.com:13211/api/v1/' },
     { dsn: 'http://127.0.0.1:4010', url: 'http://127.0.0.1:4010/api/v1/' },
     { dsn: 'localhost:4010', url: 'https://localhost:4010/api/v1/' },
+    { dsn: 'HTTPS://api1.unipile.com:13211', url: 'https://api1.unipile.com:13211/api/v1/' },
   ])('$dsn → $url', ({ dsn, url }) => {
     expect(baseUrlOf(dsn).href).toBe(url);
   });

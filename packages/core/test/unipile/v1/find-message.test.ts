@@ -351,6 +351,86 @@ describe('an answer that cannot be understood', () => {
   });
 
   it.each([
+    { name: 'with a NUL', id: 'm\0' },
+    { name: 'with half of a surrogate pair', id: 'm\ud83d' },
+    { name: 'that is too long', id: 'm'.repeat(201) },
+  ])('the message, with an id $name: it cannot be told from another', async ({ id }) => {
+    const { client } = await saying({ messages: { items: [{ ...message, id }] } });
+    expect(await client.findMessage(soughtMessage({ chatId: 'c1' }))).toMatchObject({
+      ok: false,
+      kind: 'ambiguous',
+      type: 'unstorable_id',
+    });
+    const other = { ...message, id, text: 'Another' };
+    const { client: second } = await saying({ messages: { items: [other] } });
+    expect(await second.findMessage(soughtMessage({ chatId: 'c1' }))).toEqual({ ok: true, kind: 'absent' });
+  });
+
+  it('a chat with an id that cannot be stored is dropped', async () => {
+    const { client } = await saying({ messages: { items: [{ ...message, chat_id: 'c'.repeat(201) }] } });
+    expect(await client.findMessage(soughtMessage({ chatId: 'c1' }))).toMatchObject({
+      kind: 'found',
+      messageId: 'm1',
+      chatId: null,
+    });
+  });
+
+  it.each(['+275760-09-13T00:00:00.000Z', '-000001-01-01T00:00:00.000Z', '1969-12-31T23:59:59.999Z'])(
+    'a message of %s, which no database keeps',
+    async (timestamp) => {
+      const { client } = await saying({ messages: { items: [{ ...message, timestamp }] } });
+      expect(await client.findMessage(soughtMessage({ chatId: 'c1' }))).toMatchObject({
+        type: 'unreadable_answer',
+      });
+    },
+  );
+
+  it('a status of the account that cannot be stored', async () => {
+    const { client } = await saying({ account: accountSaying(`\0${'S'.repeat(1_000)}`) });
+    expect(await client.findMessage(soughtMessage({ chatId: 'c1' }))).toEqual({
+      ok: true,
+      kind: 'account_out_of_order',
+      status: 'S'.repeat(100),
+    });
+  });
+
+  it.each([
+    {
+      name: 'more items than any page has',
+      body: `{"items":[${'{},'.repeat(1_000)}{}]}`,
+      type: 'list_too_long',
+    },
+    {
+      name: 'more items than a call may have arguments',
+      body: `{"items":[${'1,'.repeat(130_000)}1]}`,
+      type: 'list_too_long',
+    },
+    {
+      name: 'more values than any answer has',
+      body: `{"items":[${'{},'.repeat(2_000_000)}{}]}`,
+      type: 'unreadable_answer',
+    },
+    {
+      name: 'more values, one in the other',
+      body: `{"items":${'['.repeat(300_000)}`,
+      type: 'unreadable_answer',
+    },
+  ])('$name', async ({ body, type }) => {
+    const { client } = await unipileSaying(() => ({ body }));
+    expect(await client.findMessage(soughtMessage({ chatId: 'c1' }))).toMatchObject({
+      ok: false,
+      kind: 'ambiguous',
+      type,
+    });
+  });
+
+  it('an answer of a few values and much text is read', async () => {
+    const text = '{,['.repeat(700_000);
+    const { client } = await saying({ messages: { items: [{ ...message, text }, message] } });
+    expect(await client.findMessage(soughtMessage({ chatId: 'c1' }))).toMatchObject({ kind: 'found' });
+  });
+
+  it.each([
     { name: 'of another account', more: { account_id: BOB } },
     {
       name: 'from before, though only later ones were asked for',

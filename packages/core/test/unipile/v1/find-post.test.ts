@@ -150,7 +150,7 @@ describe('a post whose answer was lost', () => {
 describe('which post it is', () => {
   const publish = async (client: Unipile, more: Partial<CreatePostRequest> = {}): Promise<string> => {
     const published = await client.createPost(post(more));
-    return published.ok ? published.postId : '';
+    return (published.ok && published.postId) || '';
   };
 
   it.each<{ name: string; published: Partial<CreatePostRequest>; sought: Partial<FindPostRequest> }>([
@@ -264,6 +264,21 @@ describe('a search that cannot read', () => {
     });
   });
 
+  it.each(['1\0', '1\ud83d', '1'.repeat(201)])(
+    'the post, with an id that cannot be stored: it cannot be told from another',
+    async (id) => {
+      const { client } = await saying([{ ...item, id }]);
+      expect(await client.findPost(soughtPost())).toMatchObject({ ok: false, type: 'unstorable_id' });
+      const { client: second } = await saying([{ ...item, id, text: 'Another' }]);
+      expect(await second.findPost(soughtPost())).toEqual({ ok: true, kind: 'absent' });
+    },
+  );
+
+  it('more items than any page has', async () => {
+    const { client } = await saying(Array(1_001).fill(item));
+    expect(await client.findPost(soughtPost())).toMatchObject({ ok: false, type: 'list_too_long' });
+  });
+
   it('a post by a URN, without addresses, is found', async () => {
     const { client, asked } = await saying([{ ...item, author: { id: `urn:li:company:${PAGE}` } }]);
     expect(await client.findPost(soughtPost({ asOrganization: PAGE }))).toEqual({
@@ -303,7 +318,7 @@ describe('readPost', () => {
   it('reads one that is there', async () => {
     const { clock, client } = await world();
     const published = await client.createPost(post());
-    const postId = published.ok ? published.postId : '';
+    const postId = (published.ok && published.postId) || '';
     expect(await client.readPost({ accountId: ALICE, postId })).toEqual({
       ok: true,
       kind: 'found',
@@ -318,7 +333,8 @@ describe('readPost', () => {
     const { clock, client } = await world({ visibilityDelayMs: 1_000 });
     expect(await client.readPost({ accountId: ALICE, postId: '1' })).toEqual({ ok: true, kind: 'absent' });
     const published = await client.createPost(post());
-    const read = () => client.readPost({ accountId: ALICE, postId: published.ok ? published.postId : '' });
+    const read = () =>
+      client.readPost({ accountId: ALICE, postId: (published.ok && published.postId) || '' });
     expect(await read()).toEqual({ ok: true, kind: 'absent' });
     clock.pass(1_000);
     expect(await read()).toMatchObject({ kind: 'found' });

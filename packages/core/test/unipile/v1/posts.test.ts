@@ -23,6 +23,35 @@ describe('a 404', () => {
   });
 });
 
+describe('an answer that cannot be stored', () => {
+  it.each([
+    { name: 'with a NUL', id: '1\0' },
+    { name: 'with half of a surrogate pair', id: '1\ud83d' },
+    { name: 'that is too long', id: '1'.repeat(201) },
+  ])('201 with an id $name was published: the id is dropped, and nothing is asked by it', async ({ id }) => {
+    const { client, asked } = await unipileSaying(() => ({ status: 201, body: { post_id: id } }));
+    expect(await client.createPost(post())).toEqual({
+      ok: true,
+      httpStatus: 201,
+      postId: null,
+      socialId: null,
+      shareUrl: null,
+    });
+    expect(asked).toHaveLength(1);
+  });
+
+  it.each([
+    { social_id: 'urn:\0', share_url: 'https://www.linkedin.com/\0' },
+    { social_id: 'urn:\ud83d', share_url: 'https://www.linkedin.com/\ud83d' },
+    { social_id: 'u'.repeat(201), share_url: `https://www.linkedin.com/${'x'.repeat(2_048)}` },
+  ])('addresses that cannot be stored are dropped', async (addresses) => {
+    const { client } = await unipileSaying((request) =>
+      request.method === 'POST' ? { status: 201, body: { post_id: '1' } } : { body: addresses },
+    );
+    expect(await client.createPost(post())).toMatchObject({ postId: '1', socialId: null, shareUrl: null });
+  });
+});
+
 describe('a post that goes out', () => {
   it('is published once, and says where it is', async () => {
     const sandbox = await sandboxForTest({ accounts });
