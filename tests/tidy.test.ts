@@ -131,6 +131,15 @@ describe('effects', () => {
   });
 });
 
+describe('lists', () => {
+  it('none is spread into the arguments of a call: a long one has more than a call may have', () => {
+    const sources = files('{apps,packages}/*/src/**/*.{ts,tsx}');
+    const pattern =
+      /(?:\.(?:push|unshift|concat|splice|apply)|Math\.(?:max|min)|fromCharCode|fromCodePoint)\((?:[^(){}]|\([^()]*\))*\.\.\./;
+    expect(sources.filter((file) => pattern.test(codeOf(file)))).toEqual([]);
+  });
+});
+
 describe('names and documents', () => {
   it('no folder is a drawer', () => {
     const drawers = files('{apps,packages,tests}/**').filter((name) =>

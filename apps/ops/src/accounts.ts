@@ -47,7 +47,7 @@ export async function accountsNamed(api: JobsClient, names: readonly string[]): 
   const found: Account[] = [];
   for (const some of inParts([...new Set(names)])) {
     const page = await api.get('/api/accounts', { params: { query: { name: some, limit: PAGE } } });
-    found.push(...page.items);
+    for (const account of page.items) found.push(account);
   }
   return found;
 }

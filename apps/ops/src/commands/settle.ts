@@ -65,9 +65,8 @@ async function withExplanations<Row extends { readonly id: string }, Explanation
   const explained: Array<{ row: Row; explanation: Explanation }> = [];
   for (let start = 0; start < rows.length; start += AT_ONCE) {
     const some = rows.slice(start, start + AT_ONCE);
-    explained.push(
-      ...(await Promise.all(some.map(async (row) => ({ row, explanation: await explain(row.id) })))),
-    );
+    const parts = some.map(async (row) => ({ row, explanation: await explain(row.id) }));
+    for (const part of await Promise.all(parts)) explained.push(part);
   }
   return explained;
 }

@@ -44,14 +44,18 @@ export function table<Row>(rows: readonly Row[], columns: ReadonlyArray<Column<R
 
 /** As wide as the longest, up to `max`; a border's two spaces belong to it. */
 const widthOf = (cells: ReadonlyArray<string | number | null | undefined>, max: number): number =>
-  Math.min(max, Math.max(...cells.map((cell) => String(cell ?? NOTHING).length))) + 2;
+  Math.min(max, longest(cells.map((cell) => String(cell ?? NOTHING)))) + 2;
+
+/** Any number of texts: a call may not have as many arguments. */
+const longest = (texts: readonly string[]): number =>
+  texts.reduce((length, text) => Math.max(length, text.length), 0);
 
 /** Names and values below each other; what is undefined is left out. */
 export function facts(
   pairs: ReadonlyArray<readonly [name: string, value: string | number | undefined]>,
 ): string {
   const known = pairs.filter(([, value]) => value !== undefined);
-  const width = Math.max(0, ...known.map(([name]) => name.length));
+  const width = longest(known.map(([name]) => name));
   return known.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join('\n');
 }
 

@@ -17,7 +17,7 @@ export function createCsvQueue(rpc: Rpc): CsvQueue {
       for (let start = 0; start < names.length; start += NAMES_MAX) {
         const filter = { names: names.slice(start, start + NAMES_MAX) };
         const page = await rpc.call<{ items: typeof found }>('account_list', { filter, limit: PAGE });
-        found.push(...page.items);
+        for (const account of page.items) found.push(account);
       }
       return found;
     },

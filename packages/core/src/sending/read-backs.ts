@@ -6,7 +6,7 @@
  */
 import type { JobServices } from '../jobs/index.ts';
 import { RpcError } from '../rpc/index.ts';
-import type { ReadBackLedger, ReadBackResolution } from './outbox.ts';
+import type { ReadBackLedger, ReadBackResolution, ReadBackResult, UnknownAttempt } from './outbox.ts';
 import { unlessAborted } from './unless-aborted.ts';
 
 /** Unknowns taken at once, and looked for at the same time: no more than are looked for at once. */
@@ -17,6 +17,9 @@ const POLL_MS = 5_000;
 
 /** The wait after the database was away, in milliseconds. */
 const RETRY_MS = 2_000;
+
+/** What the database refuses because of a value in it: of one finding, not of all of them. */
+const SPEAKS_OF_ONE = /^(?:22\w{3}|DM071|PO071)$/;
 
 export interface ReadBacks {
   /**
@@ -32,8 +35,8 @@ export interface ReadBacks {
 }
 
 /** @param onResolved told of each batch once it is settled */
-export function createReadBacks(
-  ledger: ReadBackLedger,
+export function createReadBacks<Item extends UnknownAttempt, Result extends ReadBackResult>(
+  ledger: ReadBackLedger<Item, Result>,
   services: Pick<JobServices, 'effects' | 'logger'>,
   onResolved: (resolutions: readonly ReadBackResolution[]) => void,
 ): ReadBacks {
@@ -42,6 +45,28 @@ export function createReadBacks(
   let nextAt: Date | null | undefined;
   let wake = new AbortController();
 
+  /** One account that cannot be read must not keep the others from being sent. */
+  const lookAt = async (item: Item): Promise<Result> => {
+    try {
+      return await ledger.look(item);
+    } catch (error) {
+      if (error instanceof RpcError) throw error;
+      const { attempt_id } = item;
+      logger.error({ err: error, attempt_id }, 'a look at LinkedIn failed: it is made again');
+      return { attempt_id, found: 'unreadable', detail: 'the look failed' } as Result;
+    }
+  };
+
+  const settle = async (result: Result): Promise<void> => {
+    try {
+      onResolved(await ledger.resolve([result]));
+    } catch (error) {
+      if (!(error instanceof RpcError) || !SPEAKS_OF_ONE.test(error.code)) throw error;
+      const { attempt_id } = result;
+      logger.error({ err: error, attempt_id }, 'what was found is refused: it is looked for again');
+    }
+  };
+
   /** One look at the ledger; answers the wait before the next, in milliseconds. */
   const pass = async (signal: AbortSignal): Promise<number> => {
     const before = wake.signal;
@@ -49,8 +74,8 @@ export function createReadBacks(
     if (due.items.length > 0) {
       // Each is settled by itself: one account that hangs does not keep what was seen of the others.
       const settled = due.items.map(async (item) => {
-        const result = await ledger.look(item);
-        if (!signal.aborted) onResolved(await ledger.resolve([result]));
+        const result = await lookAt(item);
+        if (!signal.aborted) await settle(result);
       });
       // What is not seen by the end is looked for again: nobody waits for it.
       await unlessAborted(Promise.all(settled), signal);

@@ -253,15 +253,25 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
   async #send(item: Item, isInTime: () => boolean): Promise<void> {
     const { logger } = this.#services;
     const maySend = (): boolean => !this.#context.signal.aborted && isInTime();
-    const result = maySend()
-      ? await this.#outbox.send(item, maySend, this.#context.signal)
-      : (releaseOf(item) as Result);
+    const result = maySend() ? await this.#call(item, maySend) : (releaseOf(item) as Result);
     const { attempt_id, outcome, next_step, reason, http_status, error_type } = result;
     if (outcome !== 'sent' && next_step !== 'release') {
       logger.warn({ attempt_id, outcome, reason, http_status, error_type }, 'not sent, or not known to be');
     }
     if (reason === 'platform_key_refused') this.#platformKeyRefused = true;
     this.#recorder.add(result);
+  }
+
+  /** One call. What throws is a fault of ours: it may have been made, and the other rows must not suffer for it. */
+  async #call(item: Item, maySend: () => boolean): Promise<Result> {
+    try {
+      return await this.#outbox.send(item, maySend, this.#context.signal);
+    } catch (error) {
+      const { attempt_id } = item;
+      this.#services.logger.error({ err: error, attempt_id }, 'a call failed within this process');
+      const lost = { attempt_id, outcome: 'unknown', reason: 'answer_lost', is_strike: true } as const;
+      return { ...lost, error_type: error instanceof Error ? error.name : null } as AttemptResult as Result;
+    }
   }
 
   #count(results: readonly Result[], recorded: readonly RecordedResult[]): void {

@@ -9,6 +9,7 @@ import { createReconcileJob } from '../../src/sending/index.ts';
 import { type Campaign, campaignOf } from '../support/campaign.ts';
 import { databaseForFile, unavailable } from '../support/database.ts';
 import { requestsOf } from '../support/sandbox.ts';
+import { unipileSaying } from '../unipile/v1/support.ts';
 
 const db = databaseForFile();
 const MINUTE_MS = 60_000;
@@ -230,6 +231,71 @@ describe('the same text to the same person, twice in the queue', () => {
     expect(campaign.delivered()).toEqual(['Hello', 'Hello']);
     const ids = await db.query('select distinct unipile_message_id from public.dm_queue', []);
     expect(ids).toHaveLength(2);
+  });
+});
+
+describe('one account that cannot be read leaves the others alone', () => {
+  const lost = () =>
+    campaignOf(db, {
+      messages: { ada: 1, ben: 3 },
+      sandbox: {
+        faults: [{ match: { operation: 'send', account_id: 'ada' }, action: { kind: 'drop_answer' } }],
+      },
+    });
+
+  it('a look that throws: it is made again, and everything else goes on', async () => {
+    const campaign = await lost();
+    const { unipile } = campaign.system.services;
+    const { findMessage } = unipile;
+    unipile.findMessage = async () => {
+      throw new RangeError('Maximum call stack size exceeded');
+    };
+    expect(await campaign.run()).toMatchObject({ status: 'succeeded', stats: { sent: 3, unknown: 1 } });
+    expect(await statusesOf(campaign)).toEqual(['unknown', 'sent', 'sent', 'sent']);
+    unipile.findMessage = findMessage;
+    await runFor(campaign, 45);
+    expect(await statusesOf(campaign)).toEqual(['sent', 'sent', 'sent', 'sent']);
+    expect(campaign.delivered()).toHaveLength(4);
+  });
+
+  it('a finding that the database cannot keep: it is looked for again, and everything else goes on', async () => {
+    const campaign = await lost();
+    const { unipile } = campaign.system.services;
+    const { findMessage } = unipile;
+    unipile.findMessage = async (request) => {
+      const found = await findMessage(request);
+      return found.ok && found.kind === 'found' ? { ...found, messageId: 'm\0' } : found;
+    };
+    expect(await campaign.run()).toMatchObject({ status: 'succeeded', stats: { sent: 3, unknown: 1 } });
+    unipile.findMessage = findMessage;
+    await runFor(campaign, 45);
+    expect(await statusesOf(campaign)).toEqual(['sent', 'sent', 'sent', 'sent']);
+  });
+
+  it('a send that throws may have been made: its message is unknown, and everything else goes on', async () => {
+    const campaign = await campaignOf(db, { messages: { ada: 1, ben: 3 } });
+    const { unipile } = campaign.system.services;
+    const { sendMessage } = unipile;
+    unipile.sendMessage = async (request) => {
+      const answer = await sendMessage(request);
+      if (request.accountId === 'ada') throw new RangeError('Invalid string length');
+      return answer;
+    };
+    expect(await campaign.run()).toMatchObject({ status: 'succeeded', stats: { sent: 3, unknown: 1 } });
+    await runFor(campaign, 45);
+    expect(await statusesOf(campaign)).toEqual(['sent', 'sent', 'sent', 'sent']);
+    expect(campaign.delivered()).toHaveLength(4);
+  });
+
+  it('lists without end, of an account: a long one stops nobody', async () => {
+    const campaign = await lost();
+    const { unipile } = campaign.system.services;
+    const { client } = await unipileSaying(() => ({
+      body: `{"items":[${'{},'.repeat(130_000)}{}],"cursor":"more"}`,
+    }));
+    unipile.findMessage = (request) => campaign.driver.unipile(client).findMessage(request);
+    expect(await campaign.run()).toMatchObject({ status: 'succeeded', stats: { sent: 3, unknown: 1 } });
+    expect(await statusesOf(campaign)).toEqual(['unknown', 'sent', 'sent', 'sent']);
   });
 });
 

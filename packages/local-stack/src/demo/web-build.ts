@@ -19,7 +19,7 @@ const SOURCES = [
 /** Builds the web app unless a build that is newer than its sources exists. @throws with the build's output */
 export async function buildWeb(): Promise<void> {
   const builtAt = await modifiedAt(path.join(WEB, '.next', 'BUILD_ID'));
-  const changedAt = Math.max(...(await Promise.all(SOURCES.map(newestIn))));
+  const changedAt = latest(await Promise.all(SOURCES.map(newestIn)));
   if (builtAt > changedAt) return;
 
   const child = spawn('next', ['build'], {
@@ -39,8 +39,10 @@ async function newestIn(place: string): Promise<number> {
   if (!entry.isDirectory()) return entry.mtimeMs;
   const names = await readdir(place, { recursive: true });
   const times = await Promise.all(names.map((name) => modifiedAt(path.join(place, name))));
-  return Math.max(entry.mtimeMs, ...times);
+  return Math.max(entry.mtimeMs, latest(times));
 }
+
+const latest = (times: readonly number[]): number => times.reduce((last, time) => Math.max(last, time), 0);
 
 async function modifiedAt(file: string): Promise<number> {
   const entry = await stat(file).catch((error: NodeJS.ErrnoException) => {
