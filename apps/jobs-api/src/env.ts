@@ -1,6 +1,6 @@
 /** The environment of the jobs API, and of the workers, who need none of its credentials. The only file here that reads it. */
 import querystring from 'node:querystring';
-import { commaSeparated, EnvironmentError, readEnv } from '@revos/core/config';
+import { commaSeparated, EnvironmentError, isSafeAddress, readEnv } from '@revos/core/config';
 import type { JobSettings } from '@revos/core/jobs';
 import { jobsWithSchedules } from '@revos/core/registry';
 import { type DatabaseAddress, readCertificates, readDatabaseUrl } from '@revos/core/rpc/postgres';
@@ -16,13 +16,9 @@ const areSchedules = (value: string): boolean => {
   }
 };
 
-/** An address with a name and a password in it is none: clients quote it in their errors. */
-const isAddress = (value: string): boolean => {
-  const url = URL.parse(value);
-  return url !== null && url.username === '' && url.password === '';
-};
-
-const isDsn = (value: string): boolean => isAddress(/^https?:\/\//.test(value) ? value : `https://${value}`);
+/** Host and port are https. */
+const isDsn = (value: string): boolean =>
+  isSafeAddress(/^[a-z][a-z\d+.-]*:\/\//i.test(value) ? value : `https://${value}`);
 
 /** What travels in a header is visible ASCII: a key that was pasted with a line break is refused here, by name. */
 const Key = Type.String({ pattern: '^[!-~]+$' });
@@ -31,7 +27,7 @@ const RedisUrl = Type.Refine(Type.String({ pattern: '^rediss?://' }), (url) => U
 
 /** What every process reads that works on runs. */
 const WorkEnv = Type.Object({
-  SUPABASE_URL: Type.Refine(Type.String({ pattern: '^https?://' }), isAddress),
+  SUPABASE_URL: Type.Refine(Type.String(), isSafeAddress),
   /** Not needed where DATABASE_URL is the way to the database. */
   SUPABASE_SECRET_KEY: Type.Optional(Key),
   DATABASE_URL: Type.Optional(Type.Refine(Type.String(), (url) => readDatabaseUrl(url) !== null)),

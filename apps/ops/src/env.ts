@@ -1,20 +1,13 @@
 /** The environment of the ops CLI. The only file here that reads it. */
-import { readEnv } from '@revos/core/config';
+import { isSafeAddress, readEnv } from '@revos/core/config';
 import Type from 'typebox';
+
+export { isSafeAddress };
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The environment of this process. */
 export const environment: Environment = process.env;
-
-const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
-
-/** The token travels to this address: it must be https, unless it never leaves the machine. */
-export function isSafeAddress(value: string): boolean {
-  const url = URL.parse(value);
-  if (url === null || url.username !== '' || url.password !== '') return false;
-  return url.protocol === 'https:' || (url.protocol === 'http:' && LOOPBACK.test(url.hostname));
-}
 
 const Env = Type.Object({
   JOBS_API_URL: Type.Refine(Type.String(), isSafeAddress),

@@ -15,6 +15,9 @@ import type { Run } from './shapes.ts';
 /** The service says something every 15 seconds. In milliseconds. */
 const SILENCE_MS_MAX = 45_000;
 
+/** Characters of one event: a run has a few thousand. */
+const EVENT_LENGTH_MAX = 1_000_000;
+
 /** Connections in a row that bring nothing, and the waits between them in milliseconds. */
 const FAILURES_MAX = 10;
 const BACKOFF_MS_MIN = 250;
@@ -64,6 +67,8 @@ const backoffMs = (failures: number): number =>
 const isBrokenOff = (error: unknown): boolean =>
   error instanceof TypeError || (error instanceof DOMException && error.name === 'AbortError');
 
+const NOT_THE_API = 'What answers there is not the jobs API. Is the address right?';
+
 /** The events of one connection. */
 async function* runEvents(
   { baseUrl, token }: Connection,
@@ -75,17 +80,22 @@ async function* runEvents(
   try {
     const response = await fetch(`${baseUrl}/api/runs/${id}/events`, {
       headers: { accept: 'text/event-stream', authorization: `Bearer ${token}` },
+      redirect: 'manual',
       signal: AbortSignal.any([signal, silence.signal]),
     });
     if (!response.ok) throw await errorOf(response);
     if (!response.headers.get('content-type')?.startsWith('text/event-stream') || response.body === null) {
-      throw new UnreachedError('What answers there is not the jobs API. Is the address right?');
+      throw new UnreachedError(NOT_THE_API);
     }
     const arrived: Run[] = [];
     const parser = createParser({
       onEvent: (event) => {
         if (event.event === 'run') arrived.push(JSON.parse(event.data) as Run);
       },
+      onError: ({ type }) => {
+        if (type === 'max-buffer-size-exceeded') throw new UnreachedError(NOT_THE_API);
+      },
+      maxBufferSize: EVENT_LENGTH_MAX,
     });
     for await (const text of response.body.pipeThrough(new TextDecoderStream())) {
       timer.refresh();

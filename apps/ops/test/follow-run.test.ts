@@ -66,6 +66,30 @@ const running = (sent: number): Run => aRun({ status: 'running', stats: { sent }
 const done = aRun({ status: 'succeeded', stats: { sent: 3 } });
 
 describe('followRun', () => {
+  it('does not follow a redirect with its token', async () => {
+    const { result, seen } = await follow((response) => {
+      if (response.req.url?.startsWith('/elsewhere') === true) return says(done)(response);
+      response.writeHead(307, { location: '/elsewhere' }).end();
+    });
+    expect(result).toMatchObject({ name: 'JobsApiError', kind: 'not-understood', status: 307 });
+    expect(seen).toEqual([]);
+  });
+
+  it('gives up a line without end', async () => {
+    const { result } = await follow((response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      const megabyte = 'x'.repeat(1_048_576);
+      const more = (): void => {
+        while (!response.destroyed) {
+          if (!response.write(megabyte)) return void response.once('drain', more);
+        }
+      };
+      response.write('data: ');
+      more();
+    });
+    expect(result).toMatchObject({ name: 'UnreachedError' });
+  });
+
   it('goes on after a connection that broke off, and sees the end', async () => {
     const { result, seen, waitsMs } = await follow(
       says(running(1)),

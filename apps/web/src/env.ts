@@ -2,22 +2,13 @@
  * The environment of the web app, and the only place that reads it. It is read for each request, so
  * that a build needs no secret and a rotated one needs no build.
  */
-import { commaSeparated, readEnv } from '@revos/core/config';
+import { commaSeparated, isSafeAddress, readEnv } from '@revos/core/config';
 import { currentSlot } from '@revos/core/jobs';
 import { jobsWithSchedules } from '@revos/core/registry';
 import { isSigningSecret } from '@revos/core/signing';
 import Type, { type Static } from 'typebox';
 
 type Source = Readonly<Record<string, string | undefined>>;
-
-const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
-
-/** Secrets travel to this address: it must be https, unless it never leaves the machine. */
-export function isSafeAddress(value: string): boolean {
-  const url = URL.parse(value);
-  if (url === null || url.username !== '' || url.password !== '') return false;
-  return url.protocol === 'https:' || (url.protocol === 'http:' && LOOPBACK.test(url.hostname));
-}
 
 /**
  * What travels in a header, so visible ASCII, and cannot be guessed: at least as long as the jobs API wants a token.

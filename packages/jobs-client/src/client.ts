@@ -5,6 +5,7 @@ import createClient, {
   type MaybeOptionalInit,
   type MethodResponse,
 } from 'openapi-fetch';
+import { bounded } from './bounded.ts';
 import { errorOf, JobsApiError } from './problem.ts';
 import type { paths } from './schema.ts';
 
@@ -27,7 +28,7 @@ export interface JobsClient {
 }
 
 export interface JobsClientOptions {
-  /** Such as `https://jobs.example.com`. */
+  /** Such as `https://jobs.example.com`; http on this machine alone. */
   readonly baseUrl: string;
   /** An ops token. */
   readonly token: string;
@@ -35,11 +36,26 @@ export interface JobsClientOptions {
   readonly fetch?: (request: Request) => Promise<Response>;
 }
 
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
+
+/** The token travels there: it must be https, unless it never leaves the machine. */
+function isSafe(address: string): boolean {
+  const url = URL.parse(address);
+  if (url === null || url.username !== '' || url.password !== '') return false;
+  return url.protocol === 'https:' || (url.protocol === 'http:' && LOOPBACK.test(url.hostname));
+}
+
+/** @throws {TypeError} if the token would travel in the clear */
 export function createJobsClient({ baseUrl, token, fetch }: JobsClientOptions): JobsClient {
+  if (!isSafe(baseUrl)) {
+    throw new TypeError('baseUrl must be https without a name and a password, or http on this machine');
+  }
   const http = createClient<paths, 'application/json'>({
     baseUrl,
+    // A redirect is no answer of the API's: the token goes nowhere else.
+    redirect: 'manual',
     headers: { accept: 'application/json, application/problem+json', authorization: `Bearer ${token}` },
-    ...(fetch === undefined ? {} : { fetch }),
+    fetch: async (request) => bounded(await (fetch ?? globalThis.fetch)(request)),
   });
   http.use({
     onResponse: async ({ response }) => {

@@ -1,4 +1,5 @@
 /** What the jobs API refuses with, as one error. */
+import { beginningOf } from './bounded.ts';
 
 /** One field that is wrong. `field` is where it stands, such as `body/args/send_at` or `messages/12/message`. */
 export interface FieldProblem {
@@ -67,6 +68,9 @@ interface ProblemBody {
   readonly request_id?: string;
 }
 
+/** Characters of a refusal that are read: one that names 10,000 messages has five million. */
+const REFUSAL_LENGTH_MAX = 16_000_000;
+
 const KIND = /^\/problems\/([a-z-]+)$/;
 
 /** The error that an answer is which is not a success. Reads the answer's body. */
@@ -74,7 +78,7 @@ export async function errorOf(response: Response): Promise<JobsApiError> {
   const { status, headers } = response;
   const seconds = headers.get('retry-after') ?? '';
   const retryAfterSeconds = /^\d{1,6}$/.test(seconds) ? Number(seconds) : null;
-  const problem = readProblem(await response.text());
+  const problem = readProblem(await beginningOf(response, REFUSAL_LENGTH_MAX));
   const kind = KIND.exec(problem?.type ?? '')?.[1];
   if (problem === null || kind === undefined) {
     const title = `The answer (${status}) is not the jobs API’s`;

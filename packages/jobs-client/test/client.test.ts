@@ -152,6 +152,53 @@ describe('what is no answer of the jobs API', () => {
     expect(error).toMatchObject({ kind: 'not-understood', status: 200 });
   });
 
+  it.each([301, 307, 308])(
+    'from a redirect (%i) is not fetched elsewhere: the token stays here',
+    async (status) => {
+      const elsewhere: (string | undefined)[] = [];
+      const other = createServer((request, response) => {
+        elsewhere.push(request.headers.authorization);
+        response.writeHead(200, { 'content-type': 'application/json' }).end('{"paused":false}');
+      }).listen(0, '127.0.0.1');
+      await once(other, 'listening');
+      const location = `http://127.0.0.1:${(other.address() as AddressInfo).port}/api/sending`;
+      const error = await answeredBy((_request, response) => response.writeHead(status, { location }).end());
+      other.close();
+      expect(error).toMatchObject({ kind: 'not-understood', status });
+      expect(elsewhere).toEqual([]);
+    },
+  );
+
+  it.each([
+    { what: 'a success', status: 200, type: 'application/json', kind: 'no-answer' },
+    { what: 'a refusal', status: 400, type: 'application/problem+json', kind: 'not-understood' },
+  ])('without end is given up: $what', async ({ status, type, kind }) => {
+    let sentMb = 0;
+    const error = await answeredBy((_request, response) => {
+      response.writeHead(status, { 'content-type': type }).write('"');
+      const megabyte = 'x'.repeat(1_048_576);
+      const more = (): void => {
+        for (;;) {
+          if (response.destroyed) return;
+          sentMb += 1;
+          if (!response.write(megabyte)) return void response.once('drain', more);
+        }
+      };
+      more();
+    });
+    expect(error).toMatchObject({ kind });
+    expect(sentMb).toBeLessThan(60);
+  });
+
+  it.each(['http://jobs.example.com', 'https://ada:canary@jobs.example.com', 'ftp://127.0.0.1', 'jobs'])(
+    'is asked for at %s: never, since the token would travel there in the clear',
+    (address) => {
+      expect(() => createJobsClient({ baseUrl: address, token: OPS_TOKEN })).toThrow(
+        new TypeError('baseUrl must be https without a name and a password, or http on this machine'),
+      );
+    },
+  );
+
   it.each([
     { what: 'before it began', listener: (request, _response) => request.socket.destroy() },
     {

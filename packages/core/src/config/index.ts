@@ -1,1 +1,2 @@
+export { isSafeAddress } from './address.ts';
 export { commaSeparated, EnvironmentError, readEnv } from './env.ts';

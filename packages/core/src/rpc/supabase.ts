@@ -1,5 +1,6 @@
 /** Rpc over the Supabase REST API, with supabase-js. */
 import { createClient } from '@supabase/supabase-js';
+import { guardedFetch } from './guarded-fetch.ts';
 import { classifyRpcFailure, failureText, type Rpc, RpcError } from './rpc.ts';
 import { withUndoneRepeated } from './undone.ts';
 
@@ -17,11 +18,14 @@ export interface SupabaseRpcOptions {
   readonly fetch?: typeof fetch;
 }
 
+/** Bytes of one answer. The largest that is asked for, 200 messages of 8,000 characters in any script, is a tenth of it. */
+const ANSWER_BYTES_MAX = 64 * 1_048_576;
+
 export function createSupabaseRpc(options: SupabaseRpcOptions): Rpc {
   const client = createClient(options.url, options.secretKey, {
     auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false },
     db: { timeout: options.timeoutMs ?? 30_000 },
-    ...(options.fetch ? { global: { fetch: options.fetch } } : {}),
+    global: { fetch: guardedFetch(options.fetch ?? globalThis.fetch, ANSWER_BYTES_MAX) },
   });
 
   return withUndoneRepeated({
@@ -60,6 +64,9 @@ function textOf({ message, details }: { message: string; details?: string }, cod
     return `the API refused the key (${status}): is SUPABASE_SECRET_KEY still valid?`;
   }
   if (code !== '') return failureText(code, message);
+  if (status >= 300 && status < 400) {
+    return `answered ${status}, a redirect, which is not followed: is SUPABASE_URL still right?`;
+  }
   if (status !== 0) return `answered ${status}, and not as the database does`;
   const cause =
     SOCKET_CODE.exec(details ?? '')?.[1] ?? /^[A-Za-z]{1,40}(?=:)/.exec(message)?.[0] ?? 'unknown';

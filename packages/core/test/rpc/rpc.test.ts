@@ -158,6 +158,56 @@ describe('createSupabaseRpc, and what stands between', () => {
     },
   );
 
+  it.each([301, 302, 303, 307, 308])(
+    'a redirect (%i) is not followed: the key stays here, and nobody is believed',
+    async (status) => {
+      const elsewhere: string[] = [];
+      const other = createServer((request, response) => {
+        elsewhere.push(JSON.stringify(request.headers));
+        response.writeHead(200, json).end('{"due":0}');
+      });
+      other.listen(0, '127.0.0.1');
+      await once(other, 'listening');
+      onTestFinished(() => void other.close());
+      const location = `http://127.0.0.1:${(other.address() as AddressInfo).port}/rest/v1/rpc/dm_backlog`;
+      const error = await failureOf((await rpcOf(status, '', { location })).call('dm_backlog', {}));
+      expect(error.kind).toBe('unavailable');
+      expect(error.message).toBe(
+        `dm_backlog: answered ${status}, a redirect, which is not followed: is SUPABASE_URL still right?`,
+      );
+      expect(elsewhere).toEqual([]);
+    },
+  );
+
+  it('an answer without end is given up, and is unavailable', async () => {
+    let sentMb = 0;
+    const server = createServer((_request, response) => {
+      response.writeHead(200, json).write('"');
+      const megabyte = 'x'.repeat(1_048_576);
+      const more = (): void => {
+        for (;;) {
+          if (response.destroyed) return;
+          sentMb += 1;
+          if (!response.write(megabyte)) return void response.once('drain', more);
+        }
+      };
+      more();
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    onTestFinished(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    const { port } = server.address() as AddressInfo;
+    const rpc = createSupabaseRpc({ url: `http://127.0.0.1:${port}`, secretKey: 'x' });
+    expect(await failureOf(rpc.call('dm_backlog'))).toMatchObject({
+      kind: 'unavailable',
+      message: 'dm_backlog: no answer (AnswerTooLong)',
+    });
+    expect(sentMb).toBeLessThan(100);
+  });
+
   it('no answer within the time limit is unavailable', async () => {
     const server = createTcpServer(() => {});
     server.listen(0, '127.0.0.1');

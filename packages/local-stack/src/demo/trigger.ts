@@ -23,6 +23,7 @@ export async function triggerCron(stack: Stack, job: string): Promise<Triggered>
 export async function followRun(stack: Stack, id: string, onProgress: (run: Run) => void): Promise<Run> {
   const response = await fetch(`${stack.jobsApi.url}/api/runs/${id}/events`, {
     headers: { authorization: `Bearer ${stack.opsToken}`, accept: 'text/event-stream' },
+    redirect: 'manual',
   });
   if (!response.ok || response.body === null) throw new Error(`The run's events answered ${response.status}`);
   const events = response.body

@@ -81,7 +81,7 @@ export interface Exchange {
 
 /** The base URL of a DSN: https unless it says otherwise. @throws {TypeError} if it is none */
 export function baseUrlOf(dsn: string): URL {
-  const url = new URL(/^https?:\/\//i.test(dsn) ? dsn : `https://${dsn}`);
+  const url = new URL(/^[a-z][a-z\d+.-]*:\/\//i.test(dsn) ? dsn : `https://${dsn}`);
   return new URL('/api/v1/', url);
 }
 
