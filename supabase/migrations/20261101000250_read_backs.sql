@@ -52,6 +52,27 @@ as $$
   select interval '8 days';
 $$;
 
+-- text_seen: a text as a reader sees it, to tell whether two are the same; as seenText in same-text.ts, which looks at what
+-- LinkedIn shows. A row of white space is one space, or one line end if it has any; what shows nothing is left out, but for the
+-- tags that make a flag a country's; letters are composed.
+create or replace function public.text_seen(p_text text)
+returns text
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select btrim(normalize(
+    regexp_replace(regexp_replace(regexp_replace(regexp_replace(p_text,
+      '\r\n?|[\u0085\u2028\u2029]', E'\n', 'g'),
+      '(\U0001F3F4[\U000E0020-\U000E007E]+\U000E007F)|[\u0001-\u0008\u000E-\u001F\u007F-\u0084\u0086-\u009F'
+        '\u00AD\u034F\u061C\u115F\u1160\u17B4\u17B5\u180B-\u180F\u200B-\u200F\u202A-\u202E\u2060-\u206F\uFE00-\uFE0F\uFEFF'
+        '\uFFF0-\uFFF8\U0001BCA0-\U0001BCA3\U0001D173-\U0001D17A\U000E0000-\U000E0FFF]', '\1', 'g'),
+      '[\t\v\f \u00A0\u1680\u2000-\u200A\u202F\u205F\u2800\u3000\u3164\uFFA0]+', ' ', 'g'),
+      ' *\n[ \n]*', E'\n', 'g'),
+    NFC), E' \n');
+$$;
+
 -- read_back_verdict: what one look at LinkedIn means for an unknown attempt.
 --
 -- p_found: sent, absent, unreadable or account_out_of_order. An absence is believed once it has lasted for
@@ -256,7 +277,7 @@ begin
       join public.dm_queue as ours on ours.id = v_attempt.message_id
       where twin.account_id = v_attempt.account_id and twin.started_at >= v_attempt.started_at - public.known_ids_span()
         and twin.id <> v_attempt.id and twin.recipient_id = v_attempt.recipient_id
-        and twin.outcome = 'sent' and twin.unipile_message_id is null and theirs.message = ours.message
+        and twin.outcome = 'sent' and twin.unipile_message_id is null and public.text_seen(theirs.message) = public.text_seen(ours.message)
     );
     select * into v_read from public.read_back_verdict(
       v_found, v_attempt.finished_at, v_attempt.effect_by, v_attempt.absent_since,
@@ -323,10 +344,10 @@ end;
 $$;
 
 revoke execute on function
-  public.read_back_at, public.known_ids_span, public.read_back_verdict, public.dm_unknowns, public.dm_known_ids, public.dm_resolve,
+  public.read_back_at, public.known_ids_span, public.text_seen, public.read_back_verdict, public.dm_unknowns, public.dm_known_ids, public.dm_resolve,
   public.dm_read_settle
 from public, anon, authenticated;
 grant execute on function
-  public.read_back_at, public.known_ids_span, public.read_back_verdict, public.dm_unknowns, public.dm_known_ids, public.dm_resolve,
+  public.read_back_at, public.known_ids_span, public.text_seen, public.read_back_verdict, public.dm_unknowns, public.dm_known_ids, public.dm_resolve,
   public.dm_read_settle
 to service_role;

@@ -138,7 +138,9 @@ begin
     select from public.post_attempts as twin
     where twin.account_id = p_attempt.account_id and twin.started_at >= p_attempt.started_at - public.known_ids_span()
       and twin.post_id <> p_attempt.post_id and twin.outcome = 'sent'
-      and twin.unipile_post_id is null and twin.social_id is null and twin.text = p_attempt.text
+      and twin.unipile_post_id is null and twin.social_id is null
+      and public.text_seen(public.post_text_shown(twin.text, twin.mentions, twin.external_link))
+        = public.text_seen(public.post_text_shown(p_attempt.text, p_attempt.mentions, p_attempt.external_link))
   );
   select * into v_read from public.read_back_verdict(
     v_found, p_attempt.finished_at, p_attempt.effect_by, p_attempt.absent_since,

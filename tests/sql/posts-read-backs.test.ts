@@ -302,6 +302,26 @@ describe('an absence', () => {
   });
 });
 
+describe('a twin', () => {
+  it.each([
+    { name: 'that a reader takes for the same', content: 'A.\n\n\nB.', resolution: 'held', state: 'unknown' },
+    { name: 'in name only', content: 'A.B.', resolution: 'sent', state: 'published' },
+  ])(
+    'of a post of which a person said that it is there, $name, is $state',
+    async ({ content, resolution, state }) => {
+      await revosSets(session, id, { content: 'A.\n\nB.' });
+      await lose();
+      advance(POST_LEASE_MS);
+      const twin = await insertPost(session, { linkedin_account_id: account, content });
+      await lose();
+      await actOnPosts(session, 'settle', [id], { decision: 'sent' });
+      await untilDue();
+      expect(await see('sent')).toBe(resolution);
+      expect(await publicationOf(session, twin)).toMatchObject({ state });
+    },
+  );
+});
+
 describe('a person who looked', () => {
   const resend = async (looked_at?: Date) =>
     actOnPosts(session, 'settle', [id], {

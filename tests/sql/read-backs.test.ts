@@ -1,6 +1,7 @@
 /** What may have been sent: when it is looked for, and what is made of what was seen. */
 import type { ClaimedMessage, DmReadBackResult } from '@revos/core/dm';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { seenText } from '../../packages/core/src/unipile/same-text.ts';
 import {
   act,
   after,
@@ -340,6 +341,21 @@ describe('settled by a person', () => {
   });
 
   it.each([
+    { name: 'a twin that a reader takes for the same', message: 'Hi\n\n\nAda\u200d', resolution: 'held' },
+    { name: 'another text', message: 'HiAda', resolution: 'sent' },
+  ])('as sent, without saying which: $name is $resolution', async ({ message, resolution }) => {
+    const [id = ''] = await queue(session, account, 1, { message: 'Hi\nAda' });
+    const first = await claimOne(session);
+    await session.dm.record([{ attempt_id: first.attempt_id, outcome: 'unknown', reason: 'answer_lost' }]);
+    session.clock.now = after(NOW, LEASE_MS);
+    await queue(session, account, 1, { message });
+    const second = await claimOne(session);
+    await session.dm.record([{ attempt_id: second.attempt_id, outcome: 'unknown', reason: 'answer_lost' }]);
+    await act(session, 'settle', [id], { decision: 'sent' });
+    expect(await look(LEASE_MS + MINUTE_MS, 'sent')).toBe(resolution);
+  });
+
+  it.each([
     { decision: 'sent', status: 'sent', reason: null, outcome: 'sent' },
     { decision: 'resend', status: 'pending', reason: 'absent_on_linkedin', outcome: 'not_sent' },
     { decision: 'drop', status: 'cancelled', reason: 'dropped', outcome: 'unknown' },
@@ -407,5 +423,44 @@ describe('settled by a person', () => {
       refused: [{ id, status: 'pending', problem: 'only what is unknown can be, and it is pending' }],
     });
     expect(await claimOne(session)).toMatchObject({ message_id: id });
+  });
+});
+
+describe('text_seen', () => {
+  /** Every code point that may be no letter, and its neighbours: in words, at line ends, and beside a flag. */
+  const RANGES = [
+    [0x1, 0x180],
+    [0x300, 0x400],
+    [0x600, 0x620],
+    [0x1100, 0x1200],
+    [0x1680, 0x1690],
+    [0x1780, 0x1820],
+    [0x2000, 0x2100],
+    [0x2800, 0x2802],
+    [0x2ff0, 0x3010],
+    [0x3160, 0x3170],
+    [0xfe00, 0xfe20],
+    [0xfef0, 0x10000],
+    [0x1bc90, 0x1bcb0],
+    [0x1d160, 0x1d180],
+    [0x1f3f0, 0x1f400],
+    [0xe0000, 0xe0200],
+    [0xe0ff0, 0xe1010],
+  ] as const;
+
+  it('says of every character what the look at LinkedIn says of it', async () => {
+    const texts = RANGES.flatMap(([from, to]) =>
+      Array.from({ length: to - from }, (_, index) => String.fromCodePoint(from + index)),
+    ).map(
+      (character) => `${character}a${character}b ${character} c\n${character}\nd🏴${character}e${character}`,
+    );
+    const rows = await session.query(
+      'select public.text_seen(text) as seen from unnest($1::text[]) with ordinality as given (text, at) order by at',
+      [texts],
+    );
+    expect(rows.map(({ seen }) => seen)).toEqual(texts.map(seenText));
+    const flag = '🏴\u{e0067}\u{e0062}\u{e0065}\u{e007f} \r\n\t\u{e0041}x';
+    const [row] = await session.query('select public.text_seen($1) as seen', [flag]);
+    expect(row?.seen).toBe(seenText(flag));
   });
 });

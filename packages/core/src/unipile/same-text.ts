@@ -1,10 +1,10 @@
 /**
  * Whether a text that LinkedIn shows is the one that was sent.
  *
- * Pure. What a reader cannot see may differ: line ends, kinds of spaces, characters of no width,
- * composed letters, white space around the text. What LinkedIn and Unipile put in may stand there: a
- * mention's name for its mark, a short link for a link, the external link at the end. Nothing else
- * may: a text wrongly found is never sent, and one wrongly missed is sent twice.
+ * Pure. What a reader cannot see may differ: line ends, kinds of spaces, how many of them stand in a row, blank lines,
+ * characters that show nothing (joiners and selectors among them), composed letters, white space around the text.
+ * What LinkedIn and Unipile put in may stand there: a mention's name for its mark, a short link for a link, the
+ * external link at the end. Nothing else may: a text wrongly found is never sent, and one wrongly missed is sent twice.
  */
 
 export interface SentText {
@@ -20,8 +20,8 @@ const SHOWN_LENGTH_MAX = 100_000;
 
 export function isSameText(sent: SentText, shown: string): boolean {
   if (shown.length > SHOWN_LENGTH_MAX) return false;
-  const seen = visible(shown);
-  const texts = [sent.text, withNames(sent.text, sent.mentions ?? [])].map(visible);
+  const seen = seenText(shown);
+  const texts = [sent.text, withNames(sent.text, sent.mentions ?? [])].map(seenText);
   return texts.some((text) => {
     // Nothing to see: it could be any message without a text.
     if (text === '') return false;
@@ -29,12 +29,23 @@ export function isSameText(sent: SentText, shown: string): boolean {
   });
 }
 
-/** The text as a reader sees it. */
-function visible(text: string): string {
+/**
+ * What shows nothing: default-ignorable code points, and controls. Not the tags that make a flag a country's, of which
+ * the first group keeps hold.
+ */
+const UNSEEN =
+  /(\u{1f3f4}[\u{e0020}-\u{e007e}]+\u{e007f})|(?![\u3164\uffa0])\p{Default_Ignorable_Code_Point}|(?![\t\n\v\f])\p{Cc}/gu;
+
+/** Spaces of every kind, and fillers, which look like one. */
+const SPACE = /[\t\v\f\p{Zs}\u2800\u3164\uffa0]/gu;
+
+/** The text as a reader sees it. `text_seen` in SQL says the same. */
+export function seenText(text: string): string {
   return text
     .replace(/\r\n?|[\u0085\u2028\u2029]/g, '\n')
-    .replace(/[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g, '')
-    .replace(/[\t\v\f\p{Zs}]/gu, ' ')
+    .replace(UNSEEN, '$1')
+    .replace(SPACE, ' ')
+    .replace(/[ \n]+/g, (run) => (run.includes('\n') ? '\n' : ' '))
     .normalize('NFC')
     .trim();
 }
@@ -47,7 +58,7 @@ function hasLinkBehind(text: string, seen: string, link: string | null): boolean
   if (link === null) return false;
   const last = seen.split(/\s/).at(-1) ?? '';
   const before = seen.slice(0, seen.length - last.length);
-  return isSameWord(visible(link), last) && areSame(text, before.trimEnd());
+  return isSameWord(seenText(link), last) && areSame(text, before.trimEnd());
 }
 
 /** Compares word by word; what is between the words must be the same. */

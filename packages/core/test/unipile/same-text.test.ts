@@ -6,6 +6,11 @@ const ADA = [{ name: 'Ada Lovelace' }];
 const TWO = [{ name: 'Ada' }, { name: 'Acme GmbH' }];
 const LINK = 'https://example.com/report?a=1&b=2';
 
+const flagOf = (region: string): string =>
+  `🏴${[...region].map((letter) => String.fromCodePoint(0xe0000 + letter.charCodeAt(0))).join('')}\u{e007f}`;
+const FLAG_OF_ENGLAND = flagOf('gbeng');
+const FLAG_OF_SCOTLAND = flagOf('gbsct');
+
 /** What a reader sees as the same, or what LinkedIn and Unipile are known to put in. */
 const SAME: ReadonlyArray<{ name: string; sent: SentText; shown: string }> = [
   { name: 'itself', sent: { text: 'Hi Ada' }, shown: 'Hi Ada' },
@@ -88,6 +93,30 @@ const SAME: ReadonlyArray<{ name: string; sent: SentText; shown: string }> = [
     shown: '\u200bThanks Ada\u00a0Lovelace\r\nSee https://lnkd.in/a\r\n\r\nhttps://lnkd.in/b ',
   },
   { name: 'emoji', sent: { text: '👩‍👩‍👧 👋🏽' }, shown: '👩‍👩‍👧 👋🏽' },
+  { name: 'blank lines made one', sent: { text: 'A.\n\n\nB.' }, shown: 'A.\n\nB.' },
+  { name: 'blank lines taken out', sent: { text: 'A.\r\n\r\nB.' }, shown: 'A.\nB.' },
+  { name: 'blank lines that are not empty', sent: { text: 'A.\n \u00a0\n\t\nB.' }, shown: 'A.\n\nB.' },
+  { name: 'spaces at the ends of lines', sent: { text: 'A. \n  B.' }, shown: 'A.\nB.' },
+  { name: 'more space between words', sent: { text: 'Hi   Ada' }, shown: 'Hi Ada' },
+  { name: 'spaces of several kinds in a row', sent: { text: 'Hi \u00a0\u2003\tAda' }, shown: 'Hi Ada' },
+  { name: 'spaces with nothing between', sent: { text: 'Hi \u200b \ufeff Ada' }, shown: 'Hi Ada' },
+  { name: 'fillers, which show as spaces', sent: { text: 'Hi\u3164\u2800\uffa0Ada' }, shown: 'Hi Ada' },
+  { name: 'an emoji without its selector', sent: { text: 'I ❤\ufe0f it' }, shown: 'I ❤ it' },
+  { name: 'a selector put in', sent: { text: 'Hi ☺' }, shown: 'Hi ☺\ufe0e' },
+  { name: 'a selector of ideographs', sent: { text: '葛\u{e0100}城' }, shown: '葛城' },
+  { name: 'a selector of Mongolian', sent: { text: 'ᠠ\u180b' }, shown: 'ᠠ' },
+  { name: 'joiners', sent: { text: 'می\u200cخواهم' }, shown: 'میخواهم' },
+  { name: 'emoji without their joiner', sent: { text: '👩\u200d💻' }, shown: '👩💻' },
+  { name: 'a joiner of graphemes', sent: { text: 'e\u034f\u0301' }, shown: 'é' },
+  { name: 'tags that stand for no flag', sent: { text: 'Hi\u{e0041}\u{e0001} Ada' }, shown: 'Hi Ada' },
+  { name: 'controls, which show nothing', sent: { text: 'H\u0001i\u007f\u0080 Ada' }, shown: 'Hi Ada' },
+  { name: 'a thousand with another space', sent: { text: '1\u202f000' }, shown: '1 000' },
+  {
+    name: 'a mention with two spaces',
+    sent: { text: '{{0}}!', mentions: [{ name: 'Ada  L' }] },
+    shown: 'Ada L!',
+  },
+  { name: 'the flag of England', sent: { text: FLAG_OF_ENGLAND }, shown: FLAG_OF_ENGLAND },
   { name: 'half of an emoji', sent: { text: 'a\ud83d' }, shown: 'a\ud83d' },
 ];
 
@@ -101,10 +130,19 @@ const DIFFERENT: ReadonlyArray<{ name: string; sent: SentText; shown: string }> 
   { name: 'another accent', sent: { text: 'e\u0301' }, shown: 'e' },
   { name: 'a compatible letter', sent: { text: '\ufb01ne' }, shown: 'fine' },
   { name: 'other punctuation', sent: { text: 'Hi Ada!' }, shown: 'Hi Ada' },
-  { name: 'more space between words', sent: { text: 'Hi Ada' }, shown: 'Hi  Ada' },
   { name: 'a line end for a space', sent: { text: 'Hi Ada' }, shown: 'Hi\nAda' },
-  { name: 'one line end more', sent: { text: 'Hi\nAda' }, shown: 'Hi\n\nAda' },
+  { name: 'a blank line for a space', sent: { text: 'Hi Ada' }, shown: 'Hi\n\nAda' },
   { name: 'no space between words', sent: { text: 'Hi Ada' }, shown: 'HiAda' },
+  { name: 'no space between letters', sent: { text: 'A B' }, shown: 'AB' },
+  { name: 'no line end between letters', sent: { text: 'A\n\nB' }, shown: 'AB' },
+  { name: 'no space in a thousand', sent: { text: '1 000' }, shown: '1000' },
+  { name: 'no thin space in a thousand', sent: { text: '1\u2009000' }, shown: '1000' },
+  { name: 'no filler between letters', sent: { text: 'A\u3164B' }, shown: 'AB' },
+  { name: 'a selector alone, for nothing', sent: { text: '\ufe0f' }, shown: '' },
+  { name: 'the flag of another country', sent: { text: FLAG_OF_ENGLAND }, shown: FLAG_OF_SCOTLAND },
+  { name: 'a flag without its country', sent: { text: FLAG_OF_ENGLAND }, shown: '🏴' },
+  { name: 'another keycap', sent: { text: '1\ufe0f\u20e3' }, shown: '2\ufe0f\u20e3' },
+  { name: 'a keycap for a digit', sent: { text: '1\ufe0f\u20e3' }, shown: '1' },
   { name: 'another emoji', sent: { text: '👋🏽' }, shown: '👋🏿' },
   { name: 'another mention', sent: { text: 'Thanks {{0}}', mentions: ADA }, shown: 'Thanks Grace' },
   { name: 'mentions in another order', sent: { text: '{{0}} {{1}}', mentions: TWO }, shown: 'Acme GmbH Ada' },
@@ -174,9 +212,9 @@ describe('isSameText', () => {
 /** Words that are no links and have no marks in them. */
 const word = fc.stringMatching(/^[a-zäöüß0-9,!?'-]{1,12}$/);
 const words = fc.array(word, { minLength: 1, maxLength: 12 });
-const space = fc.constantFrom(' ', '\u00a0', '\u2009', '\u3000', '\t');
-const lineEnd = fc.constantFrom('\n', '\r\n', '\r', '\u2028');
-const unseen = fc.constantFrom('', '\u200b', '\u2060', '\ufeff', '\u00ad');
+const space = fc.constantFrom(' ', '\u00a0', '\u2009', '\u3000', '\t', '  ', ' \u00a0 ');
+const lineEnd = fc.constantFrom('\n', '\r\n', '\r', '\u2028', '\n\n', ' \r\n \r\n');
+const unseen = fc.constantFrom('', '\u200b', '\u2060', '\ufeff', '\u00ad', '\u200d', '\ufe0f', '\u{e0100}');
 const around = fc.constantFrom('', ' ', '\n', '\r\n ', '\u00a0');
 
 describe('isSameText, over many texts', () => {
