@@ -276,7 +276,8 @@ $$;
 -- explanation and the backlog ask.
 --
 -- A post that was published, or may have been, keeps its state whatever is written into it. A failed one that RevOS
--- has as scheduled again is tried again. A problem of its media holds it unless that may go away by itself.
+-- has as scheduled again is tried again. A problem of its media holds it unless that is expected to go
+-- away by itself, until a look finds them in order: see post_media_due.
 --
 -- p_post_ids, p_account_ids: only these; null for all. p_until: only what is scheduled by then, or for no time at all.
 -- stored_reason is what the publication would say; reason is why it does not go at this moment, and can_go_at

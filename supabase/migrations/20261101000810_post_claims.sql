@@ -320,7 +320,7 @@ $$;
 -- p_results: [{attempt_id, outcome, next_step?, reason?, error?, retry_after_ms?, http_status?, error_type?, detail?,
 -- unipile_post_id?, social_id?, share_url?, sent_at?, pause_ms?, pause_reason?, media_problem?}]. For not_sent, next_step is
 -- release, wait, retry or fail, as in dm_record. media_problem {problem, detail, retryable} is what a fetch of the media
--- said; one that will not go away by itself holds the post.
+-- said; one that is not expected to go away by itself holds the post, until a look finds them in order.
 -- Answers [{attempt_id, applied, status}] in the order of the results; status is what the post is now, in the words of
 -- messages: pending, sending, sent, unknown or failed; null if it is gone.
 -- Errors: PO040 results that are not of this form.

@@ -469,10 +469,12 @@ begin
 end;
 $$;
 
--- post_media_due: posts due within a day whose media are to be looked at: not looked at yet, or 15 minutes after a look
--- that failed and may not the next time. Answers {now, items: [{post_id, media}]}, those not looked at yet first, then
--- those due first.
+-- post_media_due: posts due within a day whose media are to be looked at: not looked at yet; or with a problem, whatever it
+-- was, which is looked at again every 15 minutes, and once more when the post is due.
 --
+-- Answers {now, next_at, items: [{post_id, media}], again: [post_id]}: those not looked at yet first, then those whose look is
+-- the oldest; again names those that had a problem; next_at is when the next one is to be looked at that is not yet, null if
+-- there is none.
 -- Errors: PO070 a limit out of range.
 create or replace function public.post_media_due(p_limit integer, p_now timestamptz default now())
 returns jsonb
@@ -485,29 +487,40 @@ begin
   if (p_limit between 1 and 1000) is not true then
     raise exception 'limit must be from 1 to 1000' using errcode = 'PO070', detail = '{"field":"limit"}';
   end if;
-  return jsonb_build_object('now', p_now, 'items', coalesce((
-    select jsonb_agg(jsonb_build_object('post_id', due.id, 'media', due.media)
-      order by due.media_checked_at nulls first, due.scheduled_for, due.id)
-    from (
-      select post.id, post.scheduled_for, publication.media, publication.media_checked_at
+  return (
+    with looked as materialized (
+      select post.id, post.scheduled_for, publication.media, publication.media_checked_at,
+        case when publication.media_checked_at is null then '-infinity' else least(
+          publication.media_checked_at + interval '15 minutes',
+          case when publication.media_checked_at < post.scheduled_for then post.scheduled_for end
+        ) end as look_at
       from public.post_publications as publication
       join public.posts as post on post.id = publication.post_id
       where post.status = 'scheduled' and post.scheduled_for <= p_now + interval '24 hours'
         and publication.media <> '[]' and publication.missed_for is distinct from post.scheduled_for
         and publication.state not in ('publishing', 'published', 'unknown')
-        and (publication.media_checked_at is null
-          or ((publication.media_problem ->> 'retryable')::boolean
-            and publication.media_checked_at <= p_now - interval '15 minutes'))
-      order by publication.media_checked_at nulls first, post.scheduled_for, post.id
+        and (publication.media_checked_at is null or publication.media_problem is not null)
+    )
+    select jsonb_build_object(
+      'now', p_now,
+      'next_at', (select min(looked.look_at) from looked where looked.look_at > p_now),
+      'items', coalesce(jsonb_agg(jsonb_build_object('post_id', due.id, 'media', due.media)
+        order by due.media_checked_at nulls first, due.scheduled_for, due.id), '[]'::jsonb),
+      'again', coalesce(jsonb_agg(due.id) filter (where due.media_checked_at is not null), '[]'::jsonb)
+    )
+    from (
+      select looked.* from looked
+      where looked.look_at <= p_now
+      order by looked.media_checked_at nulls first, looked.scheduled_for, looked.id
       limit p_limit
     ) as due
-  ), '[]'::jsonb));
+  );
 end;
 $$;
 
 -- post_media_record: what a look at media said. p_results: [{post_id, media (as it was looked at), problem: null | {problem,
--- detail, retryable}}]; media that were changed meanwhile are left for another look. A problem that will not go away
--- by itself holds its post from now on. Answers how many were recorded.
+-- detail, retryable}}]; media that were changed meanwhile are left for another look. A problem that is not expected to go away
+-- by itself holds its post, until a look finds them in order. Answers how many were recorded.
 -- Errors: PO041 results that are not of this form.
 create or replace function public.post_media_record(
   p_results jsonb,

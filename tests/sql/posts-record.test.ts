@@ -9,6 +9,7 @@ import {
   claimPosts,
   FAIL,
   insertPost,
+  LATE_LIMIT_MINUTES,
   POST_LEASE_MS,
   type PostEnding,
   postingAccount,
@@ -292,6 +293,50 @@ describe('the media of a post', () => {
     expect((await postsOf(session).mediaDue(10)).items).toEqual([]);
     advance(1);
     expect((await postsOf(session).mediaDue(10)).items).toHaveLength(1);
+  });
+
+  it.each([
+    ['may go away', true],
+    ['is not expected to', false],
+  ])(
+    'with a problem that %s are looked at every 15 minutes, and once more when it is due',
+    async (_, retryable) => {
+      const due = async () => {
+        const { items, next_at } = await postsOf(session).mediaDue(10);
+        return { looks: items.length, nextAt: next_at === null ? null : at(next_at) };
+      };
+      const scheduled = after(NOW, 40 * MINUTE_MS);
+      await set({ media });
+      await revosSets(session, id, { scheduled_for: scheduled.toISOString() });
+      for (const minutes of [0, 15, 30]) {
+        session.clock.now = after(NOW, minutes * MINUTE_MS);
+        expect(await due()).toEqual({ looks: 1, nextAt: null });
+        await check(retryable);
+        const next = minutes === 30 ? scheduled : after(session.clock.now, 15 * MINUTE_MS);
+        expect(await due()).toEqual({ looks: 0, nextAt: next });
+      }
+      session.clock.now = after(scheduled, -1);
+      expect((await due()).looks).toBe(0);
+      session.clock.now = scheduled;
+      expect((await due()).looks).toBe(1);
+      await check(retryable);
+      expect(await due()).toEqual({ looks: 0, nextAt: after(scheduled, 15 * MINUTE_MS) });
+      session.clock.now = after(scheduled, 15 * MINUTE_MS);
+      expect((await due()).looks).toBe(1);
+      await check(null);
+      expect(await due()).toEqual({ looks: 0, nextAt: null });
+      expect(await publicationOf(session, id)).toMatchObject({ state: 'waiting' });
+      expect(await claimPosts(session)).toHaveLength(1);
+    },
+  );
+
+  it('are looked at no more once the post was missed: it needs another time', async () => {
+    await set({ media });
+    await check(false);
+    session.clock.now = after(NOW, LATE_LIMIT_MINUTES * MINUTE_MS + 1);
+    await claimPosts(session);
+    expect(await publicationOf(session, id)).toMatchObject({ state: 'missed' });
+    expect(await postsOf(session).mediaDue(10)).toMatchObject({ items: [], next_at: null });
   });
 });
 

@@ -19,6 +19,8 @@ export interface MediaFile {
 /**
  * Why there is no file.
  *
+ * Each is looked at again later; `retryable` says whether it is expected to go away by itself.
+ *
  * | problem | what happened |
  * | --- | --- |
  * | `media_unreachable` | no answer, a broken one, too slow, 429 or a 5xx: worth another try |

@@ -59,7 +59,7 @@ export interface PostMediaProblem {
   readonly problem: string;
   /** For people; at most 500 characters. */
   readonly detail: string;
-  /** It may go away by itself; otherwise the post is held. */
+  /** It is expected to go away by itself; otherwise the post is held, until a look finds its media in order. */
   readonly retryable: boolean;
 }
 
@@ -84,6 +84,16 @@ export interface PostReadBackResult extends ReadBackResult {
 export interface MediaToCheck {
   readonly post_id: string;
   readonly media: readonly PostMedia[];
+}
+
+export interface MediaDue {
+  /** The database's clock. */
+  readonly now: string;
+  readonly items: readonly MediaToCheck[];
+  /** Those of them that had a problem at the last look. */
+  readonly again: readonly string[];
+  /** When the next one is to be looked at that is not yet; null if there is none. */
+  readonly next_at: string | null;
 }
 
 export interface CheckedMedia extends MediaToCheck {
@@ -124,8 +134,8 @@ export interface PostStore {
     results: readonly PostReadBackResult[],
     policy: JobSettings['unknownPolicy'],
   ): Promise<readonly ReadBackResolution[]>;
-  /** Posts due within a day whose media have to be looked at. */
-  mediaDue(limit: number): Promise<{ readonly items: readonly MediaToCheck[] }>;
+  /** Posts due within a day whose media have to be looked at: not yet, or again since they had a problem. */
+  mediaDue(limit: number): Promise<MediaDue>;
   /** Answers how many were recorded; media that were changed meanwhile are not. */
   recordMedia(results: readonly CheckedMedia[]): Promise<number>;
 }

@@ -411,6 +411,43 @@ describe('the media of a post', () => {
   });
 });
 
+describe('media that were not there', () => {
+  const held = async (publishing: Publishing, at: Date): Promise<string> => {
+    const id = await publishing.schedule({
+      at,
+      options: { media: [{ url: `${publishing.fileServer.origin}/a.png` }] },
+    });
+    const run = publishing.run();
+    await publishing.driver.settle();
+    expect(await publishing.post(id)).toMatchObject({ state: 'held', reason: 'media_invalid' });
+    publishing.fileServer.files.set('/a.png', PNG);
+    expect(await run).toMatchObject({ status: 'succeeded' });
+    return id;
+  };
+
+  it('are looked at again when the post is due, and it goes out in the same run', async () => {
+    const publishing = await publishingOf(db);
+    const due = after(3 * MINUTE_MS);
+    const id = await held(publishing, due);
+    const { status, published_at } = await publishing.post(id);
+    expect(status).toBe('published');
+    expect(published_at?.getTime()).toBeGreaterThanOrEqual(due.getTime());
+    expect(published_at?.getTime()).toBeLessThan(due.getTime() + 10_000);
+    expect(publishing.fileServer.asked).toHaveLength(3);
+  });
+
+  it('are looked at again in a later run, which comes a moment early', async () => {
+    const publishing = await publishingOf(db);
+    const id = await held(publishing, after(50 * MINUTE_MS));
+    expect(await publishing.post(id)).toMatchObject({ state: 'held' });
+    const began = publishing.effects.now().getTime() - START.getTime();
+    // A quarter of an hour after the look is a second after the slot.
+    await publishing.driver.pass(15 * MINUTE_MS - began - 1_000);
+    expect((await publishing.run()).stats).toMatchObject({ media_checked: 1, media_problems: 0, sent: 0 });
+    expect(await publishing.post(id)).toMatchObject({ state: 'waiting', reason: null });
+  });
+});
+
 describe('a post that is too late', () => {
   it('is missed; nothing floods, and a person publishes it now', async () => {
     const publishing = await publishingOf(db, { settings: { postLateLimitMinutes: 30 } });
