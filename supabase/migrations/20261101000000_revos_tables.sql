@@ -19,6 +19,22 @@ begin
       updated_at timestamptz default now(),
       unique (user_id, account_name)
     );
+    -- RevOS's own: every write shows in updated_at.
+    create or replace function public.update_updated_at_column()
+    returns trigger
+    language plpgsql
+    security invoker
+    set search_path = ''
+    as $trigger$
+    begin
+      new.updated_at = now();
+      return new;
+    end;
+    $trigger$;
+    revoke execute on function public.update_updated_at_column() from public, anon, authenticated;
+    grant execute on function public.update_updated_at_column() to service_role;
+    create trigger update_linkedin_accounts_updated_at before update on public.linkedin_accounts
+      for each row execute function public.update_updated_at_column();
     alter table public.linkedin_accounts enable row level security;
     revoke all on public.linkedin_accounts from anon, authenticated;
     grant select, insert, update, delete on public.linkedin_accounts to service_role;

@@ -29,9 +29,10 @@ drop function if exists
 -- Replaced by job_runs_active_normal: a run asked for with parameters stands beside the normal one.
 drop index if exists public.job_runs_active;
 
--- Replaced by dm_attempts_leased and account_policies_out_of_order.
+-- Replaced by dm_attempts_leased and account_policies_returning.
 drop index if exists
-  public.dm_attempts_lease, public.account_policies_blocked, public.account_policies_paused_for_account;
+  public.dm_attempts_lease, public.account_policies_blocked, public.account_policies_paused_for_account,
+  public.account_policies_out_of_order;
 
 -- The same for parameters that are rows of tables which there may not be yet.
 do $$

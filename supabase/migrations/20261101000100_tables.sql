@@ -119,8 +119,16 @@ create table if not exists public.account_policies (
   paused_until timestamptz,
   pause_reason text check (length(pause_reason) between 1 and 200),
   paused_at timestamptz,
+  -- The pause ends by itself when the account is in order again: see account_hold.
+  returns boolean not null default false,
   -- The account was seen out of order during the pause, so its return ends the pause.
   seen_inactive boolean not null default false,
+  -- Its row in RevOS as it was seen last during such a pause: see account_seen.
+  seen_account jsonb,
+  -- The pause that such a one replaced, {until, reason, at}: it is put back if it still lasts by then.
+  pause_beneath jsonb,
+  -- When a pause last ended by itself for that reason.
+  returned_at timestamptz,
   -- Strikes before this instant are forgiven.
   strikes_from timestamptz not null default '-infinity',
   -- Limits met, each before the account had been without one for a day, and until when the last one let it rest; see account_throttle.
@@ -151,10 +159,9 @@ alter table public.account_policies
 create index if not exists account_policies_next_claim
   on public.account_policies (next_claim_at, account_id);
 -- Those that wait for the account itself to be in order, in an order that has nothing to do with their ids: see dm_recover.
-create index if not exists account_policies_out_of_order
+create index if not exists account_policies_returning
   on public.account_policies (md5(account_id::text))
-  where blocked_by is not null
-    or pause_reason in ('account_disconnected', 'account_restricted', 'account_missing');
+  where blocked_by is not null or returns;
 
 -- job_runs: one row a run. docs/run-lifecycle.md draws its states.
 create table if not exists public.job_runs (

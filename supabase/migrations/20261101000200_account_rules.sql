@@ -325,7 +325,7 @@ stable
 security invoker
 set search_path = ''
 as $$
-  select to_jsonb(p_policy) - 'seen_inactive' - 'strikes_from' - 'throttles' - 'throttled_until' - 'pace_until' - 'blocked_by' - 'next_claim_at';
+  select to_jsonb(p_policy) - '{returns,seen_inactive,seen_account,pause_beneath,returned_at,strikes_from,throttles,throttled_until,pace_until,blocked_by,next_claim_at}'::text[];
 $$;
 
 -- account_policy_rule: what a field of a policy must be, in words; null for what is no field that can be set.
@@ -481,7 +481,8 @@ $$;
 
 -- account_pause: holds an account back until an instant, or until it is resumed ('infinity' or null).
 --
--- A pause that is on already is replaced: the latest word of a person counts.
+-- A pause that is on already is replaced: the latest word of a person counts, and only a person ends it. Without an actor it is
+-- the machine's, and ends as one: see account_hold.
 -- Errors: AC002 no such account; AC005 a pause without a reason.
 create or replace function public.account_pause(
   p_account_id uuid,
@@ -503,7 +504,9 @@ begin
   end if;
   perform public.account_policy_ensure(p_account_id);
   update public.account_policies as policy
-  set paused_until = coalesce(p_until, 'infinity'), pause_reason = left(btrim(p_reason), 200), paused_at = p_now, seen_inactive = false
+  set paused_until = coalesce(p_until, 'infinity'), pause_reason = left(btrim(p_reason), 200), paused_at = p_now,
+    returns = p_actor is null and btrim(p_reason) in ('account_disconnected', 'account_missing'),
+    seen_inactive = false, seen_account = public.account_seen(p_account_id), pause_beneath = null
   where policy.account_id = p_account_id
   returning policy.* into v_policy;
   perform public.audit_add(p_actor, 'account.pause', p_account_id::text,
@@ -512,9 +515,54 @@ begin
 end;
 $$;
 
+-- account_seen: what RevOS's row of an account says by now, to be compared with it later: {unipile_account_id, updated_at, upkeep,
+-- rest}; null if there is none. upkeep is a digest of what is written without anybody connecting the account, rest of all else.
+create or replace function public.account_seen(p_account_id uuid)
+returns jsonb
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select jsonb_build_object(
+    'unipile_account_id', account.unipile_account_id,
+    'updated_at', whole.row -> 'updated_at',
+    'upkeep', md5(jsonb_build_array(
+      whole.row -> 'account_name', whole.row -> 'user_id', whole.row -> 'last_sync_at', whole.row -> 'rate_limit_reset_at',
+      whole.row -> 'daily_dm_count', whole.row -> 'daily_post_count'
+    )::text),
+    'rest', md5((whole.row
+      - '{updated_at,status,account_name,user_id,last_sync_at,rate_limit_reset_at,daily_dm_count,daily_post_count}'::text[]
+    )::text)
+  )
+  from public.linkedin_accounts as account
+  cross join lateral (select to_jsonb(account)) as whole (row)
+  where account.id = p_account_id;
+$$;
+
+-- account_was_connected: whether what RevOS says of an account is newer than what was seen: another Unipile account, or a write
+-- after which it is in order, and which is not mere upkeep. It was set out of order and in order again, or its session was
+-- renewed.
+create or replace function public.account_was_connected(p_seen jsonb, p_now_seen jsonb)
+returns boolean
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select coalesce(
+    p_now_seen ->> 'unipile_account_id' is distinct from p_seen ->> 'unipile_account_id'
+      or p_now_seen -> 'rest' <> p_seen -> 'rest'
+      or (p_now_seen -> 'updated_at' <> p_seen -> 'updated_at' and p_now_seen -> 'upkeep' = p_seen -> 'upkeep'),
+    false)
+  where p_seen is not null and p_now_seen is not null;
+$$;
+
 -- account_hold: holds an account back for a reason of its own making, and lets the next claim look again.
 --
 -- A longer pause stands: a person's is never shortened by a machine. Without p_until it only wakes the account.
+-- A pause for account_disconnected or account_missing ends by itself once the account is in order anew (dm_recover), unless it
+-- comes within a day after one that ended so: then only a person ends it. What it replaced lasts as long as it would have.
 create or replace function public.account_hold(
   p_account_id uuid,
   p_until timestamptz,
@@ -532,12 +580,26 @@ as $$
     paused_until = case when longer.is_so then p_until else policy.paused_until end,
     pause_reason = case when longer.is_so then p_reason else policy.pause_reason end,
     paused_at = case when longer.is_so then p_now else policy.paused_at end,
-    seen_inactive = policy.seen_inactive and not longer.is_so,
+    returns = case when longer.is_so then longer.returns else policy.returns end,
+    seen_inactive = case
+      when longer.is_so then longer.returns and not coalesce((
+        select account.status = 'active' and account.unipile_account_id is not null
+        from public.linkedin_accounts as account where account.id = p_account_id), false)
+      else policy.seen_inactive end,
+    seen_account = case
+      when not longer.is_so then policy.seen_account when longer.returns then public.account_seen(p_account_id) end,
+    pause_beneath = case
+      when not longer.is_so then policy.pause_beneath
+      when longer.returns and policy.paused_until > p_now then
+        jsonb_build_object('until', policy.paused_until, 'reason', policy.pause_reason, 'at', policy.paused_at)
+    end,
     next_claim_at = '-infinity'
   from (
-    select (p_until > coalesce(held.paused_until, '-infinity')) is true
+    select (p_until > coalesce(held.paused_until, '-infinity')) is true,
+      (p_reason in ('account_disconnected', 'account_missing') and p_until = 'infinity'
+        and (held.returned_at > p_now - interval '1 day') is not true) is true
     from public.account_policies as held where held.account_id = p_account_id
-  ) as longer (is_so)
+  ) as longer (is_so, returns)
   where policy.account_id = p_account_id;
 $$;
 
@@ -590,8 +652,9 @@ declare
 begin
   perform public.account_policy_ensure(p_account_id);
   update public.account_policies as policy
-  set paused_until = null, pause_reason = null, paused_at = null, seen_inactive = false, strikes_from = p_now,
-      throttles = 0, throttled_until = null, next_claim_at = '-infinity'
+  set paused_until = null, pause_reason = null, paused_at = null, returns = false, seen_inactive = false, seen_account = null,
+      pause_beneath = null, returned_at = null, strikes_from = p_now, throttles = 0, throttled_until = null,
+      next_claim_at = '-infinity'
   where policy.account_id = p_account_id
   returning policy.* into v_policy;
   select count(*) into v_due
@@ -606,13 +669,13 @@ revoke execute on function
   public.account_is_open, public.account_opens_at, public.account_day_starts_at, public.account_day_limit,
   public.account_gates, public.account_policies_before_write, public.account_policy_json,
   public.account_policy_rule, public.account_policy_problem,
-  public.account_policy_set, public.account_policy_ensure, public.account_pause, public.account_hold,
-  public.account_throttle, public.account_resume
+  public.account_policy_set, public.account_policy_ensure, public.account_pause, public.account_seen, public.account_was_connected,
+  public.account_hold, public.account_throttle, public.account_resume
 from public, anon, authenticated;
 grant execute on function
   public.account_is_open, public.account_opens_at, public.account_day_starts_at, public.account_day_limit,
   public.account_gates, public.account_policies_before_write, public.account_policy_json,
   public.account_policy_rule, public.account_policy_problem,
-  public.account_policy_set, public.account_policy_ensure, public.account_pause, public.account_hold,
-  public.account_throttle, public.account_resume
+  public.account_policy_set, public.account_policy_ensure, public.account_pause, public.account_seen, public.account_was_connected,
+  public.account_hold, public.account_throttle, public.account_resume
 to service_role;

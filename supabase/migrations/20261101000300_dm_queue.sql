@@ -1077,6 +1077,8 @@ $$;
 
 -- dm_recover: closes attempts whose lease has ended without a result as `unknown`, and looks whether
 -- accounts that were missing, inactive or disconnected are in order again. Answers {lost, returned}.
+-- A pause that ends by itself (account_hold) needs something newer than itself: the account seen out of order, or RevOS's row
+-- written anew. Another unipile_account_id alone is enough.
 --
 -- A row that somebody else is at is left for the next call, so it never waits.
 create or replace function public.dm_recover(p_now timestamptz default now())
@@ -1147,55 +1149,61 @@ begin
     end if;
   end if;
 
-  if exists (
-    select from public.account_policies as policy
-    where policy.blocked_by is not null
-      or policy.pause_reason in ('account_disconnected', 'account_restricted', 'account_missing')
-  ) then
+  if exists (select from public.account_policies as policy where policy.blocked_by is not null or policy.returns) then
     -- Of the accounts that wait to be in order, 100 are looked at: they stand in a circle, and each call begins elsewhere.
     -- So a call costs the same however many wait, and where few do, it looks at all of them.
     with looked as materialized (
       select slice.account_id
       from (
         (select policy.account_id, 1 as turn from public.account_policies as policy
-          where (policy.blocked_by is not null
-            or policy.pause_reason in ('account_disconnected', 'account_restricted', 'account_missing'))
-            and md5(policy.account_id::text) >= md5(p_now::text)
+          where (policy.blocked_by is not null or policy.returns) and md5(policy.account_id::text) >= md5(p_now::text)
           order by md5(policy.account_id::text) limit 100)
         union all
         (select policy.account_id, 2 from public.account_policies as policy
-          where (policy.blocked_by is not null
-            or policy.pause_reason in ('account_disconnected', 'account_restricted', 'account_missing'))
-            and md5(policy.account_id::text) < md5(p_now::text)
+          where (policy.blocked_by is not null or policy.returns) and md5(policy.account_id::text) < md5(p_now::text)
           order by md5(policy.account_id::text) limit 100)
       ) as slice
       order by slice.turn, md5(slice.account_id::text)
       limit 100
     ), judged as materialized (
-      select policy.account_id, (account.status = 'active' and account.unipile_account_id is not null) is true as is_in_order
+      select policy.account_id, account_is.in_order,
+        -- Out of order was seen; or it is plain from the row that there was something since, however short it was.
+        policy.returns and account_is.in_order
+          and (policy.seen_inactive or public.account_was_connected(policy.seen_account, account_is.seen) is true) as is_back,
+        account_is.in_order and policy.blocked_by is not null as is_unblocked,
+        account_is.seen,
+        -- What was paused for longer than this took stays so.
+        case when (policy.pause_beneath ->> 'until')::timestamptz > p_now then policy.pause_beneath end as beneath
       from public.account_policies as policy
       left join public.linkedin_accounts as account on account.id = policy.account_id
+      cross join lateral (
+        select (account.status = 'active' and account.unipile_account_id is not null) is true,
+          case when policy.returns then public.account_seen(policy.account_id) end
+      ) as account_is (in_order, seen)
       where policy.account_id in (select looked.account_id from looked)
-        and case when account.status = 'active' and account.unipile_account_id is not null
-          then policy.blocked_by is not null or policy.seen_inactive
+        and case when account_is.in_order
+          then policy.blocked_by is not null or policy.seen_inactive or policy.seen_account is distinct from account_is.seen
           -- Seen out of order during its pause: so its return can end the pause.
-          else policy.paused_until > p_now and not policy.seen_inactive
-            and policy.pause_reason in ('account_disconnected', 'account_restricted', 'account_missing') end
+          else policy.returns and policy.paused_until > p_now and not policy.seen_inactive end
       order by policy.account_id
       for update of policy skip locked
     ), changed as (
       update public.account_policies as policy set
-        blocked_by = case when not judged.is_in_order then policy.blocked_by end,
-        paused_until = case when judged.is_in_order and policy.seen_inactive then null else policy.paused_until end,
-        pause_reason = case when judged.is_in_order and policy.seen_inactive then null else policy.pause_reason end,
-        paused_at = case when judged.is_in_order and policy.seen_inactive then null else policy.paused_at end,
-        seen_inactive = not judged.is_in_order,
-        next_claim_at = case when judged.is_in_order then '-infinity' else policy.next_claim_at end
+        blocked_by = case when not judged.in_order then policy.blocked_by end,
+        paused_until = case when judged.is_back then (judged.beneath ->> 'until')::timestamptz else policy.paused_until end,
+        pause_reason = case when judged.is_back then judged.beneath ->> 'reason' else policy.pause_reason end,
+        paused_at = case when judged.is_back then (judged.beneath ->> 'at')::timestamptz else policy.paused_at end,
+        returns = policy.returns and not judged.is_back,
+        seen_inactive = policy.returns and not judged.in_order,
+        seen_account = case when policy.returns and not judged.is_back then judged.seen end,
+        pause_beneath = case when not judged.is_back then policy.pause_beneath end,
+        returned_at = case when judged.is_back then p_now else policy.returned_at end,
+        next_claim_at = case when judged.is_back or judged.is_unblocked then '-infinity' else policy.next_claim_at end
       from judged
       where policy.account_id = judged.account_id
-      returning judged.is_in_order
+      returning judged.is_back or judged.is_unblocked as is_returned
     )
-    select count(*) filter (where changed.is_in_order) into v_returned from changed;
+    select count(*) filter (where changed.is_returned) into v_returned from changed;
   end if;
 
   return jsonb_build_object('lost', coalesce(jsonb_array_length(v_lost), 0), 'returned', v_returned);

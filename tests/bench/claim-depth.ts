@@ -32,12 +32,12 @@ async function fillAccounts(session: Session): Promise<void> {
   );
   await session.asOwner(
     `insert into account_policies (account_id, window_start, window_end, paused_until, pause_reason, paused_at,
-       seen_inactive, blocked_by, next_claim_at)
+       returns, seen_inactive, blocked_by, next_claim_at)
      select ${ACCOUNT_ID('n')}, case kind when 'closed' then '12:00' else '09:00' end::time, '18:00',
        case when kind in ('paused', 'disconnected') then 'infinity'::timestamptz end,
        case kind when 'paused' then 'holiday' when 'disconnected' then 'account_disconnected' end,
        case when kind in ('paused', 'disconnected') then $1::timestamptz end,
-       kind = 'disconnected', case kind when 'inactive' then 'account_inactive' end,
+       kind = 'disconnected', kind = 'disconnected', case kind when 'inactive' then 'account_inactive' end,
        case kind
          when 'closed' then '2026-03-02T12:00:00Z' when 'capped' then '2026-03-03T09:00:00Z'
          when 'later' then '2026-03-03T10:00:00Z' else 'infinity' end::timestamptz

@@ -93,7 +93,7 @@ describe('an account out of order', () => {
     expect((await claim(session)).map((claimed) => claimed.message_id)).toEqual([id]);
   });
 
-  it.each([['account_disconnected'], ['account_restricted'], ['account_missing']])(
+  it.each([['account_disconnected'], ['account_missing']])(
     'a pause for %s ends with the account’s return, once it was seen out of order',
     async (reason) => {
       const { id, account } = await first();
