@@ -27,6 +27,7 @@ const LEVELS: Readonly<Record<string, number>> = {
   posts: 4,
   analytics: 4,
   operations: 4,
+  verdict: 4,
   'registry.ts': 5,
 };
 

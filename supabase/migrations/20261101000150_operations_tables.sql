@@ -15,7 +15,7 @@ create table if not exists public.audit_log (
 );
 create index if not exists audit_log_subject on public.audit_log (subject, id desc);
 
--- sending_pause: the pause of all sending. No row: nothing is paused. There is one at most.
+-- sending_pause: the last pause of all sending, which may be over. There is one at most.
 create table if not exists public.sending_pause (
   only_one boolean primary key default true check (only_one),
   -- 'infinity' waits for a person.

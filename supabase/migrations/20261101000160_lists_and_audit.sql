@@ -380,7 +380,8 @@ security invoker
 set search_path = ''
 as $$
 begin
-  delete from public.sending_pause where true;
+  -- It stays as one that is over: what waited for it is late from its end on.
+  update public.sending_pause as pause set paused_until = p_now where pause.paused_until > p_now;
   perform public.audit_add(p_actor, 'sending.resume', null, '{}', p_now);
   return public.sending_status(p_now);
 end;

@@ -538,7 +538,7 @@ security invoker
 set search_path = ''
 as $$
   select jsonb_build_object(
-    'schema_version', 3,
+    'schema_version', 4,
     'now', p_now,
     'can_see', (
       select jsonb_object_agg(expected.name, case

@@ -65,6 +65,59 @@ describe('the dashboard', () => {
     expect(wrong).toEqual([]);
   });
 
+  it('says of each state what the API says of it, and nothing else', async () => {
+    const { page, wrong } = await open();
+    const changed = async (write: PromiseLike<{ error: unknown }>): Promise<void> => {
+      expect((await write).error).toBeNull();
+    };
+    /** What both say; it must be the same. */
+    const verdict = async (): Promise<string> => {
+      const headers = { authorization: `Bearer ${stack.opsToken}` };
+      const asked = await fetch(`${stack.jobsApi.url}/api/verdict`, { headers });
+      const { state, sentence } = (await asked.json()) as { state: string; sentence: string };
+      await page.goto(stack.web.url);
+      await page.getByRole('heading', { name: 'Jobs' }).waitFor();
+      expect(await page.getByRole('status').allTextContents()).toEqual([sentence]);
+      expect(await page.getByText('All is well').count()).toBe(state === 'well' ? 1 : 0);
+      return `${state}: ${sentence}`;
+    };
+    const hoursAgo = (count: number): string => new Date(Date.now() - count * 3_600_000).toISOString();
+    const post = (content: string, hours: number) =>
+      stack.client.from('posts').insert({
+        ...{ linkedin_account_id: account, content, status: 'scheduled', scheduled_for: hoursAgo(hours) },
+      });
+    const at = hoursAgo(0);
+    const account = crypto.randomUUID();
+
+    expect(await verdict()).toMatch(/^unknown: No run yet/);
+    const runs = ['dm-queue', 'post-scheduler', 'reconcile', 'analytics'].map((job) => ({
+      ...{ job, trigger: 'ops', status: 'succeeded', requested_by: 'test' },
+      ...{ requested_at: at, started_at: at, heartbeat_at: at, finished_at: at, horizon_at: at },
+    }));
+    await changed(stack.client.from('job_runs').insert(runs));
+    expect(await verdict()).toBe('well: All is well.');
+    await changed(
+      stack.client
+        .from('linkedin_accounts')
+        .insert({ id: account, account_name: 'Of the verdict', unipile_account_id: 'verdict' }),
+    );
+    await changed(post('late', 0.5));
+    expect(await verdict()).toBe('late: 1 post is late.');
+    await changed(post('missed', 7));
+    expect(await verdict()).toBe('needs_a_person: 1 post was missed.');
+    await stack.rpc.call('sending_pause_set', { reason: 'wrong campaign', actor: 'anna' });
+    expect(await verdict()).toBe('stopped: All sending is paused.');
+    expect(await page.getByText('wrong campaign. That is what anna said.').count()).toBe(1);
+    expect(await page.getByText('ops resume --all').count()).toBe(1);
+
+    await stack.rpc.call('sending_resume', { actor: 'anna' });
+    await changed(stack.client.from('posts').delete().eq('linkedin_account_id', account));
+    await changed(stack.client.from('linkedin_accounts').delete().eq('id', account));
+    expect(await verdict()).toBe('well: All is well.');
+    await changed(stack.client.from('job_runs').delete().eq('requested_by', 'test'));
+    expect(wrong).toEqual([]);
+  });
+
   it('shows a run under way, and its end, without being reloaded', async () => {
     const { page, wrong } = await open();
     await loadWorld(stack);

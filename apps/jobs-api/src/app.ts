@@ -13,6 +13,7 @@ import type { Bullmq } from '@revos/core/jobs/engines/bullmq';
 import { createOperations } from '@revos/core/operations';
 import type { Rpc } from '@revos/core/rpc';
 import type { Logger } from '@revos/core/telemetry';
+import { readVerdict } from '@revos/core/verdict';
 import { type FastifyBaseLogger, fastify } from 'fastify';
 import { type JsonExtent, jsonExtent } from './json-extent.ts';
 import { LIMITS, type Limits } from './limits.ts';
@@ -25,6 +26,7 @@ import { addressOf, rateLimits } from './plugins/rate-limits.ts';
 import { referencePage } from './plugins/reference-page.ts';
 import { SECURITY_HEADERS, securityHeaders } from './plugins/security-headers.ts';
 import { HttpProblem } from './problems.ts';
+import { createReadiness } from './readiness.ts';
 import { createRedisCheck } from './redis-check.ts';
 import { RequestLog } from './request-log.ts';
 import { accountRoutes } from './routes/accounts.ts';
@@ -38,6 +40,7 @@ import { runEventRoutes } from './routes/run-events.ts';
 import { runRoutes } from './routes/runs.ts';
 import { sendingRoutes } from './routes/sending.ts';
 import { triggerRoutes } from './routes/trigger.ts';
+import { verdictRoutes } from './routes/verdict.ts';
 import { createSystemProbe, type SystemProbe } from './system-probe.ts';
 import { DEPTH_MAX, NO_QUERY, validatorCompiler } from './validation.ts';
 
@@ -153,12 +156,12 @@ export async function buildApp(options: AppOptions) {
   await app.register(referencePage, credentials);
   const probe = options.probe ?? createSystemProbe(rpc, effects);
   const redis = options.bullmq && { ...options.bullmq, isReachable: options.bullmq.engine.isReachable };
-  await app.register(healthRoutes, {
+  const readiness = createReadiness({
     probe,
     checkRedis: redis ? createRedisCheck(redis, effects) : undefined,
     isRedisNeeded: redis?.fallback === 'none',
-    version: options.version,
   });
+  await app.register(healthRoutes, { readiness, version: options.version });
   if (redis) {
     // Loaded only where there is a queue.
     const { queueBoard } = await import('./plugins/queue-board.ts');
@@ -171,6 +174,19 @@ export async function buildApp(options: AppOptions) {
         if (schema !== undefined) schema.querystring ??= NO_QUERY;
       });
       await api.register(runRoutes, { jobs, runs, effects });
+      await api.register(verdictRoutes, {
+        readVerdict: () =>
+          readVerdict({
+            ...{
+              rpc,
+              effects,
+              logger: options.logger,
+              jobs,
+              postLateLimitMinutes: options.postLateLimitMinutes,
+            },
+            findTrouble: async () => (await readiness()).trouble,
+          }),
+      });
       await api.register(runEventRoutes, { runs, streamsMax: options.streamsMax ?? STREAMS_MAX });
       await api.register(messageRoutes, operations);
       await api.register(postRoutes, operations);

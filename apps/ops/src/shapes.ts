@@ -8,6 +8,7 @@ export type AccountDetail = Schemas['AccountDetail'];
 export type ActionResult = Schemas['ActionResult'];
 export type AuditEntry = Schemas['AuditEntry'];
 export type DailyRow = Schemas['DailyRow'];
+export type Finding = Schemas['Finding'];
 export type Job = Schemas['Job'];
 export type Message = Schemas['Message'];
 export type MessageDetail = Schemas['MessageDetail'];
@@ -19,6 +20,8 @@ export type PostOptions = Schemas['PostOptions'];
 export type Run = Schemas['Run'];
 export type RunStatus = Schemas['RunStatus'];
 export type Sending = Schemas['Sending'];
+
+export type Verdict = Schemas['Verdict'];
 
 export type Summary = Answer<'getAnalyticsSummary'>;
 

@@ -26,6 +26,11 @@ const RUN = {
   requested_by: 'an\u001B[31mna',
 };
 
+const VERDICT = {
+  ...{ state: 'well', sentence: 'All is well.', since: null, why: null, what_to_do: null },
+  ...{ also: [], as_of: '2026-11-24T10:00:00Z' },
+};
+
 beforeAll(async () => {
   server = createServer((request, response) => {
     const { pathname } = new URL(request.url ?? '/', 'http://localhost');
@@ -47,9 +52,8 @@ beforeAll(async () => {
     else if (kind === 'forbidding') problem(403, 'credential-not-allowed');
     else if (kind === 'bad')
       problem(400, 'invalid-request', { errors: [{ field: 'querystring/limit', message: 'must be fewer' }] });
-    else if (pathname === '/ready') json({ status: 'ready', checks: [] });
     else if (pathname === '/api/jobs') json({ jobs: [] });
-    else if (pathname === '/api/sending') json({ paused: false });
+    else if (pathname === '/api/verdict') json(VERDICT);
     else json({ items: Array.from({ length: 2_000 }, () => RUN), next_cursor: null });
   });
   server.listen(0, '127.0.0.1');

@@ -3,12 +3,12 @@ import { describe, expect, it } from 'vitest';
 import { instantFromNow } from '../src/command-line.ts';
 import { isSafeAddress } from '../src/env.ts';
 import { readFilter } from '../src/filters.ts';
-import { troubles } from '../src/judge-status.ts';
 import { accountsTable, isPaused, sendingText } from '../src/output/account-text.ts';
 import { actionQuestion, actionText } from '../src/output/action-text.ts';
 import { messageText } from '../src/output/message-text.ts';
 import { runProgress, runSentence, statsText } from '../src/output/run-text.ts';
 import { table } from '../src/output/table.ts';
+import { verdictText } from '../src/output/verdict-text.ts';
 import { whyText } from '../src/output/why-text.ts';
 import { duration, exactInstant, instant, printable, shortened } from '../src/output/words.ts';
 import { readPolicyPatch } from '../src/policy-patch.ts';
@@ -317,72 +317,26 @@ describe('accounts', () => {
   });
 });
 
-describe('the status', () => {
-  const sending = {
-    paused: false,
-    reason: null,
-    paused_at: null,
-    paused_until: null,
-    paused_by: null,
-    due: 0,
-  };
-  const wrong = (last_run: Run | null, now = NOW): string[] => {
-    const job = {
-      name: 'dm-queue',
-      summary: '',
-      schedule: '*/15 * * * *',
-      params: [],
-      next_slot: null,
-      last_run,
-    };
-    return troubles({ notReady: null, jobs: [job], sending }, now);
-  };
-  const ended = (more: Partial<Run>): Run =>
-    aRun({
-      status: 'succeeded',
-      scheduled_for: '2026-11-24T10:15:00Z',
-      finished_at: '2026-11-24T10:16:00Z',
-      ...more,
-    });
-
-  it.each<{ what: string; run: Run | null; says: readonly unknown[] }>([
-    { what: 'a job that has never run', run: null, says: [] },
-    { what: 'a run of this slot', run: ended({}), says: [] },
-    {
-      what: 'a run that failed',
-      run: ended({ status: 'failed', error: 'no key' }),
-      says: ['The last run of dm-queue failed: no key'],
-    },
-    { what: 'a run that was interrupted', run: ended({ status: 'interrupted' }), says: [] },
-    {
-      what: 'a run of the slot before',
-      run: ended({ scheduled_for: '2026-11-24T10:00:00Z', finished_at: '2026-11-24T10:14:59Z' }),
-      says: ['The slot of dm-queue of 2026-11-24 10:15 UTC was missed.'],
-    },
-    {
-      what: 'a run that went on into this slot',
-      run: ended({ scheduled_for: '2026-11-24T10:00:00Z' }),
-      says: [],
-    },
-    { what: 'a run with a sign of life', run: aRun({ heartbeat_at: '2026-11-24T10:18:01Z' }), says: [] },
-    {
-      what: 'a run without',
-      run: aRun({ heartbeat_at: '2026-11-24T10:18:00Z' }),
-      says: [expect.stringContaining('no sign of life since 2026-11-24 10:18 UTC')],
-    },
-  ])('of $what', ({ run, says }) => {
-    expect(wrong(run)).toEqual(says);
-  });
-
-  it('lets a slot be late for three minutes', () => {
-    const run = ended({ scheduled_for: '2026-11-24T10:00:00Z', finished_at: '2026-11-24T10:01:00Z' });
-    expect(wrong(run, new Date('2026-11-24T10:17:59.999Z'))).toEqual([]);
-    expect(wrong(run, new Date('2026-11-24T10:18:00Z'))).toHaveLength(1);
-  });
-
-  it('names a service that is not ready, and a pause', () => {
+describe('the verdict', () => {
+  const finding = { state: 'late', sentence: 'A slot of dm-queue was missed.', since: null } as const;
+  it('is said as the API says it, on lines of their own', () => {
     expect(
-      troubles({ notReady: 'Failing: schema.', jobs: [], sending: { ...sending, paused: true } }, NOW),
-    ).toEqual(['The service is not ready: Failing: schema.', 'All sending is paused.']);
+      verdictText({
+        state: 'stopped',
+        sentence: 'All sending is\npaused.',
+        since: '2026-11-24T10:15:00.000Z',
+        why: 'a \u001b[31mred one.',
+        what_to_do: 'Resume it.',
+        also: [{ ...finding, why: 'No run was made.', what_to_do: null }],
+        as_of: '2026-11-24T10:20:00.000Z',
+      }),
+    ).toEqual([
+      'All sending is paused.',
+      '  Since 2026-11-24 10:15 UTC',
+      expect.not.stringContaining('\u001b'),
+      '  What to do: Resume it.',
+      'Also: A slot of dm-queue was missed.',
+      '  No run was made.',
+    ]);
   });
 });

@@ -15,8 +15,19 @@ const job = {
   last_run: aRun(),
 };
 
+const VERDICT = {
+  state: 'stopped',
+  sentence: 'All sending is paused.',
+  since: '2026-11-24T10:00:00.000Z',
+  why: 'maintenance.',
+  what_to_do: 'Resume it.',
+  also: [],
+  as_of: NOW.toISOString(),
+};
+
 const answerAll: Script = ({ path }, response) => {
   if (path === '/api/jobs') answerJson(response, 200, { jobs: [job] });
+  else if (path === '/api/verdict') answerJson(response, 200, VERDICT);
   else if (path === '/api/runs?limit=50') answerJson(response, 200, { items: [aRun()], next_cursor: null });
   else if (path === `/api/runs/${aRun().id}`) answerJson(response, 200, aRun());
   else answerJson(response, 404, { title: 'Not found' });
@@ -31,11 +42,26 @@ describe('readOverview', () => {
   it('reads jobs and runs with the ops token', async () => {
     await using server = await scriptedServer(answerAll);
     const reading = await readOverview(dependencies(server.url));
-    expect(reading).toEqual({ kind: 'read', value: { jobs: [job], runs: [aRun()] } });
+    expect(reading).toEqual({ kind: 'read', value: { jobs: [job], runs: [aRun()], verdict: VERDICT } });
     expect(server.asked.map(({ method, headers }) => `${method} ${headers.authorization}`)).toEqual([
       'GET Bearer ops-token-of-tests',
       'GET Bearer ops-token-of-tests',
+      'GET Bearer ops-token-of-tests',
     ]);
+  });
+
+  it.each([
+    { status: 404, body: {}, why: 'has no verdict (404)' },
+    { status: 503, body: {}, why: 'answered 503' },
+    { status: 200, body: { ...VERDICT, state: 'fine' }, why: 'something else than jobs and runs' },
+  ])('whose verdict is a $status shows the rest, and that it is not known', async ({ status, body, why }) => {
+    await using server = await scriptedServer((asked, response, index) =>
+      asked.path === '/api/verdict' ? answerJson(response, status, body) : answerAll(asked, response, index),
+    );
+    expect(await readOverview(dependencies(server.url))).toMatchObject({
+      kind: 'read',
+      value: { jobs: [job], verdict: { state: 'unknown', why: expect.stringContaining(why) } },
+    });
   });
 
   it.each([

@@ -480,6 +480,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/verdict": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Whether the system is well; if not, since when, why, and what to do. It is 200 also when little can be seen: then it says `unknown`. */
+        get: operations["getVerdict"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health": {
         parameters: {
             query?: never;
@@ -629,6 +646,18 @@ export interface components {
                 /** @description Its place in the request, from 0. */
                 row: number;
             }[];
+        };
+        Finding: {
+            /** @description For people, and the same wherever it is read. */
+            sentence: string;
+            since: string | null;
+            /**
+             * @description `well`; `late`: what is due goes, or should go, later than it could; `needs_a_person`: something waits until somebody acts; `stopped`: nothing goes out; `unknown`: it cannot be seen, or was not seen yet.
+             * @enum {string}
+             */
+            state: "well" | "late" | "needs_a_person" | "stopped" | "unknown";
+            what_to_do: string | null;
+            why: string | null;
         };
         Job: {
             last_run: components["schemas"]["Run"] | null;
@@ -1079,6 +1108,22 @@ export interface components {
             queued: number;
             sent: number;
             unknown: number;
+        };
+        Verdict: {
+            /** @description What else was found, the most pressing first. */
+            also: components["schemas"]["Finding"][];
+            /** Format: date-time */
+            as_of: string;
+            /** @description For people, and the same wherever it is read. */
+            sentence: string;
+            since: string | null;
+            /**
+             * @description `well`; `late`: what is due goes, or should go, later than it could; `needs_a_person`: something waits until somebody acts; `stopped`: nothing goes out; `unknown`: it cannot be seen, or was not seen yet.
+             * @enum {string}
+             */
+            state: "well" | "late" | "needs_a_person" | "stopped" | "unknown";
+            what_to_do: string | null;
+            why: string | null;
         };
     };
     responses: {
@@ -2545,6 +2590,35 @@ export interface operations {
             413: components["responses"]["Refused413"];
             414: components["responses"]["Refused414"];
             415: components["responses"]["Refused415"];
+            422: components["responses"]["Refused422"];
+            429: components["responses"]["Refused429"];
+            431: components["responses"]["Refused431"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+        };
+    };
+    getVerdict: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Verdict"];
+                };
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            414: components["responses"]["Refused414"];
             422: components["responses"]["Refused422"];
             429: components["responses"]["Refused429"];
             431: components["responses"]["Refused431"];

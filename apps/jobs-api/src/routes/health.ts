@@ -1,21 +1,17 @@
 /** Health: whether the process lives, which waits on nothing, and whether it can do its work. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { HttpProblem } from '../problems.ts';
+import type { Readiness } from '../readiness.ts';
 import { Health, NotReady, Ready } from '../schemas/health.ts';
 import { PROBLEM_MEDIA_TYPE } from '../schemas/problem.ts';
-import { type Check, failedChecks, type SystemProbe } from '../system-probe.ts';
 
 export interface HealthOptions {
-  readonly probe: SystemProbe;
-  /** Undefined where runs need no Redis. */
-  readonly checkRedis: (() => Promise<Check>) | undefined;
-  /** Whether nothing can be worked on without Redis. */
-  readonly isRedisNeeded: boolean;
+  readonly readiness: Readiness;
   readonly version: string;
 }
 
 export const healthRoutes: FastifyPluginAsyncTypebox<HealthOptions> = async (app, options) => {
-  const { probe, checkRedis, isRedisNeeded, version } = options;
+  const { readiness, version } = options;
   app.get(
     '/health',
     {
@@ -54,14 +50,12 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HealthOptions> = async (app
     },
     async () => {
       if (app.drain.signal.aborted) throw new HttpProblem('shutting-down', { extra: { checks: [] } });
-      const [ofDatabase, redis] = await Promise.all([probe.check(), checkRedis?.()]);
-      const checks = redis === undefined ? [...ofDatabase] : [...ofDatabase, redis];
-      const failed = failedChecks(checks).filter(({ name }) => name !== 'redis' || isRedisNeeded);
-      if (failed.length === 0) return { status: 'ready' as const, checks };
+      const { checks, trouble } = await readiness();
+      if (trouble === null) return { status: 'ready' as const, checks: [...checks] };
       throw new HttpProblem('not-ready', {
-        detail: `Failing: ${failed.map(({ name }) => name).join(', ')}.`,
+        detail: trouble,
         headers: { 'retry-after': '5' },
-        extra: { checks },
+        extra: { checks: [...checks] },
       });
     },
   );

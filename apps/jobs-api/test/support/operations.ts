@@ -36,6 +36,7 @@ const EXAMPLES: Readonly<Record<string, { query?: string; body?: object }>> = {
   setAccountPolicy: { body: { dms_per_day: 5 } },
   pauseAccount: { body: { reason: 'holiday' } },
   resumeAccount: { body: {} },
+  getVerdict: {},
   getSending: {},
   pauseSending: { body: { reason: 'holiday' } },
   resumeSending: { body: {} },

@@ -51,12 +51,6 @@ export function JobCard({ job, state, now }: { job: Job; state: JobState; now: D
           </dd>
         </div>
       </dl>
-      {state.missedSlot && (
-        <p className="note note-warning">
-          No run was made for the slot of {slotTime(state.missedSlot, now)}. Look at the cron logs of the web
-          app.
-        </p>
-      )}
     </li>
   );
 }

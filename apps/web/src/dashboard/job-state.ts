@@ -1,13 +1,11 @@
-/** What a job shows of itself: its last run, its next slot, and whether a slot was missed. Pure. */
-import { isEnded, missedSlot, nextSlot, type Run } from '@revos/core/jobs';
+/** What a job shows of itself: its last run and its next slot. Pure. */
+import { isEnded, nextSlot, type Run } from '@revos/core/jobs';
 import type { Overview } from '../jobs-api/read.ts';
 import type { Job } from '../jobs-api/shapes.ts';
 
 export interface JobState {
   readonly lastRun: Run | null;
   readonly nextSlot: Date | null;
-  /** The slot for which no run was made, though it is past its grace; null if all is well. */
-  readonly missedSlot: Date | null;
 }
 
 export function jobState(job: Job, runs: readonly Run[], now: Date): JobState {
@@ -15,7 +13,6 @@ export function jobState(job: Job, runs: readonly Run[], now: Date): JobState {
   return {
     lastRun,
     nextSlot: ifReadable(() => nextSlot(job.schedule, now)),
-    missedSlot: ifReadable(() => missedSlot(job.schedule, lastRun, now)),
   };
 }
 

@@ -1,4 +1,5 @@
 import { realEffects } from '@revos/core/effects';
+import { unseen } from '@revos/core/verdict';
 import { connection } from 'next/server';
 import { readDashboardEnv } from '../env.ts';
 import { readOverview } from '../jobs-api/read.ts';
@@ -22,6 +23,7 @@ export async function OverviewSection() {
     const trouble = reading.kind === 'trouble' ? reading.trouble : NOT_THERE;
     return (
       <>
+        <Summary verdict={unseen(trouble.what, now)} states={[]} now={now} />
         <TroubleNotice trouble={trouble} />
         <Freshness now={now} everyMs={REFRESH_MS_QUIET} />
       </>
@@ -32,7 +34,7 @@ export async function OverviewSection() {
   const states = jobs.map(({ job, state }) => ({ name: job.name, state }));
   return (
     <>
-      <Summary overview={overview} states={states} now={now} />
+      <Summary verdict={overview.verdict} states={states} now={now} />
       <section aria-labelledby="jobs-heading">
         <h2 id="jobs-heading">Jobs</h2>
         <ul className="jobs">

@@ -1,6 +1,6 @@
-import { type Run, type RunStatus, silentMs } from '@revos/core/jobs';
+import type { Run, RunStatus } from '@revos/core/jobs';
 import { Instant } from './instant.tsx';
-import { durationWords, skippedReasons } from './words.ts';
+import { skippedReasons } from './words.ts';
 
 /** A run that was cancelled or interrupted says why, too; that is no failure. */
 const ERROR_TONES: Partial<Record<RunStatus, string>> = { cancelled: 'plain', interrupted: 'warning' };
@@ -8,7 +8,6 @@ const ERROR_TONES: Partial<Record<RunStatus, string>> = { cancelled: 'plain', in
 /** Why something went wrong, what still waits and why, and when it is tried next. */
 export function RunNotes({ run, now }: { run: Run; now: Date }) {
   const reasons = skippedReasons(run);
-  const silent = silentMs(run, now);
   const nextAt = futureInstant(run.stats.next_at, now);
   const isCancelling = run.cancel_requested_at !== null && run.finished_at === null;
   return (
@@ -18,7 +17,6 @@ export function RunNotes({ run, now }: { run: Run; now: Date }) {
           <span className="note-text">{run.error}</span>
         </p>
       )}
-      {silent !== null && <p className="note note-warning">No sign of life for {durationWords(silent)}.</p>}
       {isCancelling && <p className="note note-warning">Cancelling.</p>}
       {reasons.length > 0 && (
         <ul className="reasons" aria-label="Waiting">

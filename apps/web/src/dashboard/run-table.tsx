@@ -1,4 +1,4 @@
-import type { Run } from '@revos/core/jobs';
+import type { Run, RunStats } from '@revos/core/jobs';
 import Link from 'next/link';
 import { Instant } from './instant.tsx';
 import { RunNotes } from './run-notes.tsx';
@@ -57,12 +57,11 @@ function RunRow({ run, now }: { run: Run; now: Date }) {
         {worked === null ? '–' : durationWords(worked)}
       </td>
       {COUNTS.map((count) => (
-        <td
-          key={count}
-          data-label={heading(count)}
-          className={`number count-${tone(count, run.stats[count])}`}
-        >
+        <td key={count} data-label={heading(count)} className={`number count-${tone(count, run.stats)}`}>
           {run.stats[count]?.toLocaleString('en') ?? '–'}
+          {count === 'unknown' && (run.stats.confirmed ?? 0) > 0 && (
+            <span className="count-settled">{run.stats.confirmed?.toLocaleString('en')} found</span>
+          )}
         </td>
       ))}
       <td className="cell-notes">
@@ -76,7 +75,9 @@ function heading(count: (typeof COUNTS)[number]): string {
   return count.charAt(0).toUpperCase() + count.slice(1);
 }
 
-function tone(count: (typeof COUNTS)[number], value: number | undefined): string {
-  if (value === undefined || value === 0) return 'none';
-  return count;
+/** An answer that was lost and then found is nothing to be alarmed by; what still waits for a person the verdict says. */
+function tone(count: (typeof COUNTS)[number], stats: RunStats): string {
+  const value = stats[count] ?? 0;
+  if (value === 0) return 'none';
+  return count === 'unknown' && value <= (stats.confirmed ?? 0) ? 'known' : count;
 }

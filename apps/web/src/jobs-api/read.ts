@@ -5,6 +5,7 @@
  */
 import { EnvironmentError } from '@revos/core/config';
 import { Run } from '@revos/core/jobs';
+import { unseen, Verdict } from '@revos/core/verdict';
 import type { Static, TSchema } from 'typebox';
 import { Value } from 'typebox/value';
 import type { DashboardEnv } from '../env.ts';
@@ -34,16 +35,28 @@ export interface Overview {
   readonly jobs: readonly Job[];
   /** Newest first, at most 50. */
   readonly runs: readonly Run[];
+  /** Unknown where it could not be read: then the rest is shown all the same. */
+  readonly verdict: Verdict;
 }
 
 export async function readOverview(dependencies: ReadDependencies): Promise<Reading<Overview>> {
-  const [jobs, runs] = await Promise.all([
+  const [jobs, runs, verdict] = await Promise.all([
     read('api/jobs', JobList, dependencies),
     read('api/runs?limit=50', RunList, dependencies),
+    read('api/verdict', Verdict, dependencies),
   ]);
   if (jobs.kind !== 'read') return jobs;
   if (runs.kind !== 'read') return runs;
-  return { kind: 'read', value: { jobs: jobs.value.jobs, runs: runs.value.items } };
+  const value = {
+    jobs: jobs.value.jobs,
+    runs: runs.value.items,
+    verdict: verdict.kind === 'read' ? verdict.value : unseen(whyUnread(verdict), dependencies.effects.now()),
+  };
+  return { kind: 'read', value };
+}
+
+function whyUnread(reading: Exclude<Reading<unknown>, { readonly kind: 'read' }>): string {
+  return reading.kind === 'trouble' ? reading.trouble.what : 'The jobs API has no verdict (404)';
 }
 
 /** @param id a UUID */

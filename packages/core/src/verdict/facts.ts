@@ -1,0 +1,53 @@
+/** What the verdict is judged from: `system_facts` in SQL, and what the service knows of itself. */
+import type { Run } from '../jobs/index.ts';
+
+/** A kind of thing that waits: how many, and since when. `is_more`: they were not all counted. */
+export interface Waiting {
+  readonly count: number;
+  readonly is_more: boolean;
+  readonly since: string | null;
+}
+
+/** An account that sends nothing until somebody acts, though something waits for it. */
+export interface WaitingAccount {
+  readonly account_name: string | null;
+  /** Why, from docs/reasons.md, or in a person's words. */
+  readonly reason: string;
+}
+
+/** The answer of `system_facts`. */
+export interface SystemFacts {
+  readonly now: string;
+  /** When the oldest run that is still known was asked for; null if there never was one. */
+  readonly first_run_at: string | null;
+  /** The latest run of each job, without those that were told to do something else than usual. */
+  readonly last_runs: Readonly<Record<string, Run>>;
+  readonly all_paused: {
+    readonly reason: string;
+    readonly paused_at: string;
+    /** Null: until somebody resumes it. */
+    readonly paused_until: string | null;
+    readonly paused_by: string;
+  } | null;
+  /** Since when something waits because Unipile refuses our key; null if nothing does. */
+  readonly key_refused_since: string | null;
+  /** The first of them, by name. */
+  readonly accounts: Waiting & { readonly first: readonly WaitingAccount[] };
+  /** What may be on LinkedIn and is not looked for any more. */
+  readonly held_messages: Waiting;
+  readonly held_unknown_posts: Waiting;
+  readonly missed_posts: Waiting;
+  /** By reason. */
+  readonly held_posts: Waiting & { readonly by_reason: Readonly<Record<string, number>> };
+  /** Accounts whose message could have gone for a while; `since` is when the first could. */
+  readonly late_messages: Waiting;
+  readonly late_posts: Waiting;
+}
+
+export interface VerdictFacts {
+  /** What keeps the service from its work; null if nothing does. */
+  readonly notReady: string | null;
+  readonly jobs: readonly { readonly name: string; readonly schedule: string }[];
+  /** Null: the database did not answer. */
+  readonly system: SystemFacts | null;
+}

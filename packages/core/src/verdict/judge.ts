@@ -1,0 +1,245 @@
+/**
+ * The one judge of whether the system is well. The API, the command line and the dashboard say its sentence.
+ *
+ * Pure: what was seen and the current instant are arguments. What was not seen is never well.
+ */
+import { missedSlot, nextSlot, type Run, silentMs } from '../jobs/index.ts';
+import { reasonInWords } from '../sending/index.ts';
+import type { SystemFacts, VerdictFacts, Waiting } from './facts.ts';
+import { type Finding, VERDICT_STATES, type Verdict } from './verdict.ts';
+
+/** How long a run may be queued before it is late, in milliseconds. */
+const QUEUED_MS_MAX = 10 * 60_000;
+
+export function judge(facts: VerdictFacts, now: Date): Verdict {
+  const { system } = facts;
+  if (system === null) return unseen(facts.notReady ?? 'the database does not answer', now);
+  const found = [
+    ...stops(facts.notReady, system),
+    ...waitsForAPerson(system),
+    ...facts.jobs.flatMap((job) => ofJob(job, system, now)),
+    ...lateness(system),
+    ...neverRun(facts),
+  ].toSorted((left, right) => pressingness(right) - pressingness(left));
+  const [first = WELL, ...also] = found;
+  return { ...first, also, as_of: now.toISOString() };
+}
+
+/** The verdict of whoever could not ask. */
+export function unseen(why: string, now: Date): Verdict {
+  return {
+    ...{
+      state: 'unknown',
+      sentence: 'Whether all is well cannot be seen.',
+      since: null,
+      why: sentenceOf(why),
+    },
+    what_to_do: 'See what GET /ready of the jobs API says, then its logs.',
+    ...{ also: [], as_of: now.toISOString() },
+  };
+}
+
+const WELL: Finding = { state: 'well', sentence: 'All is well.', since: null, why: null, what_to_do: null };
+
+/** What was not seen yet is nothing to act on: it comes before `well` alone. */
+function pressingness({ state }: Finding): number {
+  return state === 'unknown' ? 0.5 : VERDICT_STATES.indexOf(state);
+}
+
+function stops(notReady: string | null, { all_paused, key_refused_since }: SystemFacts): Finding[] {
+  const found: Finding[] = [];
+  if (notReady !== null) {
+    found.push({
+      state: 'stopped',
+      sentence: 'The service is not ready.',
+      since: null,
+      why: sentenceOf(notReady),
+      what_to_do: 'Mend what GET /ready of the jobs API says is failing.',
+    });
+  }
+  if (all_paused !== null) {
+    const { reason, paused_at, paused_until, paused_by } = all_paused;
+    const until = paused_until === null ? '' : ` It ends by itself at ${inUtc(paused_until)}.`;
+    found.push({
+      state: 'stopped',
+      sentence: 'All sending is paused.',
+      since: paused_at,
+      why: `${sentenceOf(reason)} That is what ${onOneLine(paused_by)} said.`,
+      what_to_do: `Resume it once the cause is gone: ops resume --all.${until}`,
+    });
+  }
+  if (key_refused_since !== null) {
+    found.push({
+      state: 'stopped',
+      sentence: 'Unipile refuses our API key: nothing can be sent.',
+      since: key_refused_since,
+      why: null,
+      what_to_do: 'Set a valid UNIPILE_API_KEY in the environment of the jobs API.',
+    });
+  }
+  return found;
+}
+
+function waitsForAPerson(system: SystemFacts): Finding[] {
+  const { accounts, held_messages, held_unknown_posts, missed_posts, held_posts } = system;
+  const found = (waiting: Waiting, sentence: string, why: string | null, what_to_do: string): Finding[] =>
+    waiting.count === 0 ? [] : [{ state: 'needs_a_person', sentence, since: waiting.since, why, what_to_do }];
+  return [
+    ...found(
+      accounts,
+      `${counted(accounts, 'account')} ${accounts.count === 1 ? 'waits' : 'wait'} for a person, with messages to send.`,
+      reasonsOf(accounts),
+      'Connect the account again, or mend what it was paused for and resume it: ops accounts list, ops resume <account>.',
+    ),
+    ...found(
+      held_messages,
+      `${counted(held_messages, 'message')} may be on LinkedIn or not, and a person must say so.`,
+      'The answer was lost, it was not found, and it is not sent again by itself.',
+      'Look on LinkedIn, then settle it: ops unknowns, ops dm settle.',
+    ),
+    ...found(
+      held_unknown_posts,
+      `${counted(held_unknown_posts, 'post')} may be on LinkedIn or not, and a person must say so.`,
+      'The answer was lost, it was not found, and it is not published again by itself.',
+      'Look on LinkedIn, then settle it: ops unknowns, ops posts settle.',
+    ),
+    ...found(
+      missed_posts,
+      `${counted(missed_posts, 'post')} ${missed_posts.count === 1 ? 'was' : 'were'} missed.`,
+      'Its time passed by more than POST_LATE_LIMIT_MINUTES.',
+      'Publish it now, give it another time, or cancel it: ops posts list state=missed.',
+    ),
+    ...found(
+      held_posts,
+      `${counted(held_posts, 'post')} ${held_posts.count === 1 ? 'is' : 'are'} held.`,
+      `${Object.entries(held_posts.by_reason)
+        .sort(([, left], [, right]) => right - left)
+        .map(([reason, count]) => `${count}: ${reasonInWords(reason)}`)
+        .join('; ')}.`,
+      'Mend the post or its account: ops posts list state=held.',
+    ),
+  ];
+}
+
+function reasonsOf({ count, first }: SystemFacts['accounts']): string {
+  const named = first.map(({ account_name, reason }) => {
+    const name = onOneLine(account_name ?? 'an account that is gone');
+    return `${name}: ${onOneLine(reasonInWords(reason))}`;
+  });
+  const others = count - first.length;
+  return `${named.join('; ')}${others > 0 ? `; and ${others} more` : ''}.`;
+}
+
+function ofJob(
+  { name, schedule }: VerdictFacts['jobs'][number],
+  { first_run_at, last_runs }: SystemFacts,
+  now: Date,
+): Finding[] {
+  const run = last_runs[name] ?? null;
+  const found: Finding[] = [];
+  if (run?.status === 'failed') {
+    found.push({
+      state: 'needs_a_person',
+      sentence: `The last run of ${name} failed.`,
+      since: run.finished_at,
+      why: run.error === null ? null : sentenceOf(run.error),
+      what_to_do: `Mend the cause, then start it again: ops run ${name}.`,
+    });
+  }
+  if (run?.status === 'queued' && now.getTime() - Date.parse(run.requested_at) >= QUEUED_MS_MAX) {
+    found.push({
+      state: 'late',
+      sentence: `The run of ${name} does not begin.`,
+      since: run.requested_at,
+      why: 'Nobody has taken it up.',
+      what_to_do: 'See whether the jobs API and its workers are up, and what their logs say.',
+    });
+  }
+  if (run !== null && silentMs(run, now) !== null) {
+    found.push({
+      state: 'late',
+      sentence: `The run of ${name} gives no sign of life.`,
+      since: run.heartbeat_at,
+      why: 'Its process went away, or it cannot reach the database.',
+      what_to_do: 'The next slot takes its work up. If it stays so, look at the logs of the jobs API.',
+    });
+  }
+  const missed = missedSlotOf(schedule, run, first_run_at, now);
+  if (missed !== null) {
+    found.push({
+      state: 'late',
+      sentence: `A slot of ${name} was missed.`,
+      since: missed.toISOString(),
+      why: `No run was made for ${inUtc(missed.toISOString())}.`,
+      what_to_do: `Look at the cron logs of the web app; meanwhile start a run: ops run ${name}.`,
+    });
+  }
+  return found;
+}
+
+/** A job without a run is held against the first slot that came after any job's first run: before, it was not there. */
+function missedSlotOf(schedule: string, run: Run | null, firstRunAt: string | null, now: Date): Date | null {
+  if (run !== null) return missedSlot(schedule, run, now);
+  if (firstRunAt === null) return null;
+  const first = nextSlot(schedule, new Date(firstRunAt));
+  const begun = {
+    status: 'succeeded',
+    scheduled_for: null,
+    requested_at: firstRunAt,
+    finished_at: null,
+  } as const;
+  return first === null || first > now ? null : missedSlot(schedule, begun, now);
+}
+
+function lateness({ late_messages, late_posts }: SystemFacts): Finding[] {
+  const found = (waiting: Waiting, sentence: string, job: string): Finding[] =>
+    waiting.count === 0
+      ? []
+      : [
+          {
+            state: 'late',
+            sentence,
+            since: waiting.since,
+            why: 'Nothing holds it back, and no run has taken it up.',
+            what_to_do: `See whether runs of ${job} begin, and whether they get through: ops runs --job ${job}.`,
+          },
+        ];
+  return [
+    ...found(late_messages, `Messages of ${counted(late_messages, 'account')} are late.`, 'dm-queue'),
+    ...found(
+      late_posts,
+      `${counted(late_posts, 'post')} ${late_posts.count === 1 ? 'is' : 'are'} late.`,
+      'post-scheduler',
+    ),
+  ];
+}
+
+function neverRun({ system, jobs }: VerdictFacts): Finding[] {
+  const isSeen = jobs.some(({ name }) => system?.last_runs[name] !== undefined);
+  if (isSeen) return [];
+  return [
+    {
+      state: 'unknown',
+      sentence: 'No run yet. Whether all is well is not known.',
+      since: null,
+      why: null,
+      what_to_do: 'Wait for the next slot, or start a run: ops run dm-queue.',
+    },
+  ];
+}
+
+function counted({ count, is_more }: Waiting, noun: string): string {
+  return `${count.toLocaleString('en')}${is_more ? ' or more' : ''} ${noun}${count === 1 && !is_more ? '' : 's'}`;
+}
+
+/** `2026-11-24 10:15 UTC` */
+const inUtc = (instant: string): string =>
+  `${new Date(instant).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+
+/** What somebody wrote, or a machine, which may be anything. */
+const onOneLine = (text: string): string => text.replace(/[\p{Cc}\p{Zl}\p{Zp}\s]+/gu, ' ').trim();
+
+function sentenceOf(text: string): string {
+  const line = onOneLine(text);
+  return /[.!?…]$/.test(line) ? line : `${line}.`;
+}

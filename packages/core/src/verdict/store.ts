@@ -1,0 +1,38 @@
+/** The facts of the verdict, in the database, and the verdict of a service over them. */
+import type { Effects } from '../effects/index.ts';
+// Not the index: the dashboard needs no client of the database.
+import { type Rpc, RpcError } from '../rpc/rpc.ts';
+import type { Logger } from '../telemetry/index.ts';
+import type { SystemFacts, VerdictFacts } from './facts.ts';
+import { judge } from './judge.ts';
+import type { Verdict } from './verdict.ts';
+
+export interface VerdictOptions {
+  readonly rpc: Rpc;
+  readonly effects: Pick<Effects, 'now'>;
+  readonly logger: Pick<Logger, 'warn'>;
+  readonly jobs: VerdictFacts['jobs'];
+  /** A post later than this is missed; 0 to 525,600. */
+  readonly postLateLimitMinutes: number;
+  /** What keeps the service from its work; null if nothing does. It never throws. */
+  readonly findTrouble: () => Promise<string | null>;
+}
+
+/** Judges what is seen now. A database that does not answer is a verdict too. */
+export async function readVerdict(options: VerdictOptions): Promise<Verdict> {
+  const { rpc, effects, logger, jobs, postLateLimitMinutes } = options;
+  const [notReady, system] = await Promise.all([
+    options.findTrouble(),
+    rpc
+      .call<SystemFacts>('system_facts', {
+        jobs: jobs.map(({ name }) => name),
+        late_limit_minutes: postLateLimitMinutes,
+      })
+      .catch((error: unknown) => {
+        if (!(error instanceof RpcError)) throw error;
+        logger.warn({ err: error }, 'the facts of the verdict could not be read');
+        return null;
+      }),
+  ]);
+  return judge({ notReady, jobs, system }, effects.now());
+}

@@ -1,0 +1,39 @@
+/** What the verdict says: the shape of `GET /api/verdict`. */
+import Type, { type Static } from 'typebox';
+
+const Nullable = <Schema extends Parameters<typeof Type.Union>[0][number]>(schema: Schema) =>
+  Type.Union([schema, Type.Null()]);
+
+const Instant = Type.String({ format: 'date-time' });
+
+/** From the least pressing to the most. */
+export const VERDICT_STATES = ['well', 'late', 'needs_a_person', 'stopped', 'unknown'] as const;
+
+export const VerdictState = Type.Enum([...VERDICT_STATES], {
+  type: 'string',
+  description:
+    '`well`; `late`: what is due goes, or should go, later than it could; `needs_a_person`: something waits until somebody acts; ' +
+    '`stopped`: nothing goes out; `unknown`: it cannot be seen, or was not seen yet.',
+});
+export type VerdictState = (typeof VERDICT_STATES)[number];
+
+const finding = {
+  state: VerdictState,
+  sentence: Type.String({ description: 'For people, and the same wherever it is read.' }),
+  since: Nullable(Instant),
+  why: Nullable(Type.String()),
+  what_to_do: Nullable(Type.String()),
+};
+
+export const Finding = Type.Object(finding, { $id: 'Finding' });
+export type Finding = Static<typeof Finding>;
+
+export const Verdict = Type.Object(
+  {
+    ...finding,
+    also: Type.Array(Finding, { description: 'What else was found, the most pressing first.' }),
+    as_of: Instant,
+  },
+  { $id: 'Verdict' },
+);
+export type Verdict = Static<typeof Verdict>;

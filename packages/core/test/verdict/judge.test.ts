@@ -1,0 +1,232 @@
+/** Each state of the verdict, caused by one fact; what is most pressing comes first. */
+import { describe, expect, it } from 'vitest';
+import type { Run } from '../../src/jobs/index.ts';
+import { judge, type SystemFacts, unseen, type Verdict } from '../../src/verdict/index.ts';
+
+const NOW = new Date('2026-11-24T10:20:00.000Z');
+const JOB = { name: 'dm-queue', schedule: '*/15 * * * *' };
+const NONE = { count: 0, is_more: false, since: null };
+const SINCE = '2026-11-24T09:00:00.000Z';
+const SOME = { count: 2, is_more: false, since: SINCE };
+
+const aRun = (more: Partial<Run> = {}): Run => ({
+  id: '00000000-0000-4000-8000-000000000001',
+  job: 'dm-queue',
+  scheduled_for: '2026-11-24T10:15:00.000Z',
+  trigger: 'vercel-cron',
+  status: 'succeeded',
+  requested_at: '2026-11-24T10:15:01.000Z',
+  started_at: '2026-11-24T10:15:01.000Z',
+  heartbeat_at: '2026-11-24T10:16:00.000Z',
+  finished_at: '2026-11-24T10:16:00.000Z',
+  horizon_at: '2026-11-24T10:30:00.000Z',
+  cancel_requested_at: null,
+  stats: {},
+  error: null,
+  requested_by: 'cron',
+  worker: 'w',
+  params: {},
+  priority: 0,
+  ...more,
+});
+
+const WELL: SystemFacts = {
+  now: NOW.toISOString(),
+  first_run_at: '2026-11-01T00:00:00.000Z',
+  last_runs: { 'dm-queue': aRun() },
+  all_paused: null,
+  key_refused_since: null,
+  accounts: { ...NONE, first: [] },
+  held_messages: NONE,
+  held_unknown_posts: NONE,
+  missed_posts: NONE,
+  held_posts: { ...NONE, by_reason: {} },
+  late_messages: NONE,
+  late_posts: NONE,
+};
+
+const PAUSE = { reason: 'wrong campaign', paused_at: SINCE, paused_until: null, paused_by: 'anna' };
+
+const judged = (facts: Partial<SystemFacts>, notReady: string | null = null, now = NOW): Verdict =>
+  judge({ notReady, jobs: [JOB], system: { ...WELL, ...facts } }, now);
+
+describe('judge', () => {
+  it('says that all is well where everything was seen, and nothing found', () => {
+    expect(judged({})).toEqual({
+      ...{ state: 'well', sentence: 'All is well.', since: null, why: null, what_to_do: null, also: [] },
+      as_of: NOW.toISOString(),
+    });
+  });
+
+  it.each<{ facts: Partial<SystemFacts>; says: Partial<Verdict> }>([
+    {
+      facts: { all_paused: PAUSE },
+      says: {
+        state: 'stopped',
+        sentence: 'All sending is paused.',
+        since: SINCE,
+        why: 'wrong campaign. That is what anna said.',
+      },
+    },
+    {
+      facts: { all_paused: { ...PAUSE, paused_until: '2026-11-25T08:00:00Z' } },
+      says: {
+        state: 'stopped',
+        what_to_do: expect.stringContaining('It ends by itself at 2026-11-25 08:00 UTC.'),
+      },
+    },
+    {
+      facts: { key_refused_since: SINCE },
+      says: { state: 'stopped', sentence: 'Unipile refuses our API key: nothing can be sent.', since: SINCE },
+    },
+    {
+      facts: {
+        accounts: {
+          ...SOME,
+          count: 5,
+          first: [
+            { account_name: 'Ada\nMoreau', reason: 'account_restricted' },
+            { account_name: null, reason: 'holidays' },
+          ],
+        },
+      },
+      says: {
+        state: 'needs_a_person',
+        sentence: '5 accounts wait for a person, with messages to send.',
+        since: SINCE,
+        why: 'Ada Moreau: LinkedIn restricts the account; an account that is gone: holidays; and 3 more.',
+      },
+    },
+    {
+      facts: { held_messages: { count: 1, is_more: false, since: SINCE } },
+      says: {
+        state: 'needs_a_person',
+        sentence: '1 message may be on LinkedIn or not, and a person must say so.',
+      },
+    },
+    {
+      facts: { held_messages: { count: 1_000, is_more: true, since: SINCE } },
+      says: { sentence: '1,000 or more messages may be on LinkedIn or not, and a person must say so.' },
+    },
+    {
+      facts: { held_unknown_posts: SOME },
+      says: {
+        state: 'needs_a_person',
+        sentence: '2 posts may be on LinkedIn or not, and a person must say so.',
+      },
+    },
+    { facts: { missed_posts: SOME }, says: { state: 'needs_a_person', sentence: '2 posts were missed.' } },
+    {
+      facts: { held_posts: { ...SOME, count: 3, by_reason: { post_empty: 1, media_invalid: 2 } } },
+      says: {
+        state: 'needs_a_person',
+        sentence: '3 posts are held.',
+        why: '2: a file of the post cannot be used; 1: the post has no text.',
+      },
+    },
+    {
+      facts: { late_messages: SOME },
+      says: { state: 'late', sentence: 'Messages of 2 accounts are late.', since: SINCE },
+    },
+    {
+      facts: { late_posts: { ...SOME, count: 1 } },
+      says: { state: 'late', sentence: '1 post is late.', since: SINCE },
+    },
+    {
+      facts: { last_runs: { 'dm-queue': aRun({ status: 'failed', error: 'no key' }) } },
+      says: {
+        state: 'needs_a_person',
+        sentence: 'The last run of dm-queue failed.',
+        since: aRun().finished_at,
+        why: 'no key.',
+      },
+    },
+    {
+      facts: {
+        last_runs: {
+          'dm-queue': aRun({ status: 'running', finished_at: null, heartbeat_at: '2026-11-24T10:18:00Z' }),
+        },
+      },
+      says: {
+        state: 'late',
+        sentence: 'The run of dm-queue gives no sign of life.',
+        since: '2026-11-24T10:18:00Z',
+      },
+    },
+    {
+      facts: {
+        last_runs: {
+          'dm-queue': aRun({ status: 'queued', finished_at: null, requested_at: '2026-11-24T10:10:00Z' }),
+        },
+      },
+      says: { state: 'late', sentence: 'The run of dm-queue does not begin.' },
+    },
+    {
+      facts: {
+        last_runs: {
+          'dm-queue': aRun({ scheduled_for: '2026-11-24T10:00:00Z', finished_at: '2026-11-24T10:14:59Z' }),
+        },
+      },
+      says: {
+        state: 'late',
+        sentence: 'A slot of dm-queue was missed.',
+        since: '2026-11-24T10:15:00.000Z',
+        why: 'No run was made for 2026-11-24 10:15 UTC.',
+      },
+    },
+    {
+      facts: { first_run_at: null, last_runs: {} },
+      says: { state: 'unknown', sentence: 'No run yet. Whether all is well is not known.' },
+    },
+  ])('$says.state: $says.sentence', ({ facts, says }) => {
+    expect(judged(facts)).toMatchObject({ ...says, also: [] });
+  });
+
+  it.each([
+    ['interrupted', { status: 'interrupted' }],
+    ['that went on into this slot', { scheduled_for: '2026-11-24T10:00:00Z' }],
+    ['with a sign of life', { status: 'running', finished_at: null, heartbeat_at: '2026-11-24T10:18:01Z' }],
+    ['queued for less than ten minutes', { status: 'queued', finished_at: null }],
+  ] as const)('a run %s is well', (_, run) => {
+    expect(judged({ last_runs: { 'dm-queue': aRun(run) } })).toMatchObject({ state: 'well' });
+  });
+
+  it('lets a slot be late for three minutes', () => {
+    const last_runs = {
+      'dm-queue': aRun({ scheduled_for: '2026-11-24T10:00:00Z', finished_at: '2026-11-24T10:01:00Z' }),
+    };
+    expect(judged({ last_runs }, null, new Date('2026-11-24T10:17:59.999Z')).state).toBe('well');
+    expect(judged({ last_runs }, null, new Date('2026-11-24T10:18:00Z')).state).toBe('late');
+  });
+
+  it.each([
+    { first_run_at: '2026-11-24T10:14:59Z', state: 'late' },
+    { first_run_at: '2026-11-24T10:15:01Z', state: 'well' },
+  ])('a job without a run, the first of any at $first_run_at, is $state', ({ first_run_at, state }) => {
+    const jobs = [JOB, { name: 'reconcile', schedule: '*/15 * * * *' }];
+    const system = { ...WELL, first_run_at };
+    expect(judge({ notReady: null, jobs, system }, NOW).state).toBe(state);
+  });
+
+  it('says the most pressing first, and the rest after it', () => {
+    const all = judged(
+      { all_paused: PAUSE, late_posts: SOME, missed_posts: SOME, first_run_at: null, last_runs: {} },
+      'Failing: schema.',
+    );
+    expect([all, ...all.also].map(({ state }) => state)).toEqual([
+      ...['stopped', 'stopped', 'needs_a_person', 'late', 'unknown'],
+    ]);
+    expect(all).toMatchObject({ sentence: 'The service is not ready.', why: 'Failing: schema.' });
+  });
+
+  it('what was not seen is never well', () => {
+    expect(judge({ notReady: null, jobs: [JOB], system: null }, NOW).state).toBe('unknown');
+    expect(judge({ notReady: 'Failing: database.', jobs: [JOB], system: null }, NOW)).toMatchObject({
+      state: 'unknown',
+      sentence: 'Whether all is well cannot be seen.',
+      why: 'Failing: database.',
+    });
+    expect(judge({ notReady: null, jobs: [], system: WELL }, NOW).state).toBe('unknown');
+    expect(unseen('no answer', NOW)).toMatchObject({ state: 'unknown', why: 'no answer.' });
+  });
+});
