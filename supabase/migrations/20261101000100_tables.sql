@@ -163,6 +163,25 @@ create index if not exists account_policies_returning
   on public.account_policies (md5(account_id::text))
   where blocked_by is not null or returns;
 
+alter table public.dm_queue
+  -- Its author says that what looks like a mark of a template in the text is meant.
+  add column if not exists is_literal boolean not null default false,
+  -- What is said to whom, to find it again: the same for the same text to the same person.
+  add column if not exists text_key bigint generated always as (hashtextextended(recipient_id || E'\n' || message, 0)) stored;
+alter table public.dm_attempts
+  -- The message's, which may be gone.
+  add column if not exists text_key bigint;
+alter table public.account_policies
+  -- Days in which the same text does not go to the same person twice; 0 lets it, and the ledger knows 90.
+  add column if not exists no_repeat_days integer not null default 0 check (no_repeat_days between 0 and 90);
+
+-- What says the same, of what waits and of what may have gone out.
+create index if not exists dm_queue_text on public.dm_queue (text_key) where status = 'pending';
+create index if not exists dm_attempts_text on public.dm_attempts (text_key, effect_by desc) where outcome is distinct from 'not_sent';
+-- Whose chat is whose.
+create index if not exists dm_attempts_chat on public.dm_attempts (unipile_chat_id, recipient_id)
+  where outcome = 'sent' and unipile_chat_id is not null;
+
 -- job_runs: one row a run. docs/run-lifecycle.md draws its states.
 create table if not exists public.job_runs (
   id uuid primary key default gen_random_uuid(),

@@ -274,26 +274,93 @@ begin
 end;
 $$;
 
+-- time_zone_problem: why a text is no time zone for a policy, with names that are near; null if it is one.
+--
+-- Only what names a place, and UTC: Postgres takes much more, and abbreviations first, so that IST is Israel's, and EST never changes its
+-- clocks. The names are read from files, which takes a moment: it is asked where a zone is set, and for nothing else.
+create or replace function public.time_zone_problem(p_time_zone text)
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  -- What people mean by abbreviations; which place has one at the moment says little.
+  v_meant constant jsonb := '{"UTC": ["UTC"], "GMT": ["UTC", "Europe/London"], "BST": ["Europe/London"], "IST": ["Asia/Kolkata", "Europe/Dublin", "Asia/Jerusalem"],
+    "WET": ["Europe/Lisbon"], "CET": ["Europe/Paris", "Europe/Berlin"], "EET": ["Europe/Athens", "Europe/Helsinki"], "MSK": ["Europe/Moscow"],
+    "EST": ["America/New_York", "America/Panama"], "CST": ["America/Chicago", "Asia/Shanghai", "America/Havana"], "MST": ["America/Denver", "America/Phoenix"],
+    "PST": ["America/Los_Angeles", "Asia/Manila"], "AST": ["America/Halifax", "Asia/Riyadh"], "JST": ["Asia/Tokyo"], "KST": ["Asia/Seoul"],
+    "SGT": ["Asia/Singapore"], "HKT": ["Asia/Hong_Kong"], "GST": ["Asia/Dubai"], "PKT": ["Asia/Karachi"], "AEST": ["Australia/Sydney", "Australia/Brisbane"],
+    "ACST": ["Australia/Adelaide"], "AWST": ["Australia/Perth"], "NZST": ["Pacific/Auckland"], "SAST": ["Africa/Johannesburg"], "BRT": ["America/Sao_Paulo"],
+    "ET": ["America/New_York"], "CT": ["America/Chicago"], "MT": ["America/Denver"], "PT": ["America/Los_Angeles"], "Z": ["UTC"]}';
+  -- Of summer too.
+  v_short constant text := regexp_replace(upper(p_time_zone), '^([A-Z]+)DT$|^(CE|EE|WE)ST$', '\1\2' || case when upper(p_time_zone) ~ 'DT$' then 'ST' else 'T' end);
+  v_near text[];
+begin
+  if p_time_zone = 'UTC' or strpos(p_time_zone, '/') > 0 and exists (
+    select from pg_catalog.pg_timezone_names as zone where zone.name = p_time_zone and zone.name !~ '^(posix|right|SystemV)/'
+  ) then
+    return null;
+  end if;
+  v_near := (
+    select array_agg(meant.name order by meant.ordinality)
+    from jsonb_array_elements_text(v_meant -> v_short) with ordinality as meant (name, ordinality)
+  );
+  if v_near is null then
+    with zone as materialized (
+      select known.name, lower(known.name) as low, known.abbrev, known.utc_offset, known.is_dst
+      from pg_catalog.pg_timezone_names as known where known.name !~ '^(posix|right|SystemV|Etc)/'
+    ), place as (
+      select zone.*, regexp_replace(zone.low, '^.*/', '') as last from zone where strpos(zone.name, '/') > 0
+    ), given as (
+      select low.text, regexp_replace(low.text, '^.*/', '') as last
+      from (select left(replace(lower(btrim(p_time_zone)), ' ', '_'), 64) as text) as low
+    ), ranked as (
+      select place.name, case
+          when place.low = given.text then 0
+          when place.last = given.last then 1
+          -- Another name of the same zone, such as Japan.
+          when exists (
+            select from zone as alias
+            where alias.low = given.text and (alias.abbrev, alias.utc_offset, alias.is_dst) = (place.abbrev, place.utc_offset, place.is_dst)
+          ) then 2
+          when length(given.last) >= 3 and (strpos(place.last, given.last) > 0 or strpos(given.last, place.last) > 0) then 3
+          -- Most pairs of letters are the same: mistyped.
+          when length(given.last) >= 4 and (
+            select count(*) from generate_series(1, length(given.last) - 1) as pair (at)
+            where strpos(place.last, substr(given.last, pair.at, 2)) > 0
+          ) * 10 >= 6 * greatest(length(given.last), length(place.last)) - 6 then 4
+        end as rank
+      from place cross join given
+    )
+    select array_agg(near.name order by near.rank, near.name) into v_near
+    from (select ranked.name, ranked.rank from ranked where ranked.rank is not null order by ranked.rank, ranked.name limit 5) as near;
+  end if;
+  return 'must be the name of a place, such as Europe/Berlin, or UTC'
+    || coalesce('; near it: ' || array_to_string(v_near, ', '), '');
+end;
+$$;
+
 -- A policy that changes may let a message go earlier: the next claim looks again. The zone is
 -- checked here, since only the database knows which it knows.
+--
+-- Errors: AC001 a time zone that is none.
 create or replace function public.account_policies_before_write()
 returns trigger
 language plpgsql
 security invoker
 set search_path = ''
 as $$
+declare
+  v_problem text;
 begin
-  if tg_op = 'INSERT' or new.time_zone is distinct from old.time_zone then
-    if new.time_zone !~ '^[A-Za-z_]+(/[A-Za-z0-9_+-]+)*$' then
-      raise exception 'time_zone must be an IANA name such as Europe/Berlin'
-        using errcode = 'AC001', detail = '{"field":"time_zone"}';
+  -- Null is left to the column.
+  if new.time_zone is not null and (tg_op = 'INSERT' or new.time_zone <> old.time_zone) then
+    v_problem := public.time_zone_problem(new.time_zone);
+    if v_problem is not null then
+      raise exception 'time_zone %', v_problem using errcode = 'AC001', detail = '{"field":"time_zone"}';
     end if;
-    begin
-      perform now() at time zone new.time_zone;
-    exception when invalid_parameter_value then
-      raise exception 'time_zone is not known to the database'
-        using errcode = 'AC001', detail = '{"field":"time_zone"}';
-    end;
   end if;
 
   if tg_op = 'UPDATE' then
@@ -340,11 +407,12 @@ as $$
     when p_field in ('dms_per_day', 'dms_per_24h') then 'must be a whole number from 1 to 50'
     when p_field = 'dms_per_7d' then 'must be a whole number from 1 to 350'
     when p_field in ('gap_min_s', 'gap_max_s', 'post_gap_s') then 'must be a whole number of seconds from 0 to 86400'
-    when p_field = 'time_zone' then 'must be an IANA name such as Europe/Berlin'
+    when p_field = 'time_zone' then 'must be the name of a place, such as Europe/Berlin, or UTC'
     when p_field in ('window_start', 'window_end') then 'must be a time of the day, such as 09:00; 24:00 is its end'
     when p_field = 'work_days' then 'must be a list of 1 to 7 days of the week, from 1 (Monday) to 7'
     when p_field = 'holidays' then 'must be a list of at most 400 days, such as 2026-12-25'
     when p_field = 'warm_up_from' then 'must be a day, such as 2026-12-25, or null'
+    when p_field = 'no_repeat_days' then 'must be a whole number of days from 0 to 90'
   end;
 $$;
 
@@ -371,6 +439,7 @@ begin
     when (p_policy.gap_min_s between 0 and 86400) is not true then 'gap_min_s'
     when (p_policy.gap_max_s between 0 and 86400) is not true then 'gap_max_s'
     when (p_policy.post_gap_s between 0 and 86400) is not true then 'post_gap_s'
+    when (p_policy.no_repeat_days between 0 and 90) is not true then 'no_repeat_days'
     when (length(p_policy.time_zone) <= 64) is not true then 'time_zone'
     when p_policy.window_start is null then 'window_start'
     when p_policy.window_end is null then 'window_end'
@@ -454,7 +523,8 @@ begin
     work_days = v_policy.work_days,
     holidays = v_policy.holidays,
     warm_up_from = v_policy.warm_up_from,
-    post_gap_s = v_policy.post_gap_s
+    post_gap_s = v_policy.post_gap_s,
+    no_repeat_days = v_policy.no_repeat_days
   where policy.account_id = p_account_id
   returning policy.* into v_policy;
   perform public.audit_add(p_actor, 'account.policy', p_account_id::text, p_patch, p_now);
@@ -667,14 +737,14 @@ $$;
 
 revoke execute on function
   public.account_is_open, public.account_opens_at, public.account_day_starts_at, public.account_day_limit,
-  public.account_gates, public.account_policies_before_write, public.account_policy_json,
+  public.account_gates, public.time_zone_problem, public.account_policies_before_write, public.account_policy_json,
   public.account_policy_rule, public.account_policy_problem,
   public.account_policy_set, public.account_policy_ensure, public.account_pause, public.account_seen, public.account_was_connected,
   public.account_hold, public.account_throttle, public.account_resume
 from public, anon, authenticated;
 grant execute on function
   public.account_is_open, public.account_opens_at, public.account_day_starts_at, public.account_day_limit,
-  public.account_gates, public.account_policies_before_write, public.account_policy_json,
+  public.account_gates, public.time_zone_problem, public.account_policies_before_write, public.account_policy_json,
   public.account_policy_rule, public.account_policy_problem,
   public.account_policy_set, public.account_policy_ensure, public.account_pause, public.account_seen, public.account_was_connected,
   public.account_hold, public.account_throttle, public.account_resume

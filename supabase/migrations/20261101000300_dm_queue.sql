@@ -10,14 +10,15 @@
 -- off wherever one of these is.
 
 -- What is wrong with a message, field by field: [{code, field, problem}]; null if nothing is. The one place of these rules:
--- an insert by plain SQL and dm_enqueue both ask here. Null, not an empty set: that costs a tenth of it. Whether its
--- account is one is asked of many messages at once (dm_missing_account).
+-- an insert by plain SQL and dm_enqueue both ask here; those of its text are text_problems'. Null, not an empty set: that costs
+-- a tenth of it. Whether its account is one is asked of many messages at once (dm_missing_account).
 create or replace function public.dm_problems(
   p_recipient_id text,
   p_message text,
   p_chat_id text,
   p_dedupe_key text,
-  p_priority integer
+  p_priority integer,
+  p_is_literal boolean
 )
 returns jsonb
 language plpgsql
@@ -26,23 +27,21 @@ security invoker
 set search_path = ''
 as $$
 declare
+  v_text_problems constant jsonb := public.text_problems(p_message, 8000, p_is_literal);
   v_problems jsonb[];
 begin
   -- Its length is looked at apart: a bound within the pattern takes ten times as long.
-  if coalesce(p_recipient_id, '') !~ '^A(Co|Cw|E)[A-Za-z0-9_-]+$' or length(p_recipient_id) > 199 then
+  if coalesce(p_recipient_id, '') !~ '^ACo[A-Za-z0-9_-]+$' or length(p_recipient_id) > 199 then
     v_problems := v_problems || jsonb_build_object('code', 'DM002', 'field', 'recipient_id',
-      'problem', 'must be a LinkedIn provider id such as ACoAAB…, not a profile link or name');
+      'problem', public.provider_id_problem(p_recipient_id));
   end if;
-  if coalesce(p_message, '') !~ '[^[:space:]]' then
-    v_problems := v_problems || jsonb_build_object('code', 'DM003', 'field', 'message', 'problem', 'is empty');
-  end if;
-  if length(p_message) > 8000 then
-    v_problems := v_problems || jsonb_build_object('code', 'DM004', 'field', 'message',
-      'problem', format('is too long: %s characters, of 8000 at most', length(p_message)));
-  end if;
-  if strpos(p_message, '{{') > 0 or strpos(p_message, '}}') > 0 then
-    v_problems := v_problems || jsonb_build_object('code', 'DM005', 'field', 'message',
-      'problem', 'has a placeholder that was not filled in: ' || left((regexp_match(p_message, '\{\{[^{}]*\}?\}?|\}\}'))[1], 60));
+  if v_text_problems is not null then
+    select v_problems || array_agg(jsonb_build_object(
+      'code', case wrong.rule when 'empty' then 'DM003' when 'too_long' then 'DM004' when 'placeholder' then 'DM005' else 'DM014' end,
+      'field', 'message',
+      'problem', wrong.problem || case wrong.rule when 'placeholder' then '; if it is meant, set is_literal' else '' end))
+    into v_problems
+    from jsonb_to_recordset(v_text_problems) as wrong (rule text, problem text);
   end if;
   if length(p_chat_id) not between 1 and 200 then
     v_problems := v_problems || jsonb_build_object('code', 'DM006', 'field', 'chat_id',
@@ -54,12 +53,86 @@ begin
       'problem', case p_dedupe_key when '' then 'is empty'
         else format('is too long: %s characters, of 200 at most', length(p_dedupe_key)) end);
   end if;
+  -- Two keys, or chats, of which the same was lost would be one.
+  if strpos(p_chat_id, U&'\FFFD') > 0 then
+    v_problems := v_problems || jsonb_build_object('code', 'DM014', 'field', 'chat_id',
+      'problem', 'has characters that could not be read (U+FFFD)');
+  end if;
+  if strpos(p_dedupe_key, U&'\FFFD') > 0 then
+    v_problems := v_problems || jsonb_build_object('code', 'DM014', 'field', 'dedupe_key',
+      'problem', 'has characters that could not be read (U+FFFD)');
+  end if;
   if coalesce(p_priority, -1) not between 0 and 9 then
     v_problems := v_problems || jsonb_build_object('code', 'DM007', 'field', 'priority',
       'problem', 'must be a whole number from 0 to 9');
   end if;
   return to_jsonb(v_problems);
 end;
+$$;
+
+-- provider_id_problem: what is wrong with what should be a person's LinkedIn provider id. Ids of Sales Navigator and Recruiter are ids
+-- of the same person that no ordinary message reaches.
+create or replace function public.provider_id_problem(p_id text)
+returns text
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select case
+    when p_id ~ '^ACw[A-Za-z0-9_-]+$'
+      then 'is an id of Sales Navigator (ACw…): the person’s classic provider id is wanted, which begins with ACo'
+    when p_id ~ '^AE[A-Za-z0-9_-]+$'
+      then 'is an id of Recruiter (AE…): the person’s classic provider id is wanted, which begins with ACo'
+    else 'must be a LinkedIn provider id such as ACoAAB…, not a profile link or name'
+  end;
+$$;
+
+-- dm_chat_of_another: whether the ledger knows a chat as that of another recipient: whoever writes into it is read there by that one.
+create or replace function public.dm_chat_of_another(p_chat_id text, p_recipient_id text)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set enable_seqscan = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+begin
+  return (
+    -- A count, so that it is asked by the chat.
+    select count(*) from public.dm_attempts as attempt
+    where attempt.unipile_chat_id = p_chat_id and attempt.outcome = 'sent' and attempt.recipient_id <> p_recipient_id
+  ) > 0;
+end;
+$$;
+
+-- dm_digest: what a message is, for the key it spent: its account, recipient and text.
+create or replace function public.dm_digest(p_account_id uuid, p_recipient_id text, p_message text)
+returns bytea
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select sha256(convert_to(p_account_id || E'\n' || p_recipient_id || E'\n' || p_message, 'UTF8'));
+$$;
+
+-- dm_difference: in what two messages of one dedupe key differ, in words; null if in nothing.
+create or replace function public.dm_difference(
+  p_account_differs boolean,
+  p_recipient_differs boolean,
+  p_message_differs boolean
+)
+returns text
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select 'another ' || nullif(concat_ws(' and ', case when p_account_differs then 'account' end,
+    case when p_recipient_differs then 'recipient' end, case when p_message_differs then 'text' end), '');
 $$;
 
 -- dm_missing_account: one of the given ids that is no account's; null if there is none.
@@ -83,9 +156,10 @@ $$;
 
 -- Guards every write to dm_queue, whoever makes it.
 --
--- Errors: DM002 to DM007 as dm_problems; DM001 an account that is none, in a new message after the statement; DM008 a new
--- row that is not pending; DM009 a message that would be sent again although it was, or may have been, sent; DM010 a
--- change to what was sent; and, after the statement, DM011 a message taken out of `sending` while its call is out, and
+-- Errors: DM002 to DM007 and DM014 as dm_problems; DM001 an account that is none, in a new message after the statement; DM008 a
+-- new row that is not pending; DM009 a message that would be sent again although it was, or may have been, sent; DM010 a
+-- change to what was sent; DM015 a chat of another recipient; DM016 a dedupe key of another message, also where the insert
+-- would pass over what exists; and, after the statement, DM011 a message taken out of `sending` while its call is out, and
 -- DM012 one put into it.
 create or replace function public.dm_queue_before_write()
 returns trigger
@@ -98,6 +172,8 @@ set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_problem jsonb;
+  v_twin record;
+  v_difference text;
 begin
   if tg_op = 'INSERT' then
     new.status := coalesce(new.status, 'pending');
@@ -136,12 +212,12 @@ begin
   end if;
 
   if tg_op = 'INSERT'
-    or (new.message, new.recipient_id, new.linkedin_account_id, new.priority)
-      is distinct from (old.message, old.recipient_id, old.linkedin_account_id, old.priority)
+    or (new.message, new.recipient_id, new.linkedin_account_id, new.priority, new.is_literal)
+      is distinct from (old.message, old.recipient_id, old.linkedin_account_id, old.priority, old.is_literal)
     -- Every message that was sent has a chat from then on: it is looked at by itself.
     or length(new.chat_id) not between 1 and 200 then
     v_problem := public.dm_problems(
-      new.recipient_id, new.message, new.chat_id, new.dedupe_key, new.priority) -> 0;
+      new.recipient_id, new.message, new.chat_id, new.dedupe_key, new.priority, new.is_literal) -> 0;
     if v_problem is not null then
       raise exception '% %', v_problem ->> 'field', v_problem ->> 'problem'
         using errcode = v_problem ->> 'code', detail = jsonb_build_object('field', v_problem -> 'field')::text;
@@ -151,6 +227,25 @@ begin
     and public.dm_missing_account(array[new.linkedin_account_id]) is not null then
     raise exception 'linkedin_account_id names no account'
       using errcode = 'DM001', detail = '{"field":"linkedin_account_id"}';
+  end if;
+  if new.chat_id is not null and (tg_op = 'INSERT'
+    or (new.chat_id, new.recipient_id) is distinct from (old.chat_id, old.recipient_id))
+    and public.dm_chat_of_another(new.chat_id, new.recipient_id) then
+    raise exception 'chat_id is the chat of another recipient'
+      using errcode = 'DM015', detail = '{"field":"chat_id"}';
+  end if;
+  -- Here, where the row is seen that an insert which ignores duplicates passes over; also one of the same statement.
+  if tg_op = 'INSERT' and new.dedupe_key is not null then
+    select message.id, message.linkedin_account_id, message.recipient_id, message.message into v_twin
+    from public.dm_queue as message where message.dedupe_key = new.dedupe_key;
+    if v_twin.id is not null then
+      v_difference := public.dm_difference(v_twin.linkedin_account_id <> new.linkedin_account_id,
+        v_twin.recipient_id <> new.recipient_id, v_twin.message <> new.message);
+      if v_difference is not null then
+        raise exception 'dedupe_key is that of message %, with %', v_twin.id, v_difference
+          using errcode = 'DM016', detail = jsonb_build_object('field', 'dedupe_key', 'twin_id', v_twin.id)::text;
+      end if;
+    end if;
   end if;
   return new;
 end;
@@ -169,9 +264,10 @@ create or replace trigger dm_queue_before_update
   when (
     new.updated_at is not distinct from old.updated_at
     or new.status = 'pending' and old.status <> 'pending'
-    or (new.message, new.recipient_id, new.linkedin_account_id, new.priority)
-      is distinct from (old.message, old.recipient_id, old.linkedin_account_id, old.priority)
+    or (new.message, new.recipient_id, new.linkedin_account_id, new.priority, new.is_literal)
+      is distinct from (old.message, old.recipient_id, old.linkedin_account_id, old.priority, old.is_literal)
     or length(new.chat_id) not between 1 and 200
+    or new.status = 'pending' and new.chat_id is distinct from old.chat_id
   )
   execute function public.dm_queue_before_write();
 
@@ -212,10 +308,48 @@ begin
 end;
 $$;
 
--- New messages make their account's policy, and wake it. One whose dedupe key was used by a message that has ended and is
--- gone by now is refused: it would go out twice.
+-- dm_repeats: what the given texts repeat, of which waits or may have gone out what says the same to the same person, from whatever
+-- account or campaign: [{key, message_id, at}], at is null for what waits. `key` is that of text_key. As far back as the ledger goes.
 --
--- Errors: DM001 an account that is none; DM013 such a key.
+-- Asked key by key, each of two indexes.
+create or replace function public.dm_repeats(p_text_keys bigint[])
+returns table (key bigint, message_id uuid, at timestamptz)
+language plpgsql
+stable
+security invoker
+rows 10
+set search_path = ''
+set enable_seqscan = off
+set jit = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set enable_material = off
+set plan_cache_mode = force_generic_plan
+as $$
+begin
+  return query
+  select given.key, coalesce(waiting.id, gone.message_id), case when waiting.id is null then gone.effect_by end
+  from (select distinct every.key from unnest(p_text_keys) as every (key)) as given
+  left join lateral (
+    select message.id from public.dm_queue as message
+    where message.text_key = given.key and message.status = 'pending'
+    limit 1
+  ) as waiting on true
+  left join lateral (
+    select attempt.message_id, attempt.effect_by from public.dm_attempts as attempt
+    where waiting.id is null and attempt.text_key = given.key and attempt.outcome is distinct from 'not_sent'
+    order by attempt.effect_by desc
+    limit 1
+  ) as gone on true
+  where waiting.id is not null or gone.message_id is not null;
+end;
+$$;
+
+-- New messages make their account's policy, and wake it. One whose dedupe key was used by a message that has ended and is
+-- gone by now is refused: it would go out twice. So is one that repeats what its account may not repeat (no_repeat_days): looked
+-- at once the account's policy is locked, so that of two calls the second sees the first.
+--
+-- Errors: DM001 an account that is none; DM013 such a key, DM016 one of another message; DM017 a repetition.
 create or replace function public.dm_queue_after_insert()
 returns trigger
 language plpgsql
@@ -227,15 +361,23 @@ as $$
 declare
   v_account_ids uuid[];
   v_ats timestamptz[];
+  v_spent record;
 begin
   -- After the rows: also a message that was going while they waited for its key is seen. Asked key by key, as a value: as a
   -- join it may read all the keys there ever were.
-  if exists (
-    select from inserted
-    where (
-      select spent.message_id from public.dm_spent_keys as spent where spent.dedupe_key = inserted.dedupe_key
-    ) is not null
-  ) then
+  select used.message_id, used.is_other into v_spent
+  from inserted
+  cross join lateral (
+    select spent.message_id, spent.digest <>
+      public.dm_digest(inserted.linkedin_account_id, inserted.recipient_id, inserted.message) as is_other
+    from public.dm_spent_keys as spent where spent.dedupe_key = inserted.dedupe_key
+    limit 1
+  ) as used
+  limit 1;
+  if v_spent.is_other then
+    raise exception 'dedupe_key is that of a message that has ended, with another account, recipient or text'
+      using errcode = 'DM016', detail = jsonb_build_object('field', 'dedupe_key', 'twin_id', v_spent.message_id)::text;
+  elsif v_spent.message_id is not null then
     raise exception 'the dedupe key is that of a message that has ended'
       using errcode = 'DM013', detail = '{"field":"dedupe_key"}';
   end if;
@@ -249,7 +391,57 @@ begin
       using errcode = 'DM001', detail = '{"field":"linkedin_account_id"}';
   end if;
   perform public.account_wake(v_account_ids, v_ats);
+  if exists (
+    select from public.account_policies as policy where policy.account_id = any (v_account_ids) and policy.no_repeat_days > 0
+  ) then
+    perform public.dm_refuse_repeats((select array_agg(inserted.id) from inserted));
+  end if;
   return null;
+end;
+$$;
+
+-- dm_refuse_repeats: refuses messages, just inserted, that repeat what their account may not repeat. Part of dm_queue_after_insert.
+--
+-- Errors: DM017.
+create or replace function public.dm_refuse_repeats(p_ids uuid[])
+returns void
+language plpgsql
+security invoker
+set search_path = ''
+set enable_seqscan = off
+set jit = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set enable_material = off
+set plan_cache_mode = force_generic_plan
+as $$
+declare
+  v_twin_id uuid;
+begin
+  select twin.id into v_twin_id
+  from unnest(p_ids) as given (id)
+  join public.dm_queue as message on message.id = given.id
+  join public.account_policies as policy on policy.account_id = message.linkedin_account_id
+  cross join lateral (
+    (select waiting.id
+    from public.dm_queue as waiting
+    where waiting.text_key = message.text_key and waiting.status = 'pending' and waiting.id <> message.id
+      -- Of those of one statement, the first is no repetition.
+      and (waiting.position < message.position or waiting.id <> all (p_ids))
+    limit 1)
+    union all
+    (select attempt.message_id
+    from public.dm_attempts as attempt
+    where attempt.text_key = message.text_key and attempt.outcome is distinct from 'not_sent'
+      and attempt.effect_by > message.created_at - make_interval(days => policy.no_repeat_days)
+    limit 1)
+  ) as twin
+  where policy.no_repeat_days > 0
+  limit 1;
+  if v_twin_id is not null then
+    raise exception 'message says the same to the same person as message %, which its account may not do', v_twin_id
+      using errcode = 'DM017', detail = jsonb_build_object('field', 'message', 'twin_id', v_twin_id)::text;
+  end if;
 end;
 $$;
 
@@ -328,11 +520,13 @@ create or replace trigger dm_queue_after_update
 
 -- dm_enqueue: queues many messages, all or none.
 --
--- p_rows: an array of up to 10,000 objects {linkedin_account_id, recipient_id, message, chat_id?,
--- send_at?, priority?, dedupe_key?, campaign_id?, lead_id?}. A row whose dedupe_key is queued already, or
--- was and has ended, however long ago, is not queued again. Answers {enqueued, existing, messages: [{row, id, is_new}]}, rows counted from 0.
+-- p_rows: an array of up to 10,000 objects {linkedin_account_id, recipient_id, message, chat_id?, send_at?, priority?, dedupe_key?,
+-- campaign_id?, lead_id?, is_literal?}. A row whose dedupe_key is queued already, or was and has ended, however long ago, is not
+-- queued again. Answers {enqueued, existing, messages: [{row, id, is_new}], repeated, warnings: [{row, field, problem,
+-- twin_row | twin_id}]}, rows counted from 0; `repeated` are the rows that say the same to the same person as another one, and the
+-- warnings name the first 1,000 of them.
 -- Errors: DM020 not an array, or too many rows; DM021 bad rows, all of them listed in the detail
--- as [{row, field, problem}]: then nothing is queued.
+-- as [{row, field, problem, twin_row?, twin_id?}]: then nothing is queued. A twin is the row, or the message, that it cannot stand beside.
 create or replace function public.dm_enqueue(
   p_rows jsonb,
   p_actor text default null,
@@ -348,6 +542,7 @@ set jit = off
 as $$
 declare
   v_problems jsonb;
+  v_twins jsonb;
   v_ids uuid[];
   v_positions bigint[];
   v_new_ids uuid[];
@@ -357,75 +552,10 @@ begin
     raise exception 'rows must be an array of at most 10000 messages' using errcode = 'DM020';
   end if;
 
-  with given as materialized (
-    select row.ordinality - 1 as row, row.value
-    from jsonb_array_elements(p_rows) with ordinality as row (value, ordinality)
-  ), no_object as (
-    select given.row, null::text as field, 'must be an object' as problem
-    from given where jsonb_typeof(given.value) <> 'object'
-  ), shaped as materialized (
-    select given.* from given where jsonb_typeof(given.value) = 'object'
-  ), instant as materialized (
-    -- Most rows of a batch have the same one.
-    select distinct shaped.value ->> 'send_at' as text from shaped
-  ), bad_instant as materialized (
-    select instant.text from instant where not public.is_instant(instant.text)
-  ), bad_shape as materialized (
-    select shaped.row, field.key as field, 'is not a field of a message' as problem
-    from shaped
-    cross join lateral jsonb_object_keys(shaped.value - array['linkedin_account_id', 'recipient_id', 'message', 'chat_id',
-      'send_at', 'priority', 'dedupe_key', 'campaign_id', 'lead_id']) as field (key)
-    union all
-    select shaped.row, field.name, 'must be a UUID'
-    from shaped cross join (values ('linkedin_account_id'), ('campaign_id'), ('lead_id')) as field (name)
-    where (field.name = 'linkedin_account_id' or shaped.value ->> field.name is not null)
-      -- In three steps: one pattern with bounds takes several times as long.
-      and (shaped.value ->> field.name like '________-____-____-____-____________'
-        and length(replace(shaped.value ->> field.name, '-', '')) = 32
-        and shaped.value ->> field.name !~ '[^0-9a-fA-F-]') is not true
-    union all
-    select shaped.row, 'send_at', 'must be an ISO 8601 instant with a zone, such as 2026-03-01T09:30:00Z'
-    from shaped where shaped.value ->> 'send_at' in (select bad_instant.text from bad_instant)
-    union all
-    select shaped.row, field.name, 'must be text'
-    from shaped cross join (values ('recipient_id'), ('message'), ('chat_id'), ('dedupe_key')) as field (name)
-    where jsonb_typeof(shaped.value -> field.name) not in ('string', 'null')
-    union all
-    select shaped.row, 'priority', 'must be a whole number from 0 to 9'
-    from shaped where coalesce(shaped.value ->> 'priority', '0') !~ '^[0-9]$'
-  ), bad_content as (
-    select shaped.row, wrong.field, wrong.problem
-    from shaped
-    cross join lateral (select public.dm_problems(
-      shaped.value ->> 'recipient_id', shaped.value ->> 'message', shaped.value ->> 'chat_id',
-      shaped.value ->> 'dedupe_key',
-      -- What cannot be read is named above; here it is left out.
-      case when exists (select from bad_shape where bad_shape.row = shaped.row and bad_shape.field = 'priority') then 0
-        else coalesce((shaped.value ->> 'priority')::integer, 0) end
-    ) offset 0) as content (problems)
-    cross join lateral jsonb_to_recordset(content.problems) as wrong (field text, problem text)
-    where content.problems is not null
-  ), readable_account as materialized (
-    select distinct shaped.value ->> 'linkedin_account_id' as text from shaped
-    where not exists (select from bad_shape where bad_shape.row = shaped.row and bad_shape.field = 'linkedin_account_id')
-  ), missing_account as materialized (
-    select readable_account.text from readable_account
-    where public.dm_missing_account(array[readable_account.text::uuid]) is not null
-  ), bad_account as (
-    select shaped.row, 'linkedin_account_id', 'names no account'
-    from shaped where shaped.value ->> 'linkedin_account_id' in (select missing_account.text from missing_account)
-  ), bad_rows as (
-    select * from no_object union all select * from bad_shape
-    union all select * from bad_content union all select * from bad_account
-  )
-  select jsonb_agg(
-    jsonb_build_object('row', bad_rows.row, 'field', bad_rows.field, 'problem', bad_rows.problem)
-    order by bad_rows.row, bad_rows.field)
-  into v_problems
-  from bad_rows;
-  if v_problems is not null then
-    raise exception '% problem(s) in the rows; nothing was queued', jsonb_array_length(v_problems)
-      using errcode = 'DM021', detail = v_problems::text;
+  v_problems := public.dm_row_problems(p_rows);
+  v_twins := public.dm_row_twins(p_rows, p_now);
+  if v_problems is not null or v_twins ? 'problems' then
+    perform public.dm_refuse_rows(coalesce(v_problems, '[]') || coalesce(v_twins -> 'problems', '[]'));
   end if;
 
   -- Rows are inserted in the order of their keys, so that two calls with the same keys cannot deadlock;
@@ -441,13 +571,14 @@ begin
     ) is null
   ), inserted as (
     insert into public.dm_queue (id, linkedin_account_id, recipient_id, message, chat_id, send_at, priority,
-      dedupe_key, campaign_id, lead_id, created_at, updated_at, position)
+      dedupe_key, campaign_id, lead_id, is_literal, created_at, updated_at, position)
     overriding system value
     select given.id, (given.value ->> 'linkedin_account_id')::uuid, given.value ->> 'recipient_id',
       given.value ->> 'message', given.value ->> 'chat_id',
       coalesce((given.value ->> 'send_at')::timestamptz, p_now),
       coalesce((given.value ->> 'priority')::smallint, 0), given.value ->> 'dedupe_key',
-      (given.value ->> 'campaign_id')::uuid, (given.value ->> 'lead_id')::uuid, p_now, p_now, v_positions[given.row]
+      (given.value ->> 'campaign_id')::uuid, (given.value ->> 'lead_id')::uuid,
+      coalesce((given.value ->> 'is_literal')::boolean, false), p_now, p_now, v_positions[given.row]
     from given
     order by given.value ->> 'dedupe_key', given.row
     on conflict (dedupe_key) do nothing
@@ -455,24 +586,316 @@ begin
   )
   select array_agg(inserted.id) into v_new_ids from inserted;
 
-  -- A statement of its own: it sees the row of another session that the insert waited for.
+  -- A statement of its own: it sees the row of another session that the insert waited for, and whether it is the same message.
   select jsonb_build_object(
-      'enqueued', count(inserted.id),
-      'existing', count(*) - count(inserted.id),
+      'enqueued', count(given.new_id),
+      'existing', count(*) - count(given.new_id),
       'messages', coalesce(jsonb_agg(jsonb_build_object(
         'row', given.row - 1,
-        'id', coalesce(
-          inserted.id,
-          (select existing.id from public.dm_queue as existing where existing.dedupe_key = given.value ->> 'dedupe_key'),
-          (select spent.message_id from public.dm_spent_keys as spent where spent.dedupe_key = given.value ->> 'dedupe_key')
-        ),
-        'is_new', inserted.id is not null
+        'id', coalesce(given.new_id, existing.id,
+          (select spent.message_id from public.dm_spent_keys as spent
+          where given.new_id is null and existing.id is null and spent.dedupe_key = given.value ->> 'dedupe_key')),
+        'is_new', given.new_id is not null
       ) order by given.row), '[]'::jsonb)
-    ) into v_answer
-    from jsonb_array_elements(p_rows) with ordinality as given (value, row)
-    left join unnest(v_new_ids) as inserted (id) on inserted.id = v_ids[given.row];
-  perform public.audit_add(p_actor, 'message.enqueue', null, v_answer - 'messages', p_now);
-  return v_answer;
+    ), jsonb_agg(jsonb_build_object(
+      'row', given.row - 1, 'field', 'dedupe_key',
+      'problem', 'is that of a message that was queued before, with ' || existing.difference, 'twin_id', existing.id
+    ) order by given.row) filter (where existing.difference is not null)
+    into v_answer, v_problems
+    from (
+      select row.value, row.ordinality as row, inserted.id as new_id
+      from jsonb_array_elements(p_rows) with ordinality as row (value, ordinality)
+      left join unnest(v_new_ids) as inserted (id) on inserted.id = v_ids[row.ordinality]
+    ) as given
+    left join lateral (
+      select message.id, public.dm_difference(message.linkedin_account_id <> (given.value ->> 'linkedin_account_id')::uuid,
+        message.recipient_id <> given.value ->> 'recipient_id', message.message <> given.value ->> 'message') as difference
+      from public.dm_queue as message
+      where given.new_id is null and message.dedupe_key = given.value ->> 'dedupe_key'
+    ) as existing on true;
+  if v_problems is not null then
+    perform public.dm_refuse_rows(v_problems);
+  end if;
+  perform public.audit_add(p_actor, 'message.enqueue', null, v_answer - 'messages' || (
+    select case when count(*) > 0 then jsonb_build_object('literal', count(*)) else '{}' end
+    from jsonb_array_elements(p_rows) as row (value) where (row.value ->> 'is_literal')::boolean
+  ), p_now);
+  return v_answer || (v_twins - 'problems');
+end;
+$$;
+
+-- dm_refuse_rows: refuses a call, naming what is wrong with its rows. Part of dm_enqueue. Errors: DM021.
+create or replace function public.dm_refuse_rows(p_problems jsonb)
+returns void
+language plpgsql
+security invoker
+set search_path = ''
+as $$
+begin
+  raise exception '% problem(s) in the rows; nothing was queued', jsonb_array_length(p_problems)
+    using errcode = 'DM021', detail = (
+      select jsonb_agg(problem.value order by (problem.value ->> 'row')::integer, problem.value ->> 'field')::text
+      from jsonb_array_elements(p_problems) as problem (value)
+    );
+end;
+$$;
+
+-- dm_row_problems: what is wrong with rows by themselves: [{row, field, problem}]; null if nothing is. Part of dm_enqueue.
+--
+-- Every row is judged alone, so that wrong rows take as long as right ones: what is known of many at once (instants, accounts) is looked
+-- up in an object, never joined. Of fields that are none, a row's first ten are named, and the rest counted.
+create or replace function public.dm_row_problems(p_rows jsonb)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set enable_seqscan = off
+set jit = off
+as $$
+declare
+  v_fields constant text[] := array['linkedin_account_id', 'recipient_id', 'message', 'chat_id', 'send_at', 'priority', 'dedupe_key',
+    'campaign_id', 'lead_id', 'is_literal'];
+  v_bad_instants jsonb;
+  v_known_accounts jsonb;
+begin
+  -- Most rows of a batch have the same instant, and few accounts.
+  select coalesce(jsonb_object_agg(instant.text, true) filter (where not public.is_instant(instant.text)), '{}')
+  into v_bad_instants
+  from (
+    select distinct row.value ->> 'send_at' as text from jsonb_array_elements(p_rows) as row (value)
+    where jsonb_typeof(row.value) = 'object'
+  ) as instant
+  where instant.text is not null;
+  select coalesce(jsonb_object_agg(account.text, true) filter (
+    where public.dm_missing_account(array[account.text::uuid]) is null
+  ), '{}')
+  into v_known_accounts
+  from (
+    select distinct row.value ->> 'linkedin_account_id' as text from jsonb_array_elements(p_rows) as row (value)
+    where jsonb_typeof(row.value) = 'object'
+  ) as account
+  where public.is_uuid(account.text);
+
+  return (
+    select jsonb_agg(jsonb_build_object('row', wrong.row, 'field', wrong.field, 'problem', wrong.problem))
+    from (
+      select row.ordinality - 1 as row, null as field, 'must be an object' as problem
+      from jsonb_array_elements(p_rows) with ordinality as row (value, ordinality)
+      where jsonb_typeof(row.value) <> 'object'
+      union all
+      select shaped.row, found.field, found.problem
+      from (
+        select row.ordinality - 1 as row, row.value, row.value - v_fields as others,
+          row.value ->> 'linkedin_account_id' as account, row.value ->> 'campaign_id' as campaign, row.value ->> 'lead_id' as lead,
+          row.value ->> 'priority' as priority, row.value ->> 'send_at' as send_at,
+          row.value ->> 'recipient_id' as recipient, row.value ->> 'message' as message, row.value ->> 'chat_id' as chat,
+          row.value ->> 'dedupe_key' as key, row.value ->> 'is_literal' as literal
+        from jsonb_array_elements(p_rows) with ordinality as row (value, ordinality)
+        where jsonb_typeof(row.value) = 'object'
+        -- Each is taken out once.
+        offset 0
+      ) as shaped
+      cross join lateral (
+        select public.dm_problems(shaped.recipient, shaped.message, shaped.chat, shaped.key,
+          -- What cannot be read is named below; here it is left out.
+          case when shaped.priority ~ '^[0-9]$' then shaped.priority::integer else 0 end,
+          shaped.literal = 'true') as problems,
+          -- What most rows have nothing of is asked at once, and only then one by one.
+          shaped.others = '{}' and v_known_accounts ? shaped.account
+            and (shaped.campaign is null or public.is_uuid(shaped.campaign)) and (shaped.lead is null or public.is_uuid(shaped.lead))
+            and (shaped.send_at is null or not v_bad_instants ? shaped.send_at)
+            and (shaped.priority is null or shaped.priority ~ '^[0-9]$') and shaped.literal is null
+            and jsonb_typeof(shaped.value -> 'recipient_id') = 'string' and jsonb_typeof(shaped.value -> 'message') = 'string'
+            and (shaped.chat is null or jsonb_typeof(shaped.value -> 'chat_id') = 'string')
+            and (shaped.key is null or jsonb_typeof(shaped.value -> 'dedupe_key') = 'string') as is_in_shape
+        offset 0
+      ) as content
+      cross join lateral (
+        select wrong.field, wrong.problem
+        from jsonb_to_recordset(content.problems) as wrong (field text, problem text)
+        where content.problems is not null
+        union all
+        select 'linkedin_account_id', case when not public.is_uuid(shaped.account) then 'must be a UUID' else 'names no account' end
+        where (v_known_accounts ? shaped.account) is not true
+        union all
+        select 'campaign_id', 'must be a UUID' where shaped.campaign is not null and not public.is_uuid(shaped.campaign)
+        union all
+        select 'lead_id', 'must be a UUID' where shaped.lead is not null and not public.is_uuid(shaped.lead)
+        union all
+        select 'send_at', 'must be an ISO 8601 instant with a zone, such as 2026-03-01T09:30:00Z'
+        where v_bad_instants ? shaped.send_at
+        union all
+        select 'priority', 'must be a whole number from 0 to 9' where shaped.priority !~ '^[0-9]$'
+        union all
+        select 'is_literal', 'must be true or false'
+        where shaped.literal is not null and jsonb_typeof(shaped.value -> 'is_literal') <> 'boolean'
+        union all
+        select text.name, 'must be text'
+        from unnest(array['recipient_id', 'message', 'chat_id', 'dedupe_key']) as text (name)
+        where jsonb_typeof(shaped.value -> text.name) not in ('string', 'null')
+        union all
+        (select left(other.name, 60), 'is not a field of a message'
+        from jsonb_object_keys(shaped.others) as other (name)
+        where shaped.others <> '{}'
+        limit 10)
+        union all
+        select null, format('has %s more fields that are not of a message', other.count - 10)
+        from (select count(*) from jsonb_object_keys(shaped.others) as every (name)) as other
+        where shaped.others <> '{}' and other.count > 10
+      ) as found
+      where content.problems is not null or content.is_in_shape is not true
+    ) as wrong
+  );
+end;
+$$;
+
+-- is_uuid: whether text is a UUID, as it is usually written. In three steps: one pattern with bounds takes several times as long.
+create or replace function public.is_uuid(p_text text)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (p_text like '________-____-____-____-____________' and length(replace(p_text, '-', '')) = 32
+    and p_text !~ '[^0-9a-fA-F-]') is true;
+end;
+$$;
+
+-- dm_row_twins: which rows cannot stand beside another row, or beside what is queued, was sent, or has ended: a dedupe key of another
+-- message, a chat of another recipient, a repetition where the account's policy forbids it; and which say the same to the same person
+-- all the same. {problems?: [{row, field, problem, twin_row | twin_id}], repeated, warnings: [the same]}. Part of dm_enqueue.
+create or replace function public.dm_row_twins(p_rows jsonb, p_now timestamptz)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set enable_seqscan = off
+set jit = off
+as $$
+declare
+  v_strict jsonb;
+  v_repeats jsonb;
+begin
+  -- Their texts are looked up all at once, since most say nothing twice.
+  select coalesce(jsonb_object_agg(repeated.key::text, jsonb_build_object('id', repeated.message_id, 'at', repeated.at)), '{}')
+  into v_repeats
+  from public.dm_repeats((
+    select array_agg(hashtextextended((row.value ->> 'recipient_id') || E'\n' || (row.value ->> 'message'), 0))
+    from jsonb_array_elements(p_rows) as row (value)
+  )) as repeated;
+  select coalesce(jsonb_object_agg(policy.account_id::text, policy.no_repeat_days) filter (where policy.no_repeat_days > 0), '{}')
+  into v_strict
+  from (
+    select distinct lower(row.value ->> 'linkedin_account_id') as text from jsonb_array_elements(p_rows) as row (value)
+  ) as account
+  cross join lateral (
+    select known.account_id, known.no_repeat_days from public.account_policies as known
+    where known.account_id = case when public.is_uuid(account.text) then account.text::uuid end
+    offset 0
+  ) as policy;
+
+  return (
+    with given as materialized (
+      select row.ordinality - 1 as row, lower(row.value ->> 'linkedin_account_id') as account, row.value ->> 'recipient_id' as recipient,
+        -- Not the texts themselves: they would be carried from step to step.
+        hashtextextended(row.value ->> 'message', 0) as message_key, row.value ->> 'dedupe_key' as key, row.value ->> 'chat_id' as chat,
+        hashtextextended((row.value ->> 'recipient_id') || E'\n' || (row.value ->> 'message'), 0) as text_key
+      from jsonb_array_elements(p_rows) with ordinality as row (value, ordinality)
+    ), placed as materialized (
+      -- Beside each row, the first one of its key, of its chat, and of its text.
+      select given.*,
+        first_value(given.row) over by_key as key_row, first_value(given.account) over by_key as key_account,
+        first_value(given.recipient) over by_key as key_recipient, first_value(given.message_key) over by_key as key_message_key,
+        first_value(given.row) over by_chat as chat_row, first_value(given.recipient) over by_chat as chat_recipient,
+        first_value(given.row) over by_text as text_row
+      from given
+      -- Numbers are put in order several times as fast as texts.
+      window by_key as (partition by hashtextextended(given.key, 0) order by given.row),
+        by_chat as (partition by hashtextextended(given.chat, 0) order by given.row),
+        by_text as (partition by given.text_key order by given.row)
+    ), known as materialized (
+      select placed.*, stored.id as stored_id, stored.difference as stored_difference,
+        spent.message_id as spent_id, spent.is_other as spent_is_other
+      from placed
+      left join lateral (
+        select message.id, public.dm_difference(message.linkedin_account_id::text <> placed.account,
+          message.recipient_id <> placed.recipient, hashtextextended(message.message, 0) <> placed.message_key) as difference
+        from public.dm_queue as message where message.dedupe_key = placed.key
+        offset 0
+      ) as stored on true
+      left join lateral (
+        select ended.message_id, ended.digest <> public.dm_digest(
+          case when public.is_uuid(placed.account) then placed.account::uuid end, placed.recipient,
+          p_rows -> placed.row::integer ->> 'message') as is_other
+        from public.dm_spent_keys as ended where ended.dedupe_key = placed.key
+        offset 0
+      ) as spent on true
+    ), told as materialized (
+      select known.row, 'dedupe_key' as field, false as is_warning,
+        'is that of a message that was queued before, with ' || known.stored_difference as problem,
+        null::bigint as twin_row, known.stored_id as twin_id
+      from known where known.stored_difference is not null
+      union all
+      select known.row, 'dedupe_key', false, 'is that of a message that has ended, with another account, recipient or text',
+        null, known.spent_id
+      from known where known.spent_is_other
+      union all
+      select known.row, 'dedupe_key', false, 'is that of another row, with ' || twin.difference, known.key_row, null
+      from known
+      cross join lateral (
+        select public.dm_difference(known.account <> known.key_account, known.recipient <> known.key_recipient,
+          known.message_key <> known.key_message_key)
+        where known.key is not null and known.key_row < known.row
+        offset 0
+      ) as twin (difference)
+      where twin.difference is not null
+      union all
+      select known.row, 'chat_id', false, 'is the chat of another recipient', null, null
+      from known where known.chat is not null and public.dm_chat_of_another(known.chat, known.recipient)
+      union all
+      select known.row, 'chat_id', false, 'is the chat of another recipient, of another row', known.chat_row, null
+      from known where known.chat is not null and known.chat_recipient <> known.recipient
+      union all
+      select known.row, 'message',
+        not coalesce(case
+          when known.text_row < known.row or repeated.at is null then v_strict ? known.account
+          else repeated.at > p_now - make_interval(days => (v_strict ->> known.account)::integer)
+        end, false),
+        'says the same to the same person as ' || case
+          when known.text_row < known.row then 'another row'
+          when repeated.at is null then 'a message that waits'
+          else 'a message that was sent, or may have been' end,
+        case when known.text_row < known.row then known.text_row end,
+        case when known.text_row = known.row then repeated.id end
+      from known
+      cross join lateral (
+        select (v_repeats -> known.text_key::text ->> 'id')::uuid, (v_repeats -> known.text_key::text ->> 'at')::timestamptz
+        offset 0
+      ) as repeated (id, at)
+      -- One that exists already is no second one.
+      where known.text_key is not null and known.stored_id is null and known.spent_id is null
+        and (known.key is null or known.key_row = known.row)
+        and (known.text_row < known.row or repeated.id is not null)
+    ), listed as (
+      select told.row, told.is_warning, jsonb_strip_nulls(jsonb_build_object('row', told.row, 'field', told.field,
+        'problem', told.problem, 'twin_row', told.twin_row, 'twin_id', told.twin_id)) as entry
+      from told
+    )
+    select jsonb_build_object(
+      'repeated', count(*) filter (where listed.is_warning),
+      'warnings', coalesce((
+        select jsonb_agg(first.entry order by first.row)
+        from (select listed.row, listed.entry from listed where listed.is_warning order by listed.row limit 1000) as first
+      ), '[]')
+    ) || coalesce((
+      select jsonb_build_object('problems', jsonb_agg(refused.entry)) from listed as refused where not refused.is_warning having count(*) > 0
+    ), '{}')
+    from listed
+  );
 end;
 $$;
 
@@ -539,7 +962,8 @@ $$;
 -- p_draw: uniform in [0, 1); decides the gaps. p_account_ids: only these accounts; null for all.
 -- Answers {now, next_claim_at, items: [{attempt_id, message_id, account_id, unipile_account_id, recipient_id,
 -- chat_id, message, attempts, was_unknown_since, known_message_ids, lease_until}]}; next_claim_at is null if
--- nothing waits for a known instant. Nothing is given while all sending is paused.
+-- nothing waits for a known instant. Nothing is given while all sending is paused. A message that must not go out as it is, into the
+-- chat of another recipient or as a repetition, ends as failed, with its reason.
 -- Errors: DM030 an argument out of range.
 create or replace function public.dm_claim(
   p_worker text,
@@ -594,16 +1018,16 @@ begin
 
     -- A statement of its own: its snapshot is younger than the locks.
     with gated as materialized (
-      select gate.account_id, gate.reason, gate.clear_at, due.message_id, due.recipient_id,
-        case when due.message_id is not null then gen_random_uuid() end as attempt_id
+      select gate.account_id, gate.reason, gate.clear_at, due.message_id, due.recipient_id, due.text_key, refused.reason as refusal,
+        case when due.message_id is not null and refused.reason is null then gen_random_uuid() end as attempt_id
       from public.account_gates(v_account_ids, p_now) as gate
       left join lateral (
         -- The account's next due message: two looks into the index for each priority that waits, from the highest down, however
         -- many wait. A row that somebody else is writing is passed over.
-        select message.id as message_id, message.recipient_id
+        select message.id as message_id, message.recipient_id, message.chat_id, message.text_key
         from (values (9), (8), (7), (6), (5), (4), (3), (2), (1), (0)) as level (priority)
         cross join lateral (
-          select due.id, due.recipient_id
+          select due.id, due.recipient_id, due.chat_id, due.text_key
           from public.dm_queue as due
           where due.linkedin_account_id = gate.account_id and due.status = 'pending'
             and due.priority = level.priority and due.due_at <= p_now
@@ -618,16 +1042,30 @@ begin
         )
         limit 1
       ) as due on true
+      cross join lateral (
+        -- What was in order when it was queued need not be now: other messages have gone out since.
+        select case
+          when due.chat_id is not null and public.dm_chat_of_another(due.chat_id, due.recipient_id) then 'chat_of_another'
+          when due.message_id is not null and public.dm_is_repeat(gate.account_id, due.message_id, due.text_key, p_now) then 'repeated'
+        end
+        offset 0
+      ) as refused (reason)
     ), attempt as (
       insert into public.dm_attempts (id, message_id, account_id, recipient_id, claim_id, worker, started_at,
-        lease_until, effect_by)
+        lease_until, effect_by, text_key)
       select gated.attempt_id, gated.message_id, gated.account_id, gated.recipient_id, p_claim_id, p_worker, p_now,
-        v_lease_until, v_lease_until
+        v_lease_until, v_lease_until, gated.text_key
       from gated
       where gated.attempt_id is not null
     ), sending as (
       update public.dm_queue as message
-      set status = 'sending', reason = null, error = null, updated_at = now()
+      set
+        status = case when gated.refusal is null then 'sending' else 'failed' end,
+        reason = gated.refusal,
+        error = case gated.refusal
+          when 'chat_of_another' then 'chat_id is the chat of another recipient; without it, it can be queued again'
+          when 'repeated' then 'the same was sent to the same person within the no_repeat_days of the account' end,
+        updated_at = now()
       from gated
       where message.id = gated.message_id
       returning gated.attempt_id, message.id, message.linkedin_account_id, message.recipient_id,
@@ -650,13 +1088,15 @@ begin
           -- Whoever ends the pause of all sending cannot see what this claim puts off.
           when gated.reason = 'all_paused' then p_now + interval '1 second'
           when gated.clear_at > p_now then gated.clear_at
+          -- Refused: the account's next one is looked at right away.
+          when gated.refusal is not null then p_now
           when next_due.at > p_now then next_due.at
           -- It is due, but somebody else is writing its row or its attempt: looked at again soon.
           else p_now + interval '1 second'
         end
       from gated
       cross join lateral (
-        select case when gated.reason is null and gated.attempt_id is null then public.dm_next_due_at(gated.account_id) end
+        select case when gated.reason is null and gated.message_id is null then public.dm_next_due_at(gated.account_id) end
       ) as next_due (at)
       where policy.account_id = gated.account_id
     )
@@ -683,7 +1123,8 @@ begin
       ) as started_at
       from public.dm_attempts as attempt
       where attempt.message_id = sending.id
-    ) as earlier;
+    ) as earlier
+    where sending.attempt_id is not null;
 
     v_messages := v_messages || v_batch;
   end loop;
@@ -693,6 +1134,31 @@ begin
     'next_claim_at', nullif(greatest(public.dm_next_claim_at(p_account_ids), p_now), 'infinity'),
     'items', v_messages
   );
+end;
+$$;
+
+-- dm_is_repeat: whether what a message says went out to the same person within the days in which its account does not repeat
+-- itself, or may have. Part of dm_claim.
+create or replace function public.dm_is_repeat(p_account_id uuid, p_message_id uuid, p_text_key bigint, p_now timestamptz)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set enable_seqscan = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+declare
+  v_days constant integer := (
+    select policy.no_repeat_days from public.account_policies as policy where policy.account_id = p_account_id
+  );
+begin
+  return v_days > 0 and (
+    select count(*) from public.dm_attempts as attempt
+    where attempt.text_key = p_text_key and attempt.outcome is distinct from 'not_sent'
+      and attempt.effect_by > p_now - make_interval(days => v_days) and attempt.message_id <> p_message_id
+  ) > 0;
 end;
 $$;
 
@@ -1441,13 +1907,17 @@ as $$
 $$;
 
 revoke execute on function
-  public.dm_problems, public.dm_missing_account, public.dm_queue_before_write, public.account_wake, public.dm_queue_after_insert,
+  public.dm_problems, public.provider_id_problem, public.dm_chat_of_another, public.dm_digest, public.dm_difference, public.dm_repeats,
+  public.dm_refuse_repeats, public.dm_refuse_rows, public.dm_row_problems, public.dm_row_twins, public.is_uuid, public.dm_is_repeat,
+  public.dm_missing_account, public.dm_queue_before_write, public.account_wake, public.dm_queue_after_insert,
   public.dm_queue_after_update, public.dm_enqueue, public.is_instant, public.dm_next_due_at,
   public.dm_claim, public.dm_ready, public.dm_next_claim_at, public.dm_record, public.dm_message_settle,
   public.account_settle, public.dm_release, public.dm_recover, public.dm_explain, public.dm_backlog, public.dm_preview, public.dm_counts
 from public, anon, authenticated;
 grant execute on function
-  public.dm_problems, public.dm_missing_account, public.dm_queue_before_write, public.account_wake, public.dm_queue_after_insert,
+  public.dm_problems, public.provider_id_problem, public.dm_chat_of_another, public.dm_digest, public.dm_difference, public.dm_repeats,
+  public.dm_refuse_repeats, public.dm_refuse_rows, public.dm_row_problems, public.dm_row_twins, public.is_uuid, public.dm_is_repeat,
+  public.dm_missing_account, public.dm_queue_before_write, public.account_wake, public.dm_queue_after_insert,
   public.dm_queue_after_update, public.dm_enqueue, public.is_instant, public.dm_next_due_at,
   public.dm_claim, public.dm_ready, public.dm_next_claim_at, public.dm_record, public.dm_message_settle,
   public.account_settle, public.dm_release, public.dm_recover, public.dm_explain, public.dm_backlog, public.dm_preview, public.dm_counts

@@ -47,6 +47,10 @@ create table if not exists public.post_publications (
   updated_at timestamptz not null default now()
 );
 
+alter table public.post_publications
+  -- Its author says that what looks like a mark of a template in the text is meant.
+  add column if not exists is_literal boolean not null default false;
+
 -- post_attempts: the ledger of posts, as dm_attempts is that of messages. It keeps what was sent, since RevOS may
 -- change the post afterwards, and reading back compares with it.
 create table if not exists public.post_attempts (
@@ -128,14 +132,14 @@ begin
 end;
 $$;
 
--- post_text_problem: why a text cannot be published; null if it can.
+-- post_text_problem: why a text cannot be published; null if it can. The rules are text_problems'.
 --
--- LinkedIn takes 3,000 UTF-16 units, in which an emoji counts as two. A mark that is left is a template that was not
--- filled in, or a mention that is missing.
+-- LinkedIn takes 3,000 UTF-16 units. A mark that is left is a template that was not filled in, or a mention that is missing.
 create or replace function public.post_text_problem(
   p_content text,
   p_mentions jsonb,
   p_external_link text,
+  p_is_literal boolean,
   out reason text,
   out detail text
 )
@@ -145,25 +149,21 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_shown constant text := public.post_text_shown(p_content, p_mentions, p_external_link);
-  v_units integer := length(v_shown);
+  v_wrong jsonb;
 begin
-  -- Only what may be too long is counted: this runs for every scheduled post, and the pattern takes its time.
-  if v_units > 1500 and octet_length(v_shown) > v_units then
-    v_units := 2 * v_units - length(regexp_replace(v_shown, '[\U00010000-\U0010FFFF]', '', 'g'));
+  if p_mentions = '[]' and p_external_link is null then
+    v_wrong := public.text_problems(p_content, 3000, p_is_literal) -> 0;
+  elsif public.text_is_blank(public.post_text_shown(p_content, p_mentions, null)) then
+    v_wrong := '{"rule": "empty"}';
+  else
+    v_wrong := public.text_problems(public.post_text_shown(p_content, p_mentions, p_external_link), 3000, p_is_literal) -> 0;
   end if;
-
-  if coalesce(p_content, '') !~ '[^[:space:]]' then
-    reason := 'post_empty';
-    detail := 'the post has no text';
-  elsif strpos(v_shown, '{{') > 0 or strpos(v_shown, '}}') > 0 then
-    reason := 'post_placeholder';
-    detail := 'the text has a placeholder that was not filled in: '
-      || left((regexp_match(v_shown, '\{\{[^{}]*\}?\}?|\}\}'))[1], 60);
-  elsif v_units > 3000 then
-    reason := 'post_too_long';
-    detail := format('the text has %s characters with its mentions and link, of 3000 at most', v_units);
-  end if;
+  reason := case v_wrong ->> 'rule'
+    when 'empty' then 'post_empty' when 'too_long' then 'post_too_long' when 'placeholder' then 'post_placeholder'
+    when 'unreadable' then 'post_unreadable' end;
+  detail := case v_wrong ->> 'rule'
+    when 'empty' then 'the post has no text, or none that shows'
+    else 'the text, with its mentions and link, ' || (v_wrong ->> 'problem') end;
 end;
 $$;
 
@@ -370,13 +370,10 @@ begin
     cross join lateral (
       select case
         when post_is.touched or post_is.missed then null
-        -- What is plainly in order need not be asked about: most are.
-        when octet_length(post.content) <= 3000 and strpos(post.content, '{{') = 0 and strpos(post.content, '}}') = 0
-          and post.content ~ '[^[:space:]]' and publication.external_link is null
-          and coalesce(publication.mentions, '[]') = '[]' then null
         else (
           select jsonb_build_object('reason', wrong.reason, 'detail', wrong.detail)
-          from public.post_text_problem(post.content, coalesce(publication.mentions, '[]'), publication.external_link) as wrong
+          from public.post_text_problem(post.content, coalesce(publication.mentions, '[]'), publication.external_link,
+            coalesce(publication.is_literal, false)) as wrong
         )
       end
       offset 0

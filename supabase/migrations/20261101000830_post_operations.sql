@@ -268,6 +268,7 @@ as $$
     'mentions', coalesce(p_publication.mentions, '[]'),
     'external_link', p_publication.external_link,
     'as_organization', p_publication.as_organization,
+    'is_literal', coalesce(p_publication.is_literal, false),
     'media_checked_at', p_publication.media_checked_at,
     'media_problem', p_publication.media_problem
   );
@@ -374,13 +375,13 @@ begin
             select from jsonb_object_keys(v_value) as key (name) where key.name not in ('name', 'profile_id', 'is_company')
           ) then 'must be {name, profile_id, is_company}'
           when jsonb_typeof(v_value -> 'name') is distinct from 'string' or length(v_value ->> 'name') not between 1 and 200
-            or v_value ->> 'name' !~ '[^[:space:]]' or v_value ->> 'name' ~ '[{}[:cntrl:]]'
+            or public.text_is_blank(v_value ->> 'name') or v_value ->> 'name' ~ '[{}[:cntrl:]]'
             then 'name must be a name of 1 to 200 characters, without braces'
           when jsonb_typeof(coalesce(v_value -> 'is_company', 'false')) <> 'boolean' then 'is_company must be true or false'
           when jsonb_typeof(v_value -> 'profile_id') is distinct from 'string'
             or v_value ->> 'profile_id' !~ case when (v_value ->> 'is_company')::boolean
-              then '^[0-9]{1,40}$' else '^A(Co|Cw|E)[A-Za-z0-9_-]{1,196}$' end
-            then 'profile_id must be a LinkedIn provider id such as ACoAAB…, or the digits of a company'
+              then '^[0-9]{1,40}$' else '^ACo[A-Za-z0-9_-]{1,196}$' end
+            then 'profile_id ' || public.provider_id_problem(v_value ->> 'profile_id') || '; a company has its digits'
         end;
         if problem is not null then
           return;
@@ -399,6 +400,12 @@ begin
         problem := 'must be the digits of a company page';
         return;
       end if;
+    elsif v_name = 'is_literal' then
+      code := 'PO008';
+      if jsonb_typeof(v_value) not in ('boolean', 'null') then
+        problem := 'must be true or false';
+        return;
+      end if;
     else
       code := 'PO002';
       problem := 'is not an option of a post';
@@ -413,9 +420,10 @@ $$;
 -- post_options_set: changes some options of a post; null takes one away. Answers as post_options_json.
 --
 -- p_patch: {media?: [{url, name?}] (20 at most; images, or one video, or one document), mentions?: [{name, profile_id,
--- is_company}] ({{0}} in the text is the first), external_link?, as_organization?}.
+-- is_company}] ({{0}} in the text is the first), external_link?, as_organization?, is_literal? (what looks like a mark of a template
+-- in the text is meant)}.
 -- Errors: PO001 no such post; PO002 not an object, or no option; PO003 bad media; PO004 bad mentions; PO005 a bad link; PO006 a
--- bad organization; PO007 a post that is on its way, or was or may have been published.
+-- bad organization; PO008 is_literal is no boolean; PO007 a post that is on its way, or was or may have been published.
 create or replace function public.post_options_set(
   p_post_id uuid,
   p_patch jsonb,
@@ -460,11 +468,13 @@ begin
       ), '[]') else publication.mentions end,
     external_link = case when p_patch ? 'external_link' then p_patch ->> 'external_link' else publication.external_link end,
     as_organization = case when p_patch ? 'as_organization' then p_patch ->> 'as_organization' else publication.as_organization end,
+    is_literal = case when p_patch ? 'is_literal' then coalesce((p_patch ->> 'is_literal')::boolean, false) else publication.is_literal end,
     updated_at = p_now
   where publication.post_id = p_post_id
   returning publication.* into v_publication;
   perform public.audit_add(p_actor, 'post.options', p_post_id::text,
-    jsonb_build_object('options', (select jsonb_agg(option.name) from jsonb_object_keys(p_patch) as option (name))), p_now);
+    jsonb_build_object('options', (select jsonb_agg(option.name) from jsonb_object_keys(p_patch) as option (name)))
+      || case when p_patch ? 'is_literal' then jsonb_build_object('is_literal', v_publication.is_literal) else '{}' end, p_now);
   return public.post_options_json(v_publication);
 end;
 $$;

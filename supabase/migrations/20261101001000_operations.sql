@@ -36,7 +36,7 @@ stable
 security invoker
 set search_path = ''
 as $$
-  select to_jsonb(p_message) - 'message' - 'position' - 'due_at' || jsonb_build_object('account_name', (
+  select to_jsonb(p_message) - 'message' - 'position' - 'due_at' - 'text_key' || jsonb_build_object('account_name', (
     select account.account_name from public.linkedin_accounts as account
     where account.id = p_message.linkedin_account_id
   ));

@@ -8,8 +8,11 @@
 create table if not exists public.dm_spent_keys (
   dedupe_key text primary key check (length(dedupe_key) <= 200),
   -- dm_queue.id, as it was.
-  message_id uuid not null
+  message_id uuid not null,
+  -- As dm_digest: whether a key that comes back is that of the same message. Null where it went before there was one.
+  digest bytea
 );
+alter table public.dm_spent_keys add column if not exists digest bytea;
 
 -- history_mark: from when on the rows behind the analytics are whole. One row; -infinity until something is deleted.
 create table if not exists public.history_mark (
@@ -113,10 +116,12 @@ begin
   ), deleted as (
     delete from public.dm_queue as message using ended
     where message.id = ended.id
-    returning message.id, message.dedupe_key
+    returning message.id, message.dedupe_key,
+      case when message.dedupe_key is not null
+        then public.dm_digest(message.linkedin_account_id, message.recipient_id, message.message) end as digest
   ), spent as (
-    insert into public.dm_spent_keys (dedupe_key, message_id)
-    select deleted.dedupe_key, deleted.id from deleted where deleted.dedupe_key is not null
+    insert into public.dm_spent_keys (dedupe_key, message_id, digest)
+    select deleted.dedupe_key, deleted.id, deleted.digest from deleted where deleted.dedupe_key is not null
     order by deleted.dedupe_key
     on conflict (dedupe_key) do nothing
   )

@@ -96,15 +96,15 @@ describe('a plain insert', () => {
 const RULES = [
   { code: 'DM001', field: 'linkedin_account_id', bad: accountId(9), good: accountId(1) },
   { code: 'DM002', field: 'recipient_id', bad: 'https://www.linkedin.com/in/ann', good: 'ACoAAB1' },
-  { code: 'DM002', field: 'recipient_id', bad: 'ann-lee', good: 'ACwAAB1' },
-  { code: 'DM002', field: 'recipient_id', bad: '', good: 'AEAAB1' },
+  { code: 'DM002', field: 'recipient_id', bad: 'ann-lee', good: 'ACoAAC1' },
+  { code: 'DM002', field: 'recipient_id', bad: '', good: 'ACoAAD1' },
   { code: 'DM002', field: 'recipient_id', bad: 'ACo', good: 'ACoA' },
   { code: 'DM002', field: 'recipient_id', bad: `ACo${'A'.repeat(197)}`, good: `ACo${'A'.repeat(196)}` },
   { code: 'DM002', field: 'recipient_id', bad: 'ACoAA 1', good: 'ACoAA_-1' },
   { code: 'DM003', field: 'message', bad: '', good: '.' },
   { code: 'DM003', field: 'message', bad: ' \n\t ', good: ' \n. ' },
   { code: 'DM004', field: 'message', bad: 'é'.repeat(8001), good: 'é'.repeat(8000) },
-  { code: 'DM005', field: 'message', bad: 'Hi {{first_name}}', good: 'Hi {first_name}' },
+  { code: 'DM005', field: 'message', bad: 'Hi {{first_name}}', good: 'Hi {json: 1}' },
   { code: 'DM005', field: 'message', bad: 'Hi {{first_name', good: 'Hi {first_name' },
   { code: 'DM005', field: 'message', bad: 'Hi name}}', good: 'Hi name}' },
   { code: 'DM006', field: 'chat_id', bad: 'c'.repeat(201), good: 'c'.repeat(200) },
@@ -231,7 +231,13 @@ describe('dm_enqueue', () => {
   });
 
   it('nothing of nothing', async () => {
-    expect(await session.dm.enqueue([])).toEqual({ enqueued: 0, existing: 0, messages: [] });
+    expect(await session.dm.enqueue([])).toEqual({
+      enqueued: 0,
+      existing: 0,
+      messages: [],
+      repeated: 0,
+      warnings: [],
+    });
   });
 
   it('a dedupe key counts once, in a call and across calls', async () => {

@@ -17,6 +17,7 @@ import {
   policyOf,
   queue,
   reasonOf,
+  refusal,
   rowOf,
   send,
 } from '../support/builders.ts';
@@ -902,6 +903,38 @@ describe('a policy', () => {
     { patch: { time_zone: 'Mars/Olympus' }, code: 'AC001' },
     { patch: { time_zone: '+02:00' }, code: 'AC001' },
     { patch: { time_zone: '' }, code: 'AC001' },
+    ...[
+      'IST',
+      'ist',
+      'BST',
+      'PST',
+      'EST',
+      'CST',
+      'GMT',
+      'utc',
+      'Z',
+      'UTC+2',
+      'EST5EDT',
+      'Japan',
+      'Singapore',
+      'Berlin',
+      'localtime',
+    ].map((time_zone) => ({ patch: { time_zone }, code: 'AC001' })),
+    ...[
+      'europe/berlin',
+      'Europe/Berlin ',
+      'Foo/Bar3',
+      'posix/Europe/Berlin',
+      'Europe/',
+      '/UTC',
+      'Europe/Berlin/',
+    ].map((time_zone) => ({
+      patch: { time_zone },
+      code: 'AC001',
+    })),
+    { patch: { no_repeat_days: -1 }, code: 'AC004' },
+    { patch: { no_repeat_days: 91 }, code: 'AC004' },
+    { patch: { no_repeat_days: null }, code: 'AC004' },
     { patch: { paused_until: 'infinity' }, code: 'AC003' },
     { patch: { next_claim_at: 'infinity' }, code: 'AC003' },
     { patch: { nonsense: 1 }, code: 'AC003' },
@@ -937,6 +970,38 @@ describe('a policy', () => {
       expect((await policyOf(session, account)).time_zone).toBe(zone);
     },
   );
+
+  it.each([
+    ['IST', /Asia\/Kolkata, Europe\/Dublin, Asia\/Jerusalem/],
+    ['BST', /Europe\/London/],
+    ['pdt', /America\/Los_Angeles/],
+    ['CEST', /Europe\/Paris, Europe\/Berlin/],
+    ['europe/berlin', /near it: Europe\/Berlin/],
+    ['Berlin', /near it: Europe\/Berlin/],
+    ['New York', /near it: America\/New_York/],
+    ['Europe/Berln', /near it: .*Europe\/Berlin/],
+    ['Asia/Calcuta', /Asia\/Calcutta/],
+    ['Japan', /Asia\/Tokyo/],
+    ['nowhere', /UTC$/],
+  ])('for the zone %s it names some that are near', async (time_zone, near) => {
+    const account = await openAccount(session, 1);
+    await expect(
+      session.rpc.call('account_policy_set', { account_id: account, patch: { time_zone } }),
+    ).rejects.toMatchObject({ code: 'AC001', message: expect.stringMatching(near) });
+  });
+
+  it('a zone that is written into the table is looked at the same way', async () => {
+    const account = await openAccount(session, 1);
+    const update = session.query(`update account_policies set time_zone = 'IST' where account_id = $1`, [
+      account,
+    ]);
+    expect(await refusal(update)).toEqual({ code: 'AC001', field: 'time_zone' });
+    const insert = session.query(
+      `insert into account_policies (account_id, time_zone) values (gen_random_uuid(), 'EST')`,
+      [],
+    );
+    expect(await refusal(insert)).toEqual({ code: 'AC001', field: 'time_zone' });
+  });
 
   it('AC002: of no account', async () => {
     await expect(

@@ -78,6 +78,7 @@ describe('the options of a post', () => {
       mentions: [{ ...mentions[0], is_company: false }],
       external_link: 'https://a.test',
       as_organization: '7',
+      is_literal: false,
       media_checked_at: null,
       media_problem: null,
     });
@@ -97,6 +98,16 @@ describe('the options of a post', () => {
         subject: id,
         params: { options: ['mentions', 'as_organization'] },
       },
+    ]);
+  });
+
+  it('let a post through whose placeholders are meant, and the audit trail shows it', async () => {
+    const id = await post({ content: 'Hi {first_name}' });
+    expect(await claimPosts(session)).toEqual([]);
+    await set(id, { is_literal: true }, 'ada');
+    expect((await claimPosts(session)).map(({ post_id }) => post_id)).toEqual([id]);
+    expect(await session.query('select params from audit_log', [])).toEqual([
+      { params: { options: ['is_literal'], is_literal: true } },
     ]);
   });
 
@@ -122,6 +133,8 @@ describe('the options of a post', () => {
     ['PO005', 'external_link', { external_link: `https://a.test/${'x'.repeat(2_048)}` }],
     ['PO005', 'external_link', { external_link: 5 }],
     ['PO006', 'as_organization', { as_organization: 'acme' }],
+    ['PO008', 'is_literal', { is_literal: 'yes' }],
+    ['PO004', 'mentions[0]', { mentions: [{ ...person, profile_id: 'AEMAA1' }] }],
   ])('are refused with %s, naming %s', async (code, field, patch) => {
     const id = await post();
     expect(await refusal(set(id, patch))).toEqual({ code, field });

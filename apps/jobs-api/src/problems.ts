@@ -49,6 +49,9 @@ export type ProblemKind = keyof typeof PROBLEMS;
 export interface FieldProblem {
   readonly field: string;
   readonly message: string;
+  /** The row, or the message, that it cannot stand beside. */
+  readonly twin_row?: number;
+  readonly twin_id?: string;
 }
 
 export interface ProblemOptions {

@@ -78,6 +78,8 @@ interface RowProblem {
   readonly row: number;
   readonly field: string | null;
   readonly problem: string;
+  readonly twin_row?: number;
+  readonly twin_id?: string;
 }
 
 /** What a rule of ours says of itself: the field, or the rows. */
@@ -93,9 +95,11 @@ function readDetail(detail: string | null): Record<string, unknown> | RowProblem
 }
 
 const rowProblems = (problems: readonly RowProblem[]): FieldProblem[] =>
-  problems.slice(0, ROW_PROBLEMS_MAX).map(({ row, field, problem }) => ({
+  problems.slice(0, ROW_PROBLEMS_MAX).map(({ row, field, problem, twin_row, twin_id }) => ({
     field: ['messages', row, ...(field === null ? [] : [shownName(field)])].join('/'),
     message: problem,
+    ...(twin_row === undefined ? {} : { twin_row }),
+    ...(twin_id === undefined ? {} : { twin_id }),
   }));
 
 /** A name that is safe to show: what a caller sent as a name may be anything. */

@@ -61,7 +61,7 @@ export async function everyAccount(api: JobsClient): Promise<Account[]> {
     const page: { items: Account[]; next_cursor: string | null } = await api.get('/api/accounts', {
       params: { query },
     });
-    found.push(...page.items);
+    for (const account of page.items) found.push(account);
     cursor = page.next_cursor;
   } while (cursor !== null);
   return found;

@@ -12,6 +12,7 @@ const KINDS = {
   gap_min_s: 'integer',
   gap_max_s: 'integer',
   post_gap_s: 'integer',
+  no_repeat_days: 'integer',
   time_zone: 'text',
   window_start: 'text',
   window_end: 'text',

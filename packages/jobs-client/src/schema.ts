@@ -646,6 +646,19 @@ export interface components {
                 /** @description Its place in the request, from 0. */
                 row: number;
             }[];
+            /** @description Messages that say the same to the same person as another one, which waits or may have been sent. */
+            repeated: number;
+            /** @description The first 1,000 of those. */
+            warnings: {
+                field: string;
+                problem: string;
+                /** @description Its place in the request, from 0. */
+                row: number;
+                /** Format: uuid */
+                twin_id?: string;
+                /** @description The row that it repeats. */
+                twin_row?: number;
+            }[];
         };
         Finding: {
             /** @description For people, and the same wherever it is read. */
@@ -681,6 +694,8 @@ export interface components {
             error: string | null;
             /** Format: uuid */
             id: string;
+            /** @description What looks like a mark of a template in its text is meant. */
+            is_literal: boolean;
             lead_id: string | null;
             /** Format: uuid */
             linkedin_account_id: string;
@@ -731,6 +746,8 @@ export interface components {
             explanation: components["schemas"]["MessageExplanation"];
             /** Format: uuid */
             id: string;
+            /** @description What looks like a mark of a template in its text is meant. */
+            is_literal: boolean;
             lead_id: string | null;
             /** Format: uuid */
             linkedin_account_id: string;
@@ -777,16 +794,18 @@ export interface components {
         NewMessage: {
             campaign_id?: string | null;
             chat_id?: string | null;
-            /** @description A message with a key that is known already is the one that exists. */
+            /** @description A message with a key that is known already is the one that exists; with another account, recipient or text it is refused. */
             dedupe_key?: string | null;
+            /** @description What looks like a mark of a template in the text is meant. */
+            is_literal?: boolean | null;
             lead_id?: string | null;
             /** Format: uuid */
             linkedin_account_id: string;
-            /** @description Every placeholder filled in: `{{…}}` is refused. */
+            /** @description Up to 8,000 UTF-16 units, of which an emoji has two. It must show something, and be filled in: marks of templates and what they leave (`Hi {first_name}`, `Hi undefined,`) are refused. */
             message: string;
             /** @default 0 */
             priority?: number;
-            /** @description LinkedIn provider id (`ACo…`). */
+            /** @description The person’s classic LinkedIn provider id (`ACo…`); those of Sales Navigator and Recruiter are refused. */
             recipient_id: string;
             /** @description Not before this instant; now by default. */
             send_at?: string | null;
@@ -846,13 +865,15 @@ export interface components {
             /** @description Seconds between two messages, at least. */
             gap_min_s: number;
             holidays: string[];
+            /** @description Days in which the same text does not go to the same person twice; 0: it is only told. */
+            no_repeat_days: number;
             pause_reason: string | null;
             paused_at: string | null;
             /** @description Null: not paused. `infinity`: until somebody resumes it. */
             paused_until: string | "infinity" | null;
             /** @description Seconds between two posts, at least. */
             post_gap_s: number;
-            /** @description IANA name, such as Europe/Berlin. */
+            /** @description The name of a place, such as Europe/Berlin, or UTC; no abbreviation. */
             time_zone: string;
             /** Format: date-time */
             updated_at: string;
@@ -953,6 +974,8 @@ export interface components {
         PostOptions: {
             as_organization: string | null;
             external_link: string | null;
+            /** @description What looks like a mark of a template in the text is meant. */
+            is_literal: boolean;
             media: {
                 name?: string | null;
                 url: string;
@@ -966,7 +989,7 @@ export interface components {
             mentions: {
                 is_company: boolean;
                 name: string;
-                /** @description LinkedIn provider id (`ACo…`); of a company, its digits. */
+                /** @description Classic LinkedIn provider id (`ACo…`); of a company, its digits. */
                 profile_id: string;
             }[];
         };
@@ -983,6 +1006,10 @@ export interface components {
             errors?: {
                 field: string;
                 message: string;
+                /** @description The message that it cannot stand beside. */
+                twin_id?: string;
+                /** @description The row of the request that it cannot stand beside. */
+                twin_row?: number;
             }[];
             /** @description This occurrence, as a URN of the request’s id. */
             instance: string;
@@ -1409,9 +1436,11 @@ export interface operations {
                     /** @description Seconds between two messages, at least. */
                     gap_min_s?: number;
                     holidays?: string[];
+                    /** @description Days in which the same text does not go to the same person twice; 0: it is only told. */
+                    no_repeat_days?: number;
                     /** @description Seconds between two posts, at least. */
                     post_gap_s?: number;
-                    /** @description IANA name, such as Europe/Berlin. */
+                    /** @description The name of a place, such as Europe/Berlin, or UTC; no abbreviation. */
                     time_zone?: string;
                     /** @description The day on which the warm-up began: 20 % of dms_per_day, all of it from the 14th day on. */
                     warm_up_from?: string | null;
@@ -1485,13 +1514,15 @@ export interface operations {
                         /** @description Seconds between two messages, at least. */
                         gap_min_s: number;
                         holidays: string[];
+                        /** @description Days in which the same text does not go to the same person twice; 0: it is only told. */
+                        no_repeat_days: number;
                         pause_reason: string | null;
                         paused_at: string | null;
                         /** @description Null: not paused. `infinity`: until somebody resumes it. */
                         paused_until: string | "infinity" | null;
                         /** @description Seconds between two posts, at least. */
                         post_gap_s: number;
-                        /** @description IANA name, such as Europe/Berlin. */
+                        /** @description The name of a place, such as Europe/Berlin, or UTC; no abbreviation. */
                         time_zone: string;
                         /** Format: date-time */
                         updated_at: string;
@@ -2207,6 +2238,7 @@ export interface operations {
                 "application/json": {
                     as_organization?: string | null;
                     external_link?: string | null;
+                    is_literal?: boolean | null;
                     media?: {
                         name?: string;
                         url: string;
@@ -2214,7 +2246,7 @@ export interface operations {
                     mentions?: {
                         is_company?: boolean;
                         name: string;
-                        /** @description LinkedIn provider id (`ACo…`); of a company, its digits. */
+                        /** @description Classic LinkedIn provider id (`ACo…`); of a company, its digits. */
                         profile_id: string;
                     }[] | null;
                 };
@@ -2697,6 +2729,10 @@ export interface operations {
                         errors?: {
                             field: string;
                             message: string;
+                            /** @description The message that it cannot stand beside. */
+                            twin_id?: string;
+                            /** @description The row of the request that it cannot stand beside. */
+                            twin_row?: number;
                         }[];
                         /** @description This occurrence, as a URN of the request’s id. */
                         instance: string;

@@ -13,9 +13,17 @@ export const Problem = Type.Object(
     instance: Type.String({ description: 'This occurrence, as a URN of the request’s id.' }),
     request_id: Type.String(),
     errors: Type.Optional(
-      Type.Array(Type.Object({ field: Type.String(), message: Type.String() }), {
-        description: 'The fields that are wrong.',
-      }),
+      Type.Array(
+        Type.Object({
+          field: Type.String(),
+          message: Type.String(),
+          twin_row: Type.Optional(
+            Type.Integer({ minimum: 0, description: 'The row of the request that it cannot stand beside.' }),
+          ),
+          twin_id: Type.Optional(Type.String({ description: 'The message that it cannot stand beside.' })),
+        }),
+        { description: 'The fields that are wrong.' },
+      ),
     ),
     code: Type.Optional(
       Type.String({ description: 'The code of the rule that refused, one of docs/errors.md.' }),

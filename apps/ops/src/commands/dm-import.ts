@@ -20,8 +20,10 @@ export function addImportCommand(dm: Command, action: Action): void {
       'after',
       `
 Columns: account (its name), recipient_id, message; and send_at, priority, dedupe_key, chat_id, campaign_id,
-lead_id where there are such. Columns are separated by commas, or as the first line says (sep=;). A row whose dedupe_key is known already is the message that exists, so that
-a file may be imported again.
+lead_id, is_literal where there are such. Columns are separated by commas, or as the first line says (sep=;). A row
+whose dedupe_key is known already is the message that exists, so that a file may be imported again; with another
+account, recipient or text it is refused. Where a text says to somebody what was said already, that is noted.
+is_literal is true where what looks like a placeholder is meant.
 ${examples('dm import examples/campaign.csv')}`,
     )
     .action(action(importFile));
@@ -36,6 +38,12 @@ async function importFile({ terminal, api, io }: Cli, file: string): Promise<Exi
         answer.existing === 0 ? '' : ` ${counted(answer.existing, 'message')} existed already.`;
       return `${counted(answer.enqueued, 'message')} queued.${existing}`;
     });
+    for (const { line, field, problem } of answer.notes) {
+      terminal.note(printable(`Line ${line}, ${field}: ${problem}.`));
+    }
+    if (answer.repeated > answer.notes.length) {
+      terminal.note(`${answer.repeated} messages in all say the same to the same person as another one.`);
+    }
     return EXIT.ok;
   } catch (error) {
     if (!(error instanceof CsvImportError)) throw error;
@@ -79,7 +87,7 @@ function apiQueue(api: JobsClient): CsvQueue {
 }
 
 /** Null if it is not about a row. */
-function refusedRow({ field, message }: JobsApiError['errors'][number]): RefusedRow | null {
+function refusedRow({ field, message, ...twin }: JobsApiError['errors'][number]): RefusedRow | null {
   const [, row, name] = ROW_FIELD.exec(field) ?? [];
-  return row === undefined ? null : { row: Number(row), field: name ?? null, problem: message };
+  return row === undefined ? null : { row: Number(row), field: name ?? null, problem: message, ...twin };
 }

@@ -13,6 +13,7 @@ interface Given {
   readonly mention?: readonly Mention[] | false;
   readonly link?: string | false;
   readonly organization?: string | false;
+  readonly literal?: boolean;
 }
 
 export function addPostOptionsCommand(posts: Command, action: Action): void {
@@ -32,6 +33,8 @@ export function addPostOptionsCommand(posts: Command, action: Action): void {
     .option('--no-link', 'no link')
     .option('--organization <id>', 'publish it in the name of this organization', nonEmpty)
     .option('--no-organization', 'publish it in the account’s own name')
+    .option('--literal', 'what looks like a placeholder in its text is meant')
+    .option('--no-literal', 'no placeholder is meant')
     .addHelpText(
       'after',
       `${examples(
@@ -62,11 +65,12 @@ async function postOptions({ terminal, api }: Cli, postId: string, given: Given)
   return EXIT.ok;
 }
 
-function patchOf({ media, mention, link, organization }: Given): PostOptionsPatch {
+function patchOf({ media, mention, link, organization, literal }: Given): PostOptionsPatch {
   return {
     ...(media === undefined ? {} : { media: media === false ? [] : media.map((url) => ({ url })) }),
     ...(mention === undefined ? {} : { mentions: mention === false ? [] : [...mention] }),
     ...(link === undefined ? {} : { external_link: link === false ? null : link }),
     ...(organization === undefined ? {} : { as_organization: organization === false ? null : organization }),
+    ...(literal === undefined ? {} : { is_literal: literal }),
   };
 }

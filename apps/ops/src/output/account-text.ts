@@ -78,6 +78,7 @@ const policyFacts = (policy: Policy): ReadonlyArray<readonly [string, string]> =
   ],
   ['Hours', `${clock(policy.window_start)} to ${clock(policy.window_end)}, ${onOneLine(policy.time_zone)}`],
   ['Work days', policy.work_days.map((day) => DAYS[day - 1] ?? day).join(', ')],
+  ['Repeats', policy.no_repeat_days === 0 ? 'told' : `none within ${policy.no_repeat_days} days`],
   ['Holidays', policy.holidays.join(', ') || 'none'],
   ['Warm-up from', policy.warm_up_from ?? 'none'],
 ];

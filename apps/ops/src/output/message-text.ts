@@ -102,7 +102,7 @@ export function postText(post: PostDetail): string {
 
 /** How a post is published, besides its text. */
 export function postOptionsText(options: PostOptions): string {
-  const { media, media_problem, mentions, external_link, as_organization } = options;
+  const { media, media_problem, mentions, external_link, as_organization, is_literal } = options;
   return facts([
     ['Media', media.length === 0 ? NOTHING : media.map(({ url }) => onOneLine(url)).join(', ')],
     [
@@ -114,6 +114,7 @@ export function postOptionsText(options: PostOptions): string {
     ['Mentions', mentions.length === 0 ? NOTHING : mentions.map(mentionText).join(', ')],
     ['Link', external_link === null ? NOTHING : onOneLine(external_link)],
     ['Organization', as_organization === null ? NOTHING : onOneLine(as_organization)],
+    ['Placeholders', is_literal ? 'what looks like one is meant' : undefined],
   ]);
 }
 

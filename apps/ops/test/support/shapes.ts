@@ -46,6 +46,7 @@ export const aMessage = (
   dedupe_key: null,
   campaign_id: null,
   lead_id: null,
+  is_literal: false,
   unipile_message_id: null,
   created_at: AT,
   updated_at: AT,
@@ -105,6 +106,7 @@ export const aPost = (more: Partial<PostDetail> = {}): PostDetail => ({
     mentions: [],
     external_link: null,
     as_organization: null,
+    is_literal: false,
   },
   explanation: {
     id: ID,
@@ -128,6 +130,7 @@ export const aPolicy = (more: Partial<Policy> = {}): Policy => ({
   gap_min_s: 60,
   gap_max_s: 180,
   post_gap_s: 3_600,
+  no_repeat_days: 0,
   time_zone: 'Europe/Paris',
   window_start: '09:00:00',
   window_end: '18:00:00',

@@ -29,7 +29,7 @@ export function createCsvQueue(rpc: Rpc): CsvQueue {
           limit: PAGE,
           after,
         });
-        found.push(...page.items);
+        for (const account of page.items) found.push(account);
         after = page.next_cursor;
       } while (after !== null);
       return found;

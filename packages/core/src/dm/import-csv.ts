@@ -2,15 +2,23 @@
  * A campaign as a CSV file: read as a whole, checked as a whole, queued as a whole or not at all.
  *
  * Columns: `account` (the LinkedIn account's name), `recipient_id`, `message`, and optionally
- * `send_at`, `priority`, `dedupe_key`, `chat_id`, `campaign_id`, `lead_id`. UTF-8 or UTF-16, comma-separated or as its
- * first line says (`sep=;`), quoted as RFC 4180 says. Line breaks of any kind are taken as one kind, also within a message.
+ * `send_at`, `priority`, `dedupe_key`, `chat_id`, `campaign_id`, `lead_id`, `is_literal`. UTF-8 or UTF-16, comma-separated or as
+ * its first line says (`sep=;`), quoted as RFC 4180 says. Line breaks of any kind are taken as one kind, also within a message.
  */
 import { CsvImportError, type CsvProblem, fileProblem } from './csv-problem.ts';
 import { type CsvRow, readCsvTable } from './csv-table.ts';
-import type { Enqueued, NewMessage } from './store.ts';
+import type { Enqueued, NewMessage, RowWarning } from './store.ts';
 
 const REQUIRED = ['account', 'recipient_id', 'message'] as const;
-const OPTIONAL = ['send_at', 'priority', 'dedupe_key', 'chat_id', 'campaign_id', 'lead_id'] as const;
+const OPTIONAL = [
+  'send_at',
+  'priority',
+  'dedupe_key',
+  'chat_id',
+  'campaign_id',
+  'lead_id',
+  'is_literal',
+] as const;
 
 /** Rows in one file, as many as one call of `dm_enqueue` takes. */
 const ROWS_MAX = 10_000;
@@ -26,6 +34,9 @@ export interface RefusedRow {
   readonly row: number;
   readonly field: string | null;
   readonly problem: string;
+  /** The row, or the message, that it cannot stand beside. */
+  readonly twin_row?: number;
+  readonly twin_id?: string;
 }
 
 export interface NamedAccount {
@@ -45,13 +56,19 @@ export interface CsvQueue {
   enqueue(rows: readonly NewMessage[]): Promise<Enqueued | readonly RefusedRow[]>;
 }
 
+/** A campaign that was queued, with what its author may not have meant. */
+export interface Imported extends Enqueued {
+  /** The first 1,000, in the order of the file. */
+  readonly notes: readonly CsvProblem[];
+}
+
 /**
  * Queues every message of a CSV file.
  *
  * @param content the file's bytes, or its text where somebody has read it already
  * @throws {CsvImportError} if anything in it is wrong: then nothing is queued
  */
-export async function importCsv(queue: CsvQueue, content: string | Uint8Array): Promise<Enqueued> {
+export async function importCsv(queue: CsvQueue, content: string | Uint8Array): Promise<Imported> {
   const rows = readCsvTable(content, { required: REQUIRED, optional: OPTIONAL, rowsMax: ROWS_MAX });
   const idsByName = await idsOf(queue, new Set(rows.map(({ record }) => record.account ?? '')));
 
@@ -66,10 +83,16 @@ export async function importCsv(queue: CsvQueue, content: string | Uint8Array): 
   checkSize(messages, queue.bytesMax);
   // Asked even where a row is wrong already, so that one answer lists all that is wrong.
   const answer = await queue.enqueue(messages);
-  if ('enqueued' in answer) return answer;
+  const told = (about: RefusedRow | RowWarning): CsvProblem => problemOf(rows, about);
+  if ('enqueued' in answer) return { ...answer, notes: answer.warnings.map(told) };
+  const unreadable = new Set(
+    checked.flatMap((row) => row.problems).map(({ line, field }) => `${line} ${field}`),
+  );
   const problems = answer
     .filter(({ field }) => field !== 'linkedin_account_id')
-    .map(({ row, field, problem }): CsvProblem => ({ line: rows[row]?.line ?? null, field, problem }));
+    .map(told)
+    // Told above, in words that are about a file.
+    .filter(({ line, field }) => !unreadable.has(`${line} ${field}`));
   const all = [...checked.flatMap((row) => row.problems), ...problems];
   throw new CsvImportError(all.sort((a, b) => (a.line ?? 0) - (b.line ?? 0)));
 }
@@ -102,6 +125,20 @@ function checkSize(messages: readonly NewMessage[], bytesMax = Number.POSITIVE_I
   throw fileProblem(
     `the file makes ${made} of messages, of ${most} at most in one call: split it in ${parts}`,
   );
+}
+
+/** What the queue says of a row, with the lines of the file: the row's, and its twin's. */
+function problemOf(
+  rows: readonly CsvRow[],
+  { row, field, problem, twin_row, twin_id }: RefusedRow,
+): CsvProblem {
+  const twin = twin_row === undefined ? undefined : rows[twin_row];
+  const where = twin === undefined ? twin_id : `line ${twin.line}`;
+  return {
+    line: rows[row]?.line ?? null,
+    field,
+    problem: where === undefined ? problem : `${problem}: ${where}`,
+  };
 }
 
 function accountProblems({ line, record }: CsvRow, idCount: number): CsvProblem[] {
@@ -156,5 +193,13 @@ function toMessage(record: Readonly<Record<string, string>>, accountId = ''): Ne
     chat_id: given('chat_id'),
     campaign_id: given('campaign_id'),
     lead_id: given('lead_id'),
+    ...literalOf(given('is_literal')),
   };
+}
+
+/** What is neither true nor false is passed on as it is, and refused with its row and field. */
+function literalOf(value: string | null): Pick<NewMessage, 'is_literal'> {
+  if (value === null) return {};
+  const known = { true: true, false: false }[value.toLowerCase()];
+  return { is_literal: known ?? (value as unknown as boolean) };
 }

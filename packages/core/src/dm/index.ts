@@ -1,6 +1,12 @@
 export { CsvImportError, type CsvProblem } from './csv-problem.ts';
 export { createCsvQueue } from './csv-queue.ts';
-export { type CsvQueue, importCsv, type NamedAccount, type RefusedRow } from './import-csv.ts';
+export {
+  type CsvQueue,
+  type Imported,
+  importCsv,
+  type NamedAccount,
+  type RefusedRow,
+} from './import-csv.ts';
 export { dmQueue } from './job.ts';
 export {
   type ClaimedMessage,

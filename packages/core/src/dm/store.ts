@@ -64,11 +64,27 @@ export interface NewMessage {
   readonly dedupe_key?: string | null;
   readonly campaign_id?: string | null;
   readonly lead_id?: string | null;
+  /** What looks like a mark of a template in the text is meant. */
+  readonly is_literal?: boolean | null;
+}
+
+/** A row that stands beside another one, or beside a message, its twin. */
+export interface RowWarning {
+  /** Counted from 0, as `twin_row` is. */
+  readonly row: number;
+  readonly field: string;
+  readonly problem: string;
+  readonly twin_row?: number;
+  readonly twin_id?: string;
 }
 
 export interface Enqueued {
   readonly enqueued: number;
   readonly existing: number;
+  /** Rows that say the same to the same person as another row, or as a message that waits or may have been sent. */
+  readonly repeated: number;
+  /** The first 1,000 of them. */
+  readonly warnings: readonly RowWarning[];
   readonly messages: ReadonlyArray<{ readonly row: number; readonly id: string; readonly is_new: boolean }>;
 }
 

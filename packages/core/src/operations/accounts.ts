@@ -36,7 +36,16 @@ const rulesOf = <DayOf extends typeof Day>(day: DayOf) => ({
     maximum: 86_400,
     description: 'Seconds between two posts, at least.',
   }),
-  time_zone: Type.String({ minLength: 1, maxLength: 64, description: 'IANA name, such as Europe/Berlin.' }),
+  no_repeat_days: Type.Integer({
+    minimum: 0,
+    maximum: 90,
+    description: 'Days in which the same text does not go to the same person twice; 0: it is only told.',
+  }),
+  time_zone: Type.String({
+    minLength: 1,
+    maxLength: 64,
+    description: 'The name of a place, such as Europe/Berlin, or UTC; no abbreviation.',
+  }),
   window_start: ClockTime,
   window_end: ClockTime,
   work_days: WorkDays,

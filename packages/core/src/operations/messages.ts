@@ -26,6 +26,7 @@ const message = {
   dedupe_key: Nullable(Type.String()),
   campaign_id: Nullable(Id),
   lead_id: Nullable(Id),
+  is_literal: Type.Boolean({ description: 'What looks like a mark of a template in its text is meant.' }),
   unipile_message_id: Nullable(Type.String()),
   created_at: Instant,
   updated_at: Instant,
@@ -118,12 +119,14 @@ export const NewMessage = Type.Object(
     recipient_id: Type.String({
       minLength: 1,
       maxLength: 200,
-      description: 'LinkedIn provider id (`ACo…`).',
+      description:
+        'The person’s classic LinkedIn provider id (`ACo…`); those of Sales Navigator and Recruiter are refused.',
     }),
     message: Type.String({
       minLength: 1,
       maxLength: 8_000,
-      description: 'Every placeholder filled in: `{{…}}` is refused.',
+      description:
+        'Up to 8,000 UTF-16 units, of which an emoji has two. It must show something, and be filled in: marks of templates and what they leave (`Hi {first_name}`, `Hi undefined,`) are refused.',
     }),
     chat_id: Type.Optional(Nullable(Type.String({ minLength: 1, maxLength: 200 }))),
     send_at: Type.Optional(
@@ -132,11 +135,17 @@ export const NewMessage = Type.Object(
     priority: Type.Optional(Type.Integer({ minimum: 0, maximum: 9, default: 0 })),
     dedupe_key: Type.Optional(
       Type.Union([Type.String({ minLength: 1, maxLength: 200 }), Type.Null()], {
-        description: 'A message with a key that is known already is the one that exists.',
+        description:
+          'A message with a key that is known already is the one that exists; with another account, recipient or text it is refused.',
       }),
     ),
     campaign_id: Type.Optional(Nullable(Id)),
     lead_id: Type.Optional(Nullable(Id)),
+    is_literal: Type.Optional(
+      Type.Union([Type.Boolean(), Type.Null()], {
+        description: 'What looks like a mark of a template in the text is meant.',
+      }),
+    ),
   },
   { $id: 'NewMessage', additionalProperties: false },
 );
@@ -152,6 +161,21 @@ export const EnqueuedMessages = Type.Object(
         id: Id,
         is_new: Type.Boolean(),
       }),
+    ),
+    repeated: Type.Integer({
+      minimum: 0,
+      description:
+        'Messages that say the same to the same person as another one, which waits or may have been sent.',
+    }),
+    warnings: Type.Array(
+      Type.Object({
+        row: Type.Integer({ minimum: 0, description: 'Its place in the request, from 0.' }),
+        field: Type.String(),
+        problem: Type.String(),
+        twin_row: Type.Optional(Type.Integer({ minimum: 0, description: 'The row that it repeats.' })),
+        twin_id: Type.Optional(Id),
+      }),
+      { maxItems: 1_000, description: 'The first 1,000 of those.' },
     ),
   },
   { $id: 'EnqueuedMessages' },

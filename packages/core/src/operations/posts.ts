@@ -89,7 +89,7 @@ const mention = {
   profile_id: Type.String({
     minLength: 1,
     maxLength: 200,
-    description: 'LinkedIn provider id (`ACo…`); of a company, its digits.',
+    description: 'Classic LinkedIn provider id (`ACo…`); of a company, its digits.',
   }),
 };
 
@@ -102,6 +102,7 @@ const options = {
   ),
   external_link: HttpAddress,
   as_organization: Type.String({ pattern: '^[0-9]{1,40}$', description: 'The digits of a company page.' }),
+  is_literal: Type.Boolean({ description: 'What looks like a mark of a template in the text is meant.' }),
 };
 
 /** The options of a post, and what was last seen of its media. */
@@ -111,6 +112,7 @@ export const PostOptions = Type.Object(
     mentions: Type.Array(Type.Object({ ...mention, is_company: Type.Boolean() })),
     external_link: Nullable(Type.String()),
     as_organization: Nullable(Type.String()),
+    is_literal: options.is_literal,
     media_checked_at: Nullable(Instant),
     media_problem: Nullable(
       Type.Object({ problem: Type.String(), detail: Nullable(Type.String()), retryable: Type.Boolean() }),
@@ -127,6 +129,7 @@ export const PostOptionsPatch = Type.Object(
     mentions: Type.Optional(Nullable(options.mentions)),
     external_link: Type.Optional(Nullable(options.external_link)),
     as_organization: Type.Optional(Nullable(options.as_organization)),
+    is_literal: Type.Optional(Nullable(options.is_literal)),
   },
   { additionalProperties: false, minProperties: 1 },
 );

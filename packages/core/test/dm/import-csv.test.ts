@@ -190,10 +190,53 @@ describe('a file that is right', () => {
     expect(third).toMatchObject({ enqueued: 1, existing: 2 });
   });
 
-  it('may name one key twice: the first row counts', async () => {
-    const text = file(`${HEADER},dedupe_key`, `Ada,${ADA},First,k1`, `Ada,${ADA},Second,k1`);
-    expect(await importCsv(createCsvQueue(db.rpc), text)).toMatchObject({ enqueued: 1, existing: 1 });
+  it('may name one key twice, for one message', async () => {
+    const text = file(`${HEADER},dedupe_key`, `Ada,${ADA},First,k1`, `Ada,${ADA},First,k1`);
+    expect(await importCsv(createCsvQueue(db.rpc), text)).toMatchObject({
+      enqueued: 1,
+      existing: 1,
+      notes: [],
+    });
     expect(await queued()).toMatchObject([{ message: 'First' }]);
+  });
+
+  it('is told of what it says to somebody twice, with the lines, or the message', async () => {
+    const text = file(
+      HEADER,
+      `Ada,${ADA},"Hi`,
+      `you"`,
+      `Ada,ACoAAGrace,Hi`,
+      `"Łukasz, Jr.",${ADA},"Hi`,
+      `you"`,
+    );
+    const first = await importCsv(createCsvQueue(db.rpc), text);
+    expect(first).toMatchObject({
+      enqueued: 3,
+      repeated: 1,
+      notes: [
+        { line: 5, field: 'message', problem: 'says the same to the same person as another row: line 2' },
+      ],
+    });
+    const second = await importCsv(createCsvQueue(db.rpc), file(HEADER, `Ada,ACoAAGrace,Hi`));
+    const twin = first.messages[1]?.id;
+    expect(second.notes).toEqual([
+      {
+        line: 2,
+        field: 'message',
+        problem: `says the same to the same person as a message that waits: ${twin}`,
+      },
+    ]);
+  });
+
+  it('may mean what looks like a placeholder', async () => {
+    const text = file(
+      `${HEADER},is_literal`,
+      `Ada,${ADA},Hi {{name}},TRUE`,
+      `Ada,ACoAAGrace,Hi,`,
+      `Ada,ACoAAHopper,Hi,false`,
+    );
+    expect(await importCsv(createCsvQueue(db.rpc), text)).toMatchObject({ enqueued: 3 });
+    expect(await queued()).toMatchObject([{ message: 'Hi {{name}}' }, { message: 'Hi' }, { message: 'Hi' }]);
   });
 
   it('may have 10,000 rows', async () => {
@@ -218,14 +261,14 @@ describe('a file with anything wrong in it is refused whole', () => {
     );
     expect(problems).toEqual([
       '3 account: no account has this name: "Nobody"',
-      '3 message: has a placeholder that was not filled in: {{first_name}}',
+      '3 message: has a placeholder that was not filled in: {{first_name}}; if it is meant, set is_literal',
       '3 recipient_id: must be a LinkedIn provider id such as ACoAAB…, not a profile link or name',
-      '4 message: is empty',
+      '4 message: is empty, or shows nothing',
       '4 priority: must be a whole number from 0 to 9',
       '4 send_at: must be an ISO 8601 instant with a zone, such as 2026-03-01T09:30:00Z',
       '5 campaign_id: must be a UUID',
       '5 dedupe_key: is too long: 201 characters, of 200 at most',
-      '5 message: is too long: 8001 characters, of 8000 at most',
+      '5 message: is too long: 8001 characters, of 8000 at most; an emoji counts as two',
       '5 priority: must be a whole number from 0 to 9',
       '5 send_at: must be an ISO 8601 instant with a zone, such as 2026-03-01T09:30:00Z',
       '6 priority: must be a whole number from 0 to 9',
@@ -253,6 +296,43 @@ describe('a file with anything wrong in it is refused whole', () => {
     expect(await problemsOf(text)).toEqual(
       [6, 7, 9].map((line) => `${line} account: no account has this name: "Nobody"`),
     );
+  });
+
+  it('a key of two messages is named with the line of its twin', async () => {
+    const text = file(
+      `${HEADER},dedupe_key`,
+      `Ada,${ADA},"Hi`,
+      `you",k1`,
+      `Ada,ACoAAGrace,Hi,k2`,
+      `Ada,ACoAAGrace,Hi,k1`,
+    );
+    expect(await problemsOf(text)).toEqual([
+      '5 dedupe_key: is that of another row, with another recipient and text: line 2',
+    ]);
+  });
+
+  it('and so is a key that is known, with its message', async () => {
+    const [message] = (
+      await importCsv(createCsvQueue(db.rpc), file(`${HEADER},dedupe_key`, `Ada,${ADA},Hi,k1`))
+    ).messages;
+    const text = file(`${HEADER},dedupe_key`, `Ada,ACoAAGrace,Hi,k2`, `Ada,ACoAAGrace,Hi,k1`);
+    await expect(importCsv(createCsvQueue(db.rpc), text)).rejects.toMatchObject({
+      problems: [
+        {
+          line: 3,
+          field: 'dedupe_key',
+          problem: `is that of a message that was queued before, with another recipient: ${message?.id}`,
+        },
+      ],
+    });
+    expect(await queued()).toHaveLength(1);
+  });
+
+  it('is_literal is true or false', async () => {
+    expect(await problemsOf(file(`${HEADER},is_literal`, `Ada,${ADA},Hi {{x}},yes`))).toEqual([
+      '2 is_literal: must be true or false',
+      '2 message: has a placeholder that was not filled in: {{x}}; if it is meant, set is_literal',
+    ]);
   });
 
   it('an account’s name is taken as it stands: no other case, no white space', async () => {
