@@ -219,6 +219,7 @@ set enable_seqscan = off
 set jit = off
 as $$
 declare
+  v_account_ids uuid[];
   v_result record;
   v_attempt public.dm_attempts;
   v_read record;
@@ -238,12 +239,14 @@ begin
       using errcode = 'DM071';
   end if;
 
-  perform from public.account_policies as policy
-  where policy.account_id in (
-    select attempt.account_id
+  -- First which accounts, as values: joined with the ledger, a plan that was made among few accounts goes through all of them.
+  v_account_ids := array(
+    select distinct attempt.account_id
     from jsonb_to_recordset(p_results) as result (attempt_id uuid)
     join public.dm_attempts as attempt on attempt.id = result.attempt_id
-  )
+  );
+  perform from public.account_policies as policy
+  where policy.account_id = any (v_account_ids)
   order by policy.account_id
   for update;
 

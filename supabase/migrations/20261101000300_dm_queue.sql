@@ -1258,6 +1258,7 @@ set enable_material = off
 set plan_cache_mode = force_generic_plan
 as $$
 declare
+  v_account_ids uuid[];
   -- Rows that this round leaves to the next; null for none.
   v_left bigint[];
   v_settled jsonb;
@@ -1280,12 +1281,14 @@ begin
     raise exception 'a result has no known outcome, or no known next_step' using errcode = 'DM040';
   end if;
 
-  perform from public.account_policies as policy
-  where policy.account_id in (
-    select attempt.account_id
+  -- First which accounts, as values: joined with the ledger, a plan that was made among few accounts goes through all of them.
+  v_account_ids := array(
+    select distinct attempt.account_id
     from jsonb_to_recordset(p_results) as result (attempt_id uuid)
     join public.dm_attempts as attempt on attempt.id = result.attempt_id
-  )
+  );
+  perform from public.account_policies as policy
+  where policy.account_id = any (v_account_ids)
   order by policy.account_id
   for update;
 
