@@ -64,7 +64,7 @@ function stops(notReady: string | null, { all_paused, key_refused_since }: Syste
       state: 'stopped',
       sentence: 'All sending is paused.',
       since: paused_at,
-      why: `${sentenceOf(reason)} That is what ${onOneLine(paused_by)} said.`,
+      why: sentenceOf(`Paused by ${onOneLine(paused_by)}: ${reason}`),
       what_to_do: `Resume it once the cause is gone: ops resume --all.${until}`,
     });
   }

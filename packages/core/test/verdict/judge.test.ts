@@ -65,7 +65,7 @@ describe('judge', () => {
         state: 'stopped',
         sentence: 'All sending is paused.',
         since: SINCE,
-        why: 'wrong campaign. That is what anna said.',
+        why: 'Paused by anna: wrong campaign.',
       },
     },
     {
