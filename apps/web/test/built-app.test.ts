@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import path from 'node:path';
 import type { Run } from '@revos/core/jobs';
 import { verifyTrigger } from '@revos/core/signing';
+import type { Verdict } from '@revos/core/verdict';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { aRun } from './a-run.ts';
 import { answerJson, type ScriptedServer, scriptedServer } from './scripted-server.ts';
@@ -55,6 +56,8 @@ async function startApp(env: Readonly<Record<string, string>>) {
 
 let jobsApi: ScriptedServer;
 let runs: readonly Run[] = [];
+/** Null: the jobs API cannot say. */
+let verdict: Verdict | null = null;
 let app: Awaited<ReturnType<typeof startApp>>;
 
 beforeAll(async () => {
@@ -75,6 +78,11 @@ beforeAll(async () => {
     if (method === 'POST')
       return answerJson(response, 202, { run: aRun({ status: 'queued' }), outcome: 'created' });
     if (asked === '/api/jobs') return answerJson(response, 200, { jobs: jobs() });
+    if (asked === '/api/verdict') {
+      return verdict === null
+        ? answerJson(response, 503, { title: 'Not now' })
+        : answerJson(response, 200, verdict);
+    }
     if (asked === '/api/runs?limit=50') return answerJson(response, 200, { items: runs, next_cursor: null });
     const one = runs.find((run) => asked === `/api/runs/${run.id}`);
     return one ? answerJson(response, 200, one) : answerJson(response, 404, { title: 'No such run' });
@@ -90,6 +98,7 @@ beforeAll(async () => {
 
 beforeEach(() => {
   runs = [];
+  verdict = null;
   jobsApi.asked.length = 0;
 });
 
@@ -211,6 +220,41 @@ describe('the pages', () => {
     const html = await (await get('/', AS_OPS)).text();
     expect(html).toContain('No run yet.');
     expect(html).toContain('The next slot is');
+  });
+
+  it('/ says the verdict of the jobs API as it is, and does not judge by itself', async () => {
+    const finding = { state: 'late', sentence: 'A slot of <b>x</b> was missed.' } as const;
+    const more = { since: null, why: null, what_to_do: null };
+    verdict = {
+      ...{ state: 'stopped', sentence: 'All sending is paused.', since: '2026-11-24T10:06:40.000Z' },
+      ...{
+        why: 'Paused by anna: wrong campaign.',
+        what_to_do: 'Resume it.',
+        as_of: '2026-11-24T10:07:00.000Z',
+      },
+      also: [{ ...finding, ...more }],
+    };
+    // Its last run failed, long ago: that is for the jobs API to say.
+    runs = [aRun({ status: 'failed', error: 'no key', finished_at: '2026-11-24T10:07:00.000Z' })];
+    const html = await (await get('/', AS_OPS)).text();
+    for (const text of [
+      'All sending is paused.',
+      '2026-11-24 10:06:40 UTC',
+      'Paused by anna: wrong campaign.',
+      'Resume it.',
+      'A slot of &lt;b&gt;x&lt;/b&gt; was missed.',
+    ]) {
+      expect(html).toContain(text);
+    }
+    expect(html).not.toContain('No run was made');
+    expect(html).not.toContain('All is well');
+  });
+
+  it('/ does not say that all is well where the jobs API cannot say', async () => {
+    runs = [aRun()];
+    const html = await (await get('/', AS_OPS)).text();
+    expect(html).toContain('Whether all is well cannot be seen.');
+    expect(html).not.toContain('All is well');
   });
 
   it('/runs/<id> shows one run in full, or that there is none', async () => {

@@ -58,7 +58,7 @@ function NoRuns() {
   return (
     <section className="empty" aria-labelledby="runs-heading">
       <h2 id="runs-heading">Last runs</h2>
-      <p>Each run will stand here: when it ran, what it sent, and what waits and why.</p>
+      <p>No run yet. Each one will stand here: when it ran, what it sent, and what waits and why.</p>
     </section>
   );
 }
