@@ -132,7 +132,8 @@ create table if not exists public.account_policies (
   -- Strikes before this instant are forgiven.
   strikes_from timestamptz not null default '-infinity',
   -- Limits met, each before the account had been without one for a day, and until when the last one let it rest; see account_throttle.
-  throttles smallint not null default 0 check (throttles >= 0),
+  -- Null while there is none: the row is read for every message, and a column that is null takes no room in it.
+  throttles smallint check (throttles >= 0),
   throttled_until timestamptz,
 
   -- The earliest next claim by the pace alone.
@@ -153,7 +154,7 @@ create table if not exists public.account_policies (
 ) with (fillfactor = 70);
 
 alter table public.account_policies
-  add column if not exists throttles smallint not null default 0 check (throttles >= 0),
+  add column if not exists throttles smallint check (throttles >= 0),
   add column if not exists throttled_until timestamptz;
 
 create index if not exists account_policies_next_claim

@@ -723,7 +723,7 @@ begin
   perform public.account_policy_ensure(p_account_id);
   update public.account_policies as policy
   set paused_until = null, pause_reason = null, paused_at = null, returns = false, seen_inactive = false, seen_account = null,
-      pause_beneath = null, returned_at = null, strikes_from = p_now, throttles = 0, throttled_until = null,
+      pause_beneath = null, returned_at = null, strikes_from = p_now, throttles = null, throttled_until = null,
       next_claim_at = '-infinity'
   where policy.account_id = p_account_id
   returning policy.* into v_policy;
