@@ -88,7 +88,8 @@ as $$
   end;
 $$;
 
--- dm_chat_of_another: whether the ledger knows a chat as that of another recipient: whoever writes into it is read there by that one.
+-- dm_chat_of_another: whether the ledger knows a chat, and only as that of other recipients: whoever writes into it is read there by them.
+-- Known as this one's too, it is by Unipile's own word: a person can have two ids.
 create or replace function public.dm_chat_of_another(p_chat_id text, p_recipient_id text)
 returns boolean
 language plpgsql
@@ -100,11 +101,10 @@ set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
 begin
-  return (
-    -- A count, so that it is asked by the chat.
-    select count(*) from public.dm_attempts as attempt
-    where attempt.unipile_chat_id = p_chat_id and attempt.outcome = 'sent' and attempt.recipient_id <> p_recipient_id
-  ) > 0;
+  return coalesce((
+    select bool_and(attempt.recipient_id <> p_recipient_id) from public.dm_attempts as attempt
+    where attempt.unipile_chat_id = p_chat_id and attempt.outcome = 'sent'
+  ), false);
 end;
 $$;
 
@@ -228,7 +228,8 @@ begin
     raise exception 'linkedin_account_id names no account'
       using errcode = 'DM001', detail = '{"field":"linkedin_account_id"}';
   end if;
-  if new.chat_id is not null and (tg_op = 'INSERT'
+  -- What Unipile answered is written down as it is; only what still has to go is judged.
+  if new.status = 'pending' and new.chat_id is not null and (tg_op = 'INSERT'
     or (new.chat_id, new.recipient_id) is distinct from (old.chat_id, old.recipient_id))
     and public.dm_chat_of_another(new.chat_id, new.recipient_id) then
     raise exception 'chat_id is the chat of another recipient'
@@ -566,7 +567,8 @@ begin
   with given as materialized (
     select row.ordinality as row, v_ids[row.ordinality] as id, row.value
     from jsonb_array_elements(p_rows) with ordinality as row (value, ordinality)
-    where (
+    -- One that is spent between is refused after the insert.
+    where not (v_twins -> 'has_spent')::boolean or (
       select spent.message_id from public.dm_spent_keys as spent where spent.dedupe_key = row.value ->> 'dedupe_key'
     ) is null
   ), inserted as (
@@ -580,47 +582,52 @@ begin
       (given.value ->> 'campaign_id')::uuid, (given.value ->> 'lead_id')::uuid,
       coalesce((given.value ->> 'is_literal')::boolean, false), p_now, p_now, v_positions[given.row]
     from given
-    order by given.value ->> 'dedupe_key', given.row
+    order by given.value ->> 'dedupe_key' collate "C", given.row
     on conflict (dedupe_key) do nothing
     returning id
   )
   select array_agg(inserted.id) into v_new_ids from inserted;
 
-  -- A statement of its own: it sees the row of another session that the insert waited for, and whether it is the same message.
-  select jsonb_build_object(
-      'enqueued', count(given.new_id),
-      'existing', count(*) - count(given.new_id),
-      'messages', coalesce(jsonb_agg(jsonb_build_object(
-        'row', given.row - 1,
-        'id', coalesce(given.new_id, existing.id,
-          (select spent.message_id from public.dm_spent_keys as spent
-          where given.new_id is null and existing.id is null and spent.dedupe_key = given.value ->> 'dedupe_key')),
-        'is_new', given.new_id is not null
-      ) order by given.row), '[]'::jsonb)
-    ), jsonb_agg(jsonb_build_object(
-      'row', given.row - 1, 'field', 'dedupe_key',
-      'problem', 'is that of a message that was queued before, with ' || existing.difference, 'twin_id', existing.id
-    ) order by given.row) filter (where existing.difference is not null)
-    into v_answer, v_problems
-    from (
-      select row.value, row.ordinality as row, inserted.id as new_id
-      from jsonb_array_elements(p_rows) with ordinality as row (value, ordinality)
-      left join unnest(v_new_ids) as inserted (id) on inserted.id = v_ids[row.ordinality]
-    ) as given
-    left join lateral (
-      select message.id, public.dm_difference(message.linkedin_account_id <> (given.value ->> 'linkedin_account_id')::uuid,
-        message.recipient_id <> given.value ->> 'recipient_id', message.message <> given.value ->> 'message') as difference
-      from public.dm_queue as message
-      where given.new_id is null and message.dedupe_key = given.value ->> 'dedupe_key'
-    ) as existing on true;
-  if v_problems is not null then
-    perform public.dm_refuse_rows(v_problems);
+  if cardinality(v_new_ids) = jsonb_array_length(p_rows) then
+    select jsonb_build_object('enqueued', count(*), 'existing', 0, 'messages',
+      jsonb_agg(jsonb_build_object('row', new.row - 1, 'id', new.id, 'is_new', true) order by new.row))
+    into v_answer
+    from unnest(v_ids) with ordinality as new (id, row);
+  else
+    -- A statement of its own: it sees the row of another session that the insert waited for, and whether it is the same message.
+    select jsonb_build_object(
+        'enqueued', count(given.new_id),
+        'existing', count(*) - count(given.new_id),
+        'messages', coalesce(jsonb_agg(jsonb_build_object(
+          'row', given.row - 1,
+          'id', coalesce(given.new_id, existing.id,
+            (select spent.message_id from public.dm_spent_keys as spent
+            where given.new_id is null and existing.id is null and spent.dedupe_key = given.value ->> 'dedupe_key')),
+          'is_new', given.new_id is not null
+        ) order by given.row), '[]'::jsonb)
+      ), jsonb_agg(jsonb_build_object(
+        'row', given.row - 1, 'field', 'dedupe_key',
+        'problem', 'is that of a message that was queued before, with ' || existing.difference, 'twin_id', existing.id
+      ) order by given.row) filter (where existing.difference is not null)
+      into v_answer, v_problems
+      from (
+        select row.value, row.ordinality as row, inserted.id as new_id
+        from jsonb_array_elements(p_rows) with ordinality as row (value, ordinality)
+        left join unnest(v_new_ids) as inserted (id) on inserted.id = v_ids[row.ordinality]
+      ) as given
+      left join lateral (
+        select message.id, public.dm_difference(message.linkedin_account_id <> (given.value ->> 'linkedin_account_id')::uuid,
+          message.recipient_id <> given.value ->> 'recipient_id', message.message <> given.value ->> 'message') as difference
+        from public.dm_queue as message
+        where given.new_id is null and message.dedupe_key = given.value ->> 'dedupe_key'
+      ) as existing on true;
+    if v_problems is not null then
+      perform public.dm_refuse_rows(v_problems);
+    end if;
   end if;
-  perform public.audit_add(p_actor, 'message.enqueue', null, v_answer - 'messages' || (
-    select case when count(*) > 0 then jsonb_build_object('literal', count(*)) else '{}' end
-    from jsonb_array_elements(p_rows) as row (value) where (row.value ->> 'is_literal')::boolean
-  ), p_now);
-  return v_answer || (v_twins - 'problems');
+  perform public.audit_add(p_actor, 'message.enqueue', null, v_answer - 'messages'
+    || case when (v_twins -> 'literal')::integer > 0 then jsonb_build_object('literal', v_twins -> 'literal') else '{}' end, p_now);
+  return v_answer || (v_twins - array['problems', 'has_spent', 'literal']);
 end;
 $$;
 
@@ -766,7 +773,8 @@ $$;
 
 -- dm_row_twins: which rows cannot stand beside another row, or beside what is queued, was sent, or has ended: a dedupe key of another
 -- message, a chat of another recipient, a repetition where the account's policy forbids it; and which say the same to the same person
--- all the same. {problems?: [{row, field, problem, twin_row | twin_id}], repeated, warnings: [the same]}. Part of dm_enqueue.
+-- all the same. {problems?: [{row, field, problem, twin_row | twin_id}], repeated, warnings: [the same], has_spent, literal}: whether a key
+-- is that of a message that has ended, and how many rows are literal. Part of dm_enqueue.
 create or replace function public.dm_row_twins(p_rows jsonb, p_now timestamptz)
 returns jsonb
 language plpgsql
@@ -803,7 +811,8 @@ begin
       select row.ordinality - 1 as row, lower(row.value ->> 'linkedin_account_id') as account, row.value ->> 'recipient_id' as recipient,
         -- Not the texts themselves: they would be carried from step to step.
         hashtextextended(row.value ->> 'message', 0) as message_key, row.value ->> 'dedupe_key' as key, row.value ->> 'chat_id' as chat,
-        hashtextextended((row.value ->> 'recipient_id') || E'\n' || (row.value ->> 'message'), 0) as text_key
+        hashtextextended((row.value ->> 'recipient_id') || E'\n' || (row.value ->> 'message'), 0) as text_key,
+        row.value -> 'is_literal' = 'true' as is_literal
       from jsonb_array_elements(p_rows) with ordinality as row (value, ordinality)
     ), placed as materialized (
       -- Beside each row, the first one of its key, of its chat, and of its text.
@@ -886,6 +895,8 @@ begin
       from told
     )
     select jsonb_build_object(
+      'has_spent', exists (select from known where known.spent_id is not null),
+      'literal', (select count(*) from given where given.is_literal),
       'repeated', count(*) filter (where listed.is_warning),
       'warnings', coalesce((
         select jsonb_agg(first.entry order by first.row)

@@ -153,7 +153,41 @@ describe('enqueues', () => {
       enqueued: 0,
       existing: 1,
       messages: [{ row: 0, id: messages[0]?.id, is_new: false }],
+      repeated: 0,
+      warnings: [],
     });
+  });
+
+  it('a key that another session is just queueing with another recipient is refused with its twin', async () => {
+    const account = await openAccount(ann, 1);
+    const pid = await pidOf(bob);
+    await ann.query('begin', []);
+    const { messages } = await ann.dm.enqueue([message(account, { dedupe_key: 'a' })]);
+    const second = bob.dm.enqueue([
+      message(account, { recipient_id: recipientId(7) }),
+      message(account, { recipient_id: recipientId(2), dedupe_key: 'a' }),
+    ]);
+    const refused = expect(second).rejects.toMatchObject({
+      code: 'DM021',
+      detail: expect.stringContaining(String(messages[0]?.id)),
+    });
+    await untilBlocked(watcher, pid);
+    await ann.query('commit', []);
+    await refused;
+    expect(await ann.query('select count(*)::int as count from dm_queue', [])).toEqual([{ count: 1 }]);
+  });
+
+  it('what an account may not repeat is not queued by two sessions at once', async () => {
+    const account = await openAccount(ann, 1);
+    await ann.rpc.call('account_policy_set', { account_id: account, patch: { no_repeat_days: 7 } });
+    const pid = await pidOf(bob);
+    await ann.query('begin', []);
+    await ann.dm.enqueue([message(account)]);
+    const second = expect(bob.dm.enqueue([message(account)])).rejects.toMatchObject({ code: 'DM017' });
+    await untilBlocked(watcher, pid);
+    await ann.query('commit', []);
+    await second;
+    expect(await ann.query('select count(*)::int as count from dm_queue', [])).toEqual([{ count: 1 }]);
   });
 
   it('the same keys from 20 sessions at once are queued once, and all are told the same ids', async () => {

@@ -61,6 +61,8 @@ describe('POST /api/messages', () => {
         { row: 0, id: expect.any(String), is_new: true },
         { row: 1, id: expect.any(String), is_new: true },
       ],
+      repeated: 0,
+      warnings: [],
     });
     expect(await database.latestAudit()).toEqual({
       actor: 'anna',
@@ -82,8 +84,60 @@ describe('POST /api/messages', () => {
     ]);
     expect([repeated.status, repeated.body]).toEqual([
       200,
-      { enqueued: 0, existing: 1, messages: [{ row: 0, id, is_new: false }] },
+      { enqueued: 0, existing: 1, messages: [{ row: 0, id, is_new: false }], repeated: 0, warnings: [] },
     ]);
+  });
+
+  it('tells of a text that goes to somebody twice, and refuses a key of two messages with its twin', async () => {
+    const twice = await ops.post('/api/messages', { messages: [aMessage('ACo1'), aMessage('ACo1')] });
+    expect([twice.status, twice.body]).toMatchObject([
+      201,
+      {
+        repeated: 1,
+        warnings: [
+          {
+            row: 1,
+            field: 'message',
+            problem: 'says the same to the same person as another row',
+            twin_row: 0,
+          },
+        ],
+      },
+    ]);
+    const [id] = await queue('ACo2');
+    await database.rows(`update public.dm_queue set dedupe_key = 'a' where id = '${id}'`);
+    const refused = await ops.post('/api/messages', {
+      messages: [
+        aMessage('ACo3', { dedupe_key: 'a' }),
+        aMessage('ACo4', { dedupe_key: 'b' }),
+        aMessage('ACo5', { dedupe_key: 'b' }),
+      ],
+    });
+    expect([refused.status, (refused.body as ProblemAnswer).errors]).toEqual([
+      422,
+      [
+        {
+          field: 'messages/0/dedupe_key',
+          message: 'is that of a message that was queued before, with another recipient and text',
+          twin_id: id,
+        },
+        {
+          field: 'messages/2/dedupe_key',
+          message: 'is that of another row, with another recipient and text',
+          twin_row: 1,
+        },
+      ],
+    ]);
+  });
+
+  it('takes a placeholder that is meant, and shows so', async () => {
+    const message = { message: 'Hi {{first_name}}' };
+    const { body } = await ops.post('/api/messages', {
+      messages: [aMessage('ACo1', { ...message, is_literal: true })],
+    });
+    const { id } = (body as Enqueued).messages[0] ?? { id: '' };
+    expect((await ops.get(`/api/messages/${id}`)).body).toMatchObject({ ...message, is_literal: true });
+    expect((await ops.post('/api/messages', { messages: [aMessage('ACo2', message)] })).status).toBe(422);
   });
 
   it('queues none if one is wrong, and names every field of every row that is', async () => {

@@ -114,6 +114,20 @@ describe('dm import', () => {
     expect(JSON.parse(again.stdout)).toMatchObject({ enqueued: 0, existing: 2 });
   });
 
+  it('notes what says the same to somebody twice, and refuses a key of two messages, by their lines', async () => {
+    await makeAccount(system, 'Repeater');
+    const input = `${HEADER}\nRepeater,ACoAATwice,"two\nlines",\nRepeater,ACoAATwice,"two\nlines",\n`;
+    const { code, stdout, stderr } = await opsWith({ input }, 'dm', 'import', '-');
+    expect({ code, stdout }).toEqual({ code: 0, stdout: '2 messages queued.\n' });
+    expect(stderr).toContain('Line 4, message: says the same to the same person as another row: line 2.');
+    const keyed = `${HEADER}\nRepeater,ACoAAKey1,Hello,twin\nRepeater,ACoAAKey2,Hello,twin\n`;
+    const refused = await opsWith({ input: keyed }, 'dm', 'import', '-');
+    expect(refused).toMatchObject({ code: 1, stdout: '' });
+    expect(refused.stderr).toContain(
+      'line 3, dedupe_key: is that of another row, with another recipient: line 2',
+    );
+  });
+
   it('names every problem by its line, and queues nothing', async () => {
     await makeAccount(system, 'Importer');
     const input = `${HEADER}\nImporter,ACoAAGood,"two\nlines",problem-1\nNobody,ACoAAGood,Hello,\nImporter,ACoAAGood,Hi {{name}},\n`;
