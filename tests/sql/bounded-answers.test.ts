@@ -154,7 +154,7 @@ describe('a page', () => {
     do {
       const page: Page = await session.rpc.call('run_list', { filter: {}, limit: 200, after });
       expect(bytesOf(page)).toBeLessThan(PAGE_BYTES_MAX + 10_000);
-      expect(page.items.length).toBeGreaterThan(10);
+      expect(page.items.length).toBeGreaterThan(5);
       seen.push(...page.items.map(({ id }) => id));
       after = page.next_cursor;
     } while (after !== null);
