@@ -1,5 +1,6 @@
 import type { Action } from '@revos/unipile-sandbox';
 import { describe, expect, it } from 'vitest';
+import { postScheduler } from '../../src/posts/index.ts';
 import { databaseForFile, unavailable } from '../support/database.ts';
 import { PDF, PNG, type Publishing, publishingOf, START } from './publishing.ts';
 
@@ -417,11 +418,12 @@ describe('media that were not there', () => {
       at,
       options: { media: [{ url: `${publishing.fileServer.origin}/a.png` }] },
     });
-    const run = publishing.run();
-    await publishing.driver.settle();
-    expect(await publishing.post(id)).toMatchObject({ state: 'held', reason: 'media_invalid' });
+    const { driver, system } = publishing;
+    const run = await system.start(postScheduler);
+    // Time stands still until the first look is recorded.
+    await expect.poll(() => publishing.post(id)).toMatchObject({ state: 'held', reason: 'media_invalid' });
     publishing.fileServer.files.set('/a.png', PNG);
-    expect(await run).toMatchObject({ status: 'succeeded' });
+    expect(await driver.untilEnd(system.ended(run.id))).toMatchObject({ status: 'succeeded' });
     return id;
   };
 
