@@ -397,12 +397,14 @@ describe('refusing takes as long as the rows are many', { timeout: 300_000 }, ()
   const good = (n: number) => message(account, { recipient_id: `ACoAA${n}`, dedupe_key: `k${n}` });
   const unknown = (count: number) =>
     Object.fromEntries(Array.from({ length: count }, (_, f) => [`f${f}`, 1]));
+  /** Microseconds of processor: the database is in this thread, and whatever else runs on the machine does not count. */
   const timed = async (rows: readonly unknown[]): Promise<number> => {
-    const startedMs = performance.now();
+    const before = process.threadCpuUsage();
     expect(new Set((await problemsOf(rows)).map(({ row }) => row)).size).toBeGreaterThanOrEqual(
       rows.length - 1,
     );
-    return performance.now() - startedMs;
+    const { user, system } = process.threadCpuUsage(before);
+    return user + system;
   };
 
   it.each([
