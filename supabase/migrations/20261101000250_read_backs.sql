@@ -239,11 +239,10 @@ begin
       using errcode = 'DM071';
   end if;
 
-  -- First which accounts, as values: joined with the ledger, a plan that was made among few accounts goes through all of them.
+  -- First which accounts, one by one, as values: as a join, a plan that was made among few goes through all that there are.
   v_account_ids := array(
-    select distinct attempt.account_id
+    select (select attempt.account_id from public.dm_attempts as attempt where attempt.id = result.attempt_id)
     from jsonb_to_recordset(p_results) as result (attempt_id uuid)
-    join public.dm_attempts as attempt on attempt.id = result.attempt_id
   );
   perform from public.account_policies as policy
   where policy.account_id = any (v_account_ids)

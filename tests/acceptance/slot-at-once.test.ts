@@ -51,8 +51,8 @@ async function ask({ app }: TestApp, { body, headers }: ReturnType<typeof cronRe
 async function untilCrowded(): Promise<void> {
   for (;;) {
     const [row] = await observer.query(
-      `select count(*)::int as count from pg_locks join pg_stat_activity using (pid)
-       where not granted and datname = current_database()`,
+      `select count(*)::int as count from pg_locks
+       where not granted and database = (select oid from pg_database where datname = current_database())`,
       [],
     );
     if (row?.count === SESSIONS * apis.length) return;

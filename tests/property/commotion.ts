@@ -307,12 +307,15 @@ const STEPS_OF = {
     await session.rpc.call('account_policy_set', { account_id, patch });
   },
   enqueue: async (session, stage, random) => {
-    const rows = Array.from({ length: random.integer(1, 4) }, () =>
-      message(someAccount(stage, random), {
-        recipient_id: recipientId(random.integer(0, 50)),
-        dedupe_key: `k${random.integer(0, 40)}`,
-      }),
-    );
+    const accounts = [...stage.bounds.keys()];
+    const rows = Array.from({ length: random.integer(1, 4) }, () => {
+      // One key is one message: with another account, recipient or text it is refused.
+      const key = random.integer(0, 40);
+      return message(String(accounts[key % accounts.length]), {
+        recipient_id: recipientId(key),
+        dedupe_key: `k${key}`,
+      });
+    });
     const { messages } = await session.dm.enqueue(rows);
     stage.things.message.push(...messages.filter(({ is_new }) => is_new).map(({ id }) => id));
   },

@@ -825,7 +825,7 @@ describe('a policy', () => {
   const SECONDS = 'must be a whole number of seconds from 0 to 86400';
   const UP_TO_50 = 'must be a whole number from 1 to 50';
   const TIME = 'must be a time of the day, such as 09:00; 24:00 is its end';
-  const ZONE = 'must be an IANA name such as Europe/Berlin';
+  const ZONE = 'must be the name of a place, such as Europe/Berlin, or UTC';
   const MIDNIGHT = 'a window over midnight is not possible';
 
   it.each([

@@ -142,7 +142,7 @@ async function startDatabaseStandIn(): Promise<{ url: string; close: () => void 
   const server = createServer((request, response) => {
     const answer = request.url?.endsWith('/system_probe')
       ? probe
-      : { enqueued: 1, existing: 0, messages: [] };
+      : { enqueued: 1, existing: 0, repeated: 0, warnings: [], messages: [] };
     request.resume().once('end', () => {
       response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
     });
