@@ -1,6 +1,6 @@
 /** Whether a job's runs are as they should be, from what is known of its last one. Pure. */
 import { isEnded, type Run } from './run.ts';
-import { currentSlot } from './schedule.ts';
+import { currentSlot, EARLY_MS_MAX } from './schedule.ts';
 
 /** How long after its slot a run may appear before the slot counts as missed, in milliseconds. */
 const LATE_MS_MIN = 3 * 60_000;
@@ -9,7 +9,8 @@ const LATE_MS_MIN = 3 * 60_000;
 const SILENT_MS_MIN = 2 * 60_000;
 
 /**
- * The latest slot, if it is past its grace and the job's last run does not answer for it; null if all is well.
+ * The latest slot that is past its grace, if the job's last run does not answer for it; null if all is well. One whose
+ * grace still lasts says nothing of the one before.
  *
  * @param lastRun null for a job that has never run: it is new here, and its first slot may be to come
  */
@@ -18,10 +19,8 @@ export function missedSlot(
   lastRun: Pick<Run, 'status' | 'scheduled_for' | 'requested_at' | 'finished_at'> | null,
   now: Date,
 ): Date | null {
-  const slot = currentSlot(schedule, now);
-  if (slot === null || lastRun === null) return null;
-  const isLate = now.getTime() - slot.getTime() >= LATE_MS_MIN;
-  return isLate && !covers(lastRun, slot) ? slot : null;
+  const slot = currentSlot(schedule, new Date(now.getTime() - LATE_MS_MIN - EARLY_MS_MAX));
+  return slot === null || lastRun === null || covers(lastRun, slot) ? null : slot;
 }
 
 /** A run answers for its own slot, and for the slots that came while it was active. */

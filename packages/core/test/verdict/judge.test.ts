@@ -50,6 +50,26 @@ const PAUSE = { reason: 'wrong campaign', paused_at: SINCE, paused_until: null, 
 const judged = (facts: Partial<SystemFacts>, notReady: string | null = null, now = NOW): Verdict =>
   judge({ notReady, jobs: [JOB], system: { ...WELL, ...facts } }, now);
 
+describe('a slot that was missed', () => {
+  const missed = {
+    last_runs: {
+      'dm-queue': aRun({ scheduled_for: '2026-11-24T10:00:00Z', finished_at: '2026-11-24T10:14:59Z' }),
+    },
+  };
+
+  it.each([
+    { at: '10:17:59', says: 'All is well.' },
+    { at: '10:18:00', says: 'A slot of dm-queue was missed.' },
+    { at: '10:29:59', says: 'A slot of dm-queue was missed.' },
+    // The next one has its grace; the one before stays missed.
+    { at: '10:30:00', says: 'A slot of dm-queue was missed.' },
+    { at: '10:32:59', says: 'A slot of dm-queue was missed.' },
+    { at: '10:33:00', says: 'A slot of dm-queue was missed.' },
+  ])('at $at: $says', ({ at, says }) => {
+    expect(judged(missed, null, new Date(`2026-11-24T${at}Z`)).sentence).toBe(says);
+  });
+});
+
 describe('judge', () => {
   it('says that all is well where everything was seen, and nothing found', () => {
     expect(judged({})).toEqual({
