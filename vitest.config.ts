@@ -1,6 +1,9 @@
 import { defineConfig } from 'vitest/config';
 
-/** Tests that start whole systems, and change what a process has but once: each file in a process of its own. */
+/**
+ * Tests that start whole systems: each file in a process of its own, one after the other, after all the others. They build
+ * and serve the web app in its own folder, which two cannot do at once.
+ */
 const SYSTEMS = ['tests/acceptance/**/*.test.ts', 'apps/*/test/built-*.test.ts'];
 
 export default defineConfig({
@@ -18,7 +21,13 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'systems', include: SYSTEMS, globalSetup: './tests/support/postgres-setup.ts' },
+        test: {
+          name: 'systems',
+          include: SYSTEMS,
+          globalSetup: './tests/support/postgres-setup.ts',
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+        },
       },
       {
         extends: true,
@@ -30,6 +39,7 @@ export default defineConfig({
           exclude: [...SYSTEMS, 'tests/browser/**', 'tests/redis/**', '**/node_modules/**'],
           // What a module holds is the same for every file: it is loaded once.
           isolate: false,
+          sequence: { groupOrder: 0 },
         },
       },
     ],
