@@ -9,7 +9,6 @@ import { createSupabaseRpc, type Rpc } from '@revos/core/rpc';
 import { type Sandbox, startSandbox } from '@revos/unipile-sandbox';
 import type { SupabaseClient } from '@supabase/supabase-js';
 import { readMigrations } from '../migrations.ts';
-import { isAlive } from '../process-alive.ts';
 import { repositoryRoot } from '../repository.ts';
 import { clientOf, type LocalSupabase, startSupabase } from '../supabase.ts';
 import { type AppProcess, startApp } from './processes.ts';
@@ -57,6 +56,16 @@ async function takeFolder(dataDir: string): Promise<void> {
   await rm(dataDir, { recursive: true, force: true });
   await mkdir(dataDir, { recursive: true });
   await writeFile(pidFile, String(process.pid));
+}
+
+function isAlive(pid: number): boolean {
+  if (pid <= 0) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
 }
 
 const secret = (): string => randomBytes(24).toString('base64url');

@@ -1,10 +1,9 @@
 /** The web app's production build, made when there is none or its sources are newer. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { machineEnv } from '../env.ts';
-import { isAlive } from '../process-alive.ts';
 import { repositoryRoot } from '../repository.ts';
 
 const WEB = path.join(repositoryRoot, 'apps', 'web');
@@ -17,36 +16,8 @@ const SOURCES = [
   path.join(repositoryRoot, 'pnpm-lock.yaml'),
 ];
 
-/** Held by the process that builds: Next.js refuses a second build at the same time. */
-const LOCK = path.join(WEB, '.next-build.pid');
-const LOCK_POLL_MS = 250;
-
 /** Builds the web app unless a build that is newer than its sources exists. @throws with the build's output */
 export async function buildWeb(): Promise<void> {
-  await takeLock();
-  try {
-    await build();
-  } finally {
-    await rm(LOCK, { force: true });
-  }
-}
-
-/** Waits while another process builds; what is left by one that died is taken over. */
-async function takeLock(): Promise<void> {
-  for (;;) {
-    try {
-      await writeFile(LOCK, String(process.pid), { flag: 'wx' });
-      return;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    }
-    const pid = Number(await readFile(LOCK, 'utf8').catch(() => '0'));
-    if (pid > 0 && !isAlive(pid)) await rm(LOCK, { force: true });
-    else await new Promise((resolve) => setTimeout(resolve, LOCK_POLL_MS));
-  }
-}
-
-async function build(): Promise<void> {
   const builtAt = await modifiedAt(path.join(WEB, '.next', 'BUILD_ID'));
   const changedAt = latest(await Promise.all(SOURCES.map(newestIn)));
   if (builtAt > changedAt) return;
