@@ -15,6 +15,7 @@ const CORE = 'packages/core/src/';
 const LEVELS: Readonly<Record<string, number>> = {
   effects: 0,
   config: 0,
+  json: 0,
   telemetry: 1,
   signing: 1,
   pacing: 1,

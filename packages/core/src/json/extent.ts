@@ -3,6 +3,8 @@
 export interface JsonExtent {
   /** Names, values and brackets, by the signs that part them. */
   readonly parts: number;
+  /** Values, by what stands before each: a comma, or the beginning of a list or an object. */
+  readonly values: number;
   readonly depth: number;
 }
 
@@ -17,7 +19,8 @@ const CLOSE_BRACE = 0x7d;
 
 /** Of any text, also of one that is no JSON: what the signs outside of its strings say. */
 export function jsonExtent(text: string): JsonExtent {
-  let parts = 1;
+  let names = 0;
+  let values = 0;
   let depth = 0;
   let deepest = 0;
   for (let at = 0; at < text.length; at += 1) {
@@ -26,12 +29,14 @@ export function jsonExtent(text: string): JsonExtent {
         at = endOfString(text, at);
         break;
       case COMMA:
+        values += 1;
+        break;
       case COLON:
-        parts += 1;
+        names += 1;
         break;
       case OPEN_BRACE:
       case OPEN_BRACKET:
-        parts += 1;
+        values += 1;
         depth += 1;
         deepest = Math.max(deepest, depth);
         break;
@@ -41,7 +46,7 @@ export function jsonExtent(text: string): JsonExtent {
         break;
     }
   }
-  return { parts, depth: deepest };
+  return { parts: 1 + names + values, values, depth: deepest };
 }
 
 /** Where the string that begins at `start` ends: at its closing quote, or behind the text. */

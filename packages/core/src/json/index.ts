@@ -1,0 +1,1 @@
+export { type JsonExtent, jsonExtent } from './extent.ts';
