@@ -1,6 +1,6 @@
 -- RevOS's own tables, as they are in RevOS, for a database that does not have them yet.
 --
--- A table that exists is left exactly as it is: no column, grant, policy or trigger of it changes.
+-- A table that exists is left exactly as it is: no column, grant, policy or trigger of it changes; so is its function.
 
 do $$
 begin
@@ -20,19 +20,21 @@ begin
       unique (user_id, account_name)
     );
     -- RevOS's own: every write shows in updated_at.
-    create or replace function public.update_updated_at_column()
-    returns trigger
-    language plpgsql
-    security invoker
-    set search_path = ''
-    as $trigger$
-    begin
-      new.updated_at = now();
-      return new;
-    end;
-    $trigger$;
-    revoke execute on function public.update_updated_at_column() from public, anon, authenticated;
-    grant execute on function public.update_updated_at_column() to service_role;
+    if to_regprocedure('public.update_updated_at_column()') is null then
+      create function public.update_updated_at_column()
+      returns trigger
+      language plpgsql
+      security invoker
+      set search_path = ''
+      as $trigger$
+      begin
+        new.updated_at = now();
+        return new;
+      end;
+      $trigger$;
+      revoke execute on function public.update_updated_at_column() from public, anon, authenticated;
+      grant execute on function public.update_updated_at_column() to service_role;
+    end if;
     create trigger update_linkedin_accounts_updated_at before update on public.linkedin_accounts
       for each row execute function public.update_updated_at_column();
     alter table public.linkedin_accounts enable row level security;

@@ -413,19 +413,17 @@ set search_path = ''
 set enable_seqscan = off
 set jit = off
 as $$
+declare
+  v_account_ids uuid[];
+  v_post_ids uuid[];
 begin
+  -- As values, as in dm_record: as a join, a plan that was made among few accounts goes through all of them.
+  select array_agg(attempt.account_id), array_agg(attempt.post_id) into v_account_ids, v_post_ids
+  from public.post_attempts as attempt where attempt.id = any (p_attempt_ids);
   perform from public.account_policies as policy
-  where policy.account_id in (
-    select attempt.account_id from public.post_attempts as attempt where attempt.id = any (p_attempt_ids)
-  )
-  order by policy.account_id
-  for update;
+  where policy.account_id = any (v_account_ids) order by policy.account_id for update;
   perform from public.post_publications as publication
-  where publication.post_id in (
-    select attempt.post_id from public.post_attempts as attempt where attempt.id = any (p_attempt_ids)
-  )
-  order by publication.post_id
-  for update;
+  where publication.post_id = any (v_post_ids) order by publication.post_id for update;
 end;
 $$;
 

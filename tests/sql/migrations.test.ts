@@ -103,6 +103,19 @@ describe('migrations', () => {
     }
   });
 
+  it('leave a function of RevOS’s as it is where its tables are not there', async () => {
+    await db.query(`create function public.update_updated_at_column() returns trigger language plpgsql as
+      $$ begin new.updated_at = now() - interval '1 day'; return new; end $$`);
+    const theirs = () =>
+      query(
+        `select prosrc, proacl::text as acl from pg_proc where oid = 'public.update_updated_at_column()'::regprocedure`,
+        [],
+      );
+    const before = await theirs();
+    await migrate(false);
+    expect(await theirs()).toEqual(before);
+  });
+
   it('make RevOS’s tables where there are none, closed to the browser', async () => {
     await migrate(false);
     const acl = await query(
