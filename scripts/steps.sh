@@ -18,10 +18,6 @@ step() {
   exit 1
 }
 
-is_unchanged() {
-  git diff --exit-code
-}
-
 install_package() {
   apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" > /dev/null
 }

@@ -6,7 +6,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { startPostgres } from '@revos/local-stack';
-import { startChild } from './child.ts';
+import { startChild } from '../support/child.ts';
 import { openDirect } from './direct.ts';
 import { describeMachine, table } from './paper.ts';
 import { countSent, createQueue, createTemplates } from './queues.ts';
@@ -29,7 +29,7 @@ interface Look {
 
 const messageCount = Number(process.argv[2] ?? 40_000);
 const server = await startPostgres({ durable: true });
-const standIn = startChild('stand-in.ts');
+const standIn = startChild('bench/stand-in.ts');
 try {
   await createTemplates(server);
   const databaseUrl = await createQueue(server, 'revos', 'memory', messageCount);

@@ -10,7 +10,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { type LocalPostgres, startPostgres } from '@revos/local-stack';
 import { type RedisServer, startRedis } from '../redis/redis-server.ts';
-import { type Child, startChild } from './child.ts';
+import { type Child, startChild } from '../support/child.ts';
 import type { Order, Result } from './contestant.ts';
 import { cpuTimeOf } from './cpu-time.ts';
 import { type Column, describeMachine, median, table } from './paper.ts';
@@ -93,7 +93,7 @@ async function measure(subject: Entry, messageCount: number, ground: Ground): Pr
     concurrency: CONCURRENCY,
   };
   const child = startChild(
-    'contestant-process.ts',
+    'bench/contestant-process.ts',
     profiles === undefined
       ? []
       : ['--cpu-prof', `--cpu-prof-dir=${profiles}`, `--cpu-prof-name=${name}-${subject.name}.cpuprofile`],
@@ -135,7 +135,7 @@ async function compare(
   options: { readonly messages: number; readonly rounds: number },
   parts: Pick<Ground, 'server' | 'redis' | 'profiles'>,
 ): Promise<void> {
-  const standIn = startChild('stand-in.ts');
+  const standIn = startChild('bench/stand-in.ts');
   const { url: unipileUrl } = await standIn.ask<StandInReady>(provider);
   const found = new Map<Entry, Measurement[]>(subjects.map((subject) => [subject, []]));
   for (let round = 0; round < options.rounds; round += 1) {

@@ -11,11 +11,11 @@ export interface Child {
 }
 
 /**
- * @param file from this folder
+ * @param file from the folder `tests`
  * @param nodeOptions e.g. `--cpu-prof`
  */
 export function startChild(file: string, nodeOptions: readonly string[] = []): Child {
-  const child: ChildProcess = fork(path.join(import.meta.dirname, file), {
+  const child: ChildProcess = fork(path.join(import.meta.dirname, '..', file), {
     silent: true,
     execArgv: [...nodeOptions],
   });

@@ -4,12 +4,11 @@
  * It starts when the first file asks for it, so that a run that needs none waits for none. `POSTGRES_BIN` names the
  * folder of another installation's programs: to see what holds on another version.
  */
-import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import path from 'node:path';
 import type { TestProject } from 'vitest/node';
+import { type Child, startChild } from './child.ts';
 import type { TestPostgres } from './postgres-process.ts';
 
 declare module 'vitest' {
@@ -19,19 +18,11 @@ declare module 'vitest' {
   }
 }
 
-const PROCESS = path.join(import.meta.dirname, 'postgres-process.ts');
-
 export default async function setUp({ provide }: TestProject): Promise<() => Promise<void>> {
-  let child: ChildProcess | undefined;
-  const start = async (): Promise<TestPostgres> => {
-    child = fork(PROCESS);
-    const ended = once(child, 'exit').then(([code]) => {
-      throw new Error(`it ended with code ${code}`);
-    });
-    const [postgres] = await Promise.race([once(child, 'message'), ended]);
-    // From here on it ends with the run.
-    ended.catch(() => {});
-    return postgres as TestPostgres;
+  let child: Child | undefined;
+  const start = (): Promise<TestPostgres> => {
+    child = startChild('support/postgres-process.ts');
+    return child.ask<TestPostgres>({});
   };
 
   let starting: Promise<TestPostgres> | undefined;
@@ -49,10 +40,8 @@ export default async function setUp({ provide }: TestProject): Promise<() => Pro
   return async () => {
     door.close();
     door.closeAllConnections();
+    // Whoever asked has heard of its failure.
     await starting?.catch(() => {});
-    if (child === undefined || child.exitCode !== null) return;
-    const ended = once(child, 'exit');
-    child.disconnect();
-    await ended;
+    await child?.end();
   };
 }

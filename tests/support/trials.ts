@@ -38,12 +38,12 @@ export function* trials({ min, max, seconds }: Trials): Generator<number> {
   }
 }
 
-/** In fewer trials than that, what is rare may not come up at all. */
-const EXPECTED_MIN = 30;
+/** Of what is to come up so often in all trials together, a third is asked for in few of them: it does not fail by chance. */
+const OFTEN_MIN = 30;
 
 /**
- * What came up too seldom: a promise that was never put to the test is not proven. In few trials a third is enough of what
- * comes often, and the rest is not asked for.
+ * What came up too seldom: a promise that was never put to the test is not proven. From `enough` trials on all of it is asked
+ * for; in fewer what is rare may not come up at all, so a third is enough of what comes often, and the rest is not asked for.
  *
  * @param expected by its name, how often something comes up in a trial at least
  */
@@ -51,11 +51,11 @@ export function tooSeldom(
   tally: Readonly<Record<string, number>>,
   expected: Readonly<Record<string, number>>,
   trialCount: number,
+  enough: number,
 ): string[] {
-  const share = isDeep ? 1 : 1 / 3;
+  const isEnough = trialCount >= enough;
   return Object.entries(expected)
     .map(([name, perTrial]) => ({ name, often: perTrial * trialCount, count: tally[name] ?? 0 }))
-    .filter(({ often }) => isDeep || often >= EXPECTED_MIN)
-    .filter(({ often, count }) => count < often * share)
+    .filter(({ often, count }) => (isEnough ? count < often : often >= OFTEN_MIN && count < often / 3))
     .map(({ name, count }) => `${name}: ${count} in ${trialCount}`);
 }
