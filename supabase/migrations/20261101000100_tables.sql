@@ -34,6 +34,10 @@ create table if not exists public.dm_queue (
   dedupe_key text unique check (length(dedupe_key) <= 200),
   campaign_id uuid,
   lead_id uuid,
+  -- Its author says that what looks like a mark of a template in the text is meant.
+  is_literal boolean not null default false,
+  -- What is said to whom, to find it again: the same for the same text to the same person.
+  text_key bigint generated always as (hashtextextended(recipient_id || E'\n' || message, 0)) stored,
   unipile_message_id text check (length(unipile_message_id) <= 200),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
@@ -72,6 +76,8 @@ create table if not exists public.dm_attempts (
   detail text check (length(detail) <= 500),
   unipile_message_id text check (length(unipile_message_id) <= 200),
   unipile_chat_id text check (length(unipile_chat_id) <= 200),
+  -- The message's, which may be gone.
+  text_key bigint,
   check ((finished_at is null) = (outcome is null))
 );
 
@@ -100,6 +106,9 @@ create table if not exists public.account_policies (
   -- Seconds between two messages, drawn anew for each.
   gap_min_s integer not null default 60 check (gap_min_s between 0 and 86400),
   gap_max_s integer not null default 180 check (gap_max_s between 0 and 86400),
+
+  -- Days in which the same text does not go to the same person twice; 0 lets it, and the ledger knows 90.
+  no_repeat_days integer not null default 0 check (no_repeat_days between 0 and 90),
 
   -- IANA name. The day of the limits and the hours of the window are those of this zone.
   time_zone text not null default 'UTC' check (length(time_zone) <= 64),
@@ -153,28 +162,12 @@ create table if not exists public.account_policies (
   check ((paused_until is null) = (pause_reason is null))
 ) with (fillfactor = 70);
 
-alter table public.account_policies
-  add column if not exists throttles smallint check (throttles >= 0),
-  add column if not exists throttled_until timestamptz;
-
 create index if not exists account_policies_next_claim
   on public.account_policies (next_claim_at, account_id);
 -- Those that wait for the account itself to be in order, in an order that has nothing to do with their ids: see dm_recover.
 create index if not exists account_policies_returning
   on public.account_policies (md5(account_id::text))
   where blocked_by is not null or returns;
-
-alter table public.dm_queue
-  -- Its author says that what looks like a mark of a template in the text is meant.
-  add column if not exists is_literal boolean not null default false,
-  -- What is said to whom, to find it again: the same for the same text to the same person.
-  add column if not exists text_key bigint generated always as (hashtextextended(recipient_id || E'\n' || message, 0)) stored;
-alter table public.dm_attempts
-  -- The message's, which may be gone.
-  add column if not exists text_key bigint;
-alter table public.account_policies
-  -- Days in which the same text does not go to the same person twice; 0 lets it, and the ledger knows 90.
-  add column if not exists no_repeat_days integer not null default 0 check (no_repeat_days between 0 and 90);
 
 -- What says the same, of what waits and of what may have gone out.
 create index if not exists dm_queue_text on public.dm_queue (text_key) where status = 'pending';

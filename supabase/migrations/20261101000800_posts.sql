@@ -39,6 +39,8 @@ create table if not exists public.post_publications (
   mentions jsonb not null default '[]'::jsonb,
   external_link text check (length(external_link) <= 2048),
   as_organization text check (length(as_organization) <= 40),
+  -- Its author says that what looks like a mark of a template in the text is meant.
+  is_literal boolean not null default false,
   -- When the media were last looked at, and what was wrong: {problem, detail, retryable}.
   media_checked_at timestamptz,
   media_problem jsonb,
@@ -46,10 +48,6 @@ create table if not exists public.post_publications (
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 );
-
-alter table public.post_publications
-  -- Its author says that what looks like a mark of a template in the text is meant.
-  add column if not exists is_literal boolean not null default false;
 
 -- post_attempts: the ledger of posts, as dm_attempts is that of messages. It keeps what was sent, since RevOS may
 -- change the post afterwards, and reading back compares with it.

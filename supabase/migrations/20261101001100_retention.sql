@@ -12,7 +12,6 @@ create table if not exists public.dm_spent_keys (
   -- As dm_digest: whether a key that comes back is that of the same message. Null where it went before there was one.
   digest bytea
 );
-alter table public.dm_spent_keys add column if not exists digest bytea;
 
 -- history_mark: from when on the rows behind the analytics are whole. One row; -infinity until something is deleted.
 create table if not exists public.history_mark (
