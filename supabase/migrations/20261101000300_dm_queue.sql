@@ -305,7 +305,8 @@ begin
   update public.account_policies as policy
   set next_claim_at = wake.at
   from unnest(p_account_ids, p_ats) as wake (account_id, at)
-  where policy.account_id = wake.account_id and policy.next_claim_at > wake.at;
+  -- As values too: a plan that was made among few accounts would go through all of them.
+  where policy.account_id = wake.account_id and policy.account_id = any (p_account_ids) and policy.next_claim_at > wake.at;
 end;
 $$;
 
@@ -1109,7 +1110,8 @@ begin
       cross join lateral (
         select case when gated.reason is null and gated.message_id is null then public.dm_next_due_at(gated.account_id) end
       ) as next_due (at)
-      where policy.account_id = gated.account_id
+      -- As values too: a plan that was made among few accounts would go through all of them.
+      where policy.account_id = gated.account_id and policy.account_id = any (v_account_ids)
     )
     select coalesce(jsonb_agg(jsonb_build_object(
       'attempt_id', sending.attempt_id,
@@ -1235,8 +1237,11 @@ begin
   if p_account_ids is null then
     return (select min(policy.next_claim_at) from public.account_policies as policy);
   end if;
-  execute 'select min(policy.next_claim_at) from public.account_policies as policy where policy.account_id = any ($1)'
-  into v_at using p_account_ids;
+  -- Apart: else the earliest is sought in the index by time, through every account that is not named.
+  execute $sql$
+    select min(named.next_claim_at)
+    from (select policy.next_claim_at from public.account_policies as policy where policy.account_id = any ($1) offset 0) as named
+  $sql$ into v_at using p_account_ids;
   return v_at;
 end;
 $$;
@@ -1471,21 +1476,27 @@ set enable_material = off
 set plan_cache_mode = force_generic_plan
 as $$
 declare
+  v_account_ids uuid[];
+  v_paced_ids uuid[];
   v_ended record;
   v_strikes integer;
 begin
+  -- As values: as a join, a plan that was made among few accounts goes through all of them.
+  select array_agg(closed.account_id),
+    array_agg(closed.account_id) filter (where (closed.is_late or closed.result ->> 'next_step' = 'release') is not true)
+  into v_account_ids, v_paced_ids
+  from jsonb_to_recordset(p_closed) as closed (account_id uuid, is_late boolean, result jsonb);
+
   update public.account_policies as policy set
-    pace_until = paced.until,
     -- Before that the pace forbids a claim. And what was unknown may not be any more: it need not wait for its lease.
-    next_claim_at = paced.until
-  from jsonb_to_recordset(p_closed) as closed (account_id uuid, is_late boolean, result jsonb)
-  join public.account_policies as held on held.account_id = closed.account_id
-  cross join lateral (
-    select case
-      when closed.is_late or closed.result ->> 'next_step' = 'release' then held.pace_until
-      else greatest(held.pace_until, p_now + make_interval(secs => held.gap_min_s)) end
-  ) as paced (until)
-  where policy.account_id = closed.account_id;
+    (pace_until, next_claim_at) = (
+      select paced.until, paced.until
+      from (
+        select case when policy.account_id = any (v_paced_ids)
+          then greatest(policy.pace_until, p_now + make_interval(secs => policy.gap_min_s)) else policy.pace_until end
+      ) as paced (until)
+    )
+  where policy.account_id = any (v_account_ids);
 
   -- Mostly there is none, and asking so begins no statement.
   if not jsonb_path_exists(p_closed, '$[*].result ? (
