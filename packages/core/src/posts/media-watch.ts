@@ -23,6 +23,12 @@ const BATCHES_MAX = 50;
 /** The longest wait between two passes, in milliseconds: options that are set meanwhile are seen by then. */
 const PASS_MS_MAX = 60_000;
 
+/** While it looks, when to ask again what comes next, in milliseconds. */
+const ASK_AGAIN_MS = 1_000;
+
+/** A pass that takes longer than this, in milliseconds, is not waited for: its host may hang. */
+const PATIENCE_MS = 30_000;
+
 export interface MediaChecks {
   readonly media_checked: number;
   readonly media_problems: number;
@@ -34,8 +40,8 @@ export interface MediaWatch {
    * Answers whether a post that was held can go now. `signal` ends it at once.
    */
   work(published: AbortSignal, signal: AbortSignal): Promise<{ readonly hasFreed: boolean }>;
-  /** When it is going to look again; null while it looks, and if nothing is to come. */
-  nextAt(): Date | null;
+  /** When it is going to look again, seen at `now`; null if nothing is to come. While it looks, that is soon to be known. */
+  nextAt(now: Date): Date | null;
   counts(): MediaChecks;
 }
 
@@ -54,6 +60,7 @@ export function createMediaWatch(
   const begun = new Set<string>();
   const limit = pLimit(CHECKS_MAX);
   let nextAt: Date | null = null;
+  let passBeganMs: number | null = null;
   let hasFreed = false;
 
   const check = async (item: MediaToCheck, isAgain: boolean, signal: AbortSignal): Promise<void> => {
@@ -71,6 +78,7 @@ export function createMediaWatch(
   /** Looks at all that is due; answers in how many milliseconds the next look is, by the database's clock. */
   const pass = async (signal: AbortSignal): Promise<number> => {
     nextAt = null;
+    passBeganMs = effects.monotonicMs();
     for (let batch = 0; batch < BATCHES_MAX && !signal.aborted; batch += 1) {
       const { items, again, now, next_at } = await store.mediaDue(BATCH_MAX);
       const fresh = items.filter((item) => !begun.has(lookOf(item)));
@@ -91,6 +99,7 @@ export function createMediaWatch(
         for (;;) {
           const isLast = published.aborted;
           const waitMs = await pass(signal);
+          passBeganMs = null;
           if (isLast || signal.aborted) break;
           await effects.sleep(Math.min(waitMs, PASS_MS_MAX), AbortSignal.any([published, signal]));
         }
@@ -100,10 +109,15 @@ export function createMediaWatch(
         logger.warn({ err: error }, 'media could not be checked ahead of time');
       } finally {
         nextAt = null;
+        passBeganMs = null;
       }
       return { hasFreed };
     },
-    nextAt: () => nextAt,
+    nextAt(now) {
+      if (passBeganMs === null) return nextAt;
+      const isPatient = effects.monotonicMs() - passBeganMs < PATIENCE_MS;
+      return isPatient ? new Date(now.getTime() + ASK_AGAIN_MS) : null;
+    },
     counts: () => ({ ...counts }),
   };
 }

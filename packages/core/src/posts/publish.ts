@@ -63,7 +63,7 @@ function stayingFor(
     ...outbox,
     async claim(request) {
       const claim = await outbox.claim(request);
-      const look = watch.nextAt();
+      const look = watch.nextAt(new Date(claim.now));
       const isFirst =
         look !== null && (claim.next_claim_at === null || look.getTime() < Date.parse(claim.next_claim_at));
       return isFirst ? { ...claim, next_claim_at: look.toISOString() } : claim;

@@ -159,12 +159,13 @@ describe('a run', () => {
     const campaign = await campaignOf(db, { messages: { ada: 30 } });
     const { unipile } = campaign.system.services;
     const { sendMessage } = unipile;
-    unipile.sendMessage = async (request) => {
-      const answer = await sendMessage(request);
-      // A slow minute: within the lease, and so for every message.
-      await campaign.effects.advance(60_000);
-      return answer;
-    };
+    unipile.sendMessage = (request) =>
+      campaign.driver.during(async () => {
+        const answer = await sendMessage(request);
+        // A slow minute: within the lease, and so for every message.
+        await campaign.effects.advance(60_000);
+        return answer;
+      });
     const run = await campaign.run();
     expect(run).toMatchObject({
       status: 'succeeded',

@@ -137,6 +137,10 @@ describe('a run', () => {
   });
 });
 
+/** Of an answer that never comes: so long it is waited for, in real time. */
+const PATIENCE = { postTimeoutMs: 500 };
+const patienceFor = (action: Action) => (action.kind === 'hang' ? PATIENCE : {});
+
 describe('an answer that is lost', () => {
   it.each<[string, Action]>([
     ['cut after the request', { kind: 'drop_answer' }],
@@ -153,7 +157,7 @@ describe('an answer that is lost', () => {
   ])(
     '%s: the post is found on LinkedIn, with its ids and its address, and is there once',
     async (_name, action) => {
-      const publishing = await publishingOf(db);
+      const publishing = await publishingOf(db, patienceFor(action));
       const id = await publishing.schedule({
         content: 'Hello {{0}}',
         options: { mentions: [{ name: 'Ben', profile_id: 'ACoAA123' }], external_link: 'https://revos.test' },
@@ -184,7 +188,7 @@ describe('an answer that is lost', () => {
     ['never there', { kind: 'hang', effect: false }],
     ['a 500', { kind: 'status', status: 500, type: 'errors/unexpected_error', effect: false }],
   ])('%s, and the post neither: absent for half an hour, it is sent once more', async (_name, action) => {
-    const publishing = await publishingOf(db);
+    const publishing = await publishingOf(db, patienceFor(action));
     const id = await publishing.schedule();
     strike(publishing, action);
     await runUntil(publishing, async () => (await publishing.post(id)).status === 'published');
@@ -200,7 +204,7 @@ describe('an answer that is lost', () => {
   });
 
   it('with the policy hold it is left to a person', async () => {
-    const publishing = await publishingOf(db, { settings: { unknownPolicy: 'hold' } });
+    const publishing = await publishingOf(db, { ...PATIENCE, settings: { unknownPolicy: 'hold' } });
     const id = await publishing.schedule();
     strike(publishing, { kind: 'hang', effect: false });
     await runUntil(publishing, async () => (await publishing.post(id)).reason === 'unknown_held');
@@ -226,7 +230,7 @@ describe('an answer that is lost', () => {
   });
 
   it('absent, and a look before the second try that takes too long: the post waits before the next look', async () => {
-    const publishing = await publishingOf(db);
+    const publishing = await publishingOf(db, PATIENCE);
     const id = await publishing.schedule();
     strike(publishing, { kind: 'hang', effect: false });
     await publishing.run();
@@ -431,11 +435,29 @@ describe('media that were not there', () => {
     const publishing = await publishingOf(db);
     const due = after(3 * MINUTE_MS);
     const id = await held(publishing, due);
-    const { status, published_at } = await publishing.post(id);
-    expect(status).toBe('published');
+    const { published_at, ...post } = await publishing.post(id);
+    expect(post).toMatchObject({ status: 'published' });
     expect(published_at?.getTime()).toBeGreaterThanOrEqual(due.getTime());
     expect(published_at?.getTime()).toBeLessThan(due.getTime() + 10_000);
     expect(publishing.fileServer.asked).toHaveLength(3);
+  });
+
+  it('are looked at again in the same run also where it asked for posts before the next look was known', async () => {
+    const [recorded, claimed] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    let asked = 0;
+    const publishing = await publishingOf(db, {
+      async intercept(name, next) {
+        if (name === 'post_claim') await recorded.promise;
+        if (name === 'post_media_due') asked += 1;
+        if (name === 'post_media_due' && asked === 2) await claimed.promise;
+        const answer = await next();
+        if (name === 'post_media_record') recorded.resolve();
+        if (name === 'post_claim') claimed.resolve();
+        return answer;
+      },
+    });
+    const id = await held(publishing, after(3 * MINUTE_MS));
+    expect(await publishing.post(id)).toMatchObject({ status: 'published' });
   });
 
   it('are looked at again in a later run, which comes a moment early', async () => {

@@ -53,6 +53,8 @@ export interface PublishingOptions {
   readonly sandbox?: SandboxOptions;
   readonly intercept?: Intercept;
   readonly apiKey?: string;
+  /** For a call that makes a post, in milliseconds of real time. Default 30,000. */
+  readonly postTimeoutMs?: number;
 }
 
 /** What RevOS has of a post, and what the scheduler has beside it. */
@@ -112,7 +114,9 @@ export async function publishingOf(db: TestDatabase, options: PublishingOptions 
     intercepted(rpc, options.intercept ?? ((_name, next) => next())),
     effects,
     {
-      unipile: driver.unipile(clientForTest(sandbox, { apiKey, postTimeoutMs: 1_000 })),
+      unipile: driver.unipile(
+        clientForTest(sandbox, { apiKey, postTimeoutMs: options.postTimeoutMs ?? 30_000 }),
+      ),
       media: watched(driver, fetcher),
       settings: { ...DEFAULT_SETTINGS, ...options.settings },
     },
@@ -170,10 +174,7 @@ export async function publishingOf(db: TestDatabase, options: PublishingOptions 
 /** Time does not pass while a file is being fetched, as with every other call. */
 function watched(driver: Driver, fetcher: MediaFetcher): MediaFetcher {
   return {
-    fetch: (url, signal) => {
-      const call = <Result>(): Promise<Result> => fetcher.fetch(url, signal) as Promise<Result>;
-      return driver.rpc({ call, close: async () => {} }).call('fetch');
-    },
+    fetch: (url, signal) => driver.during(() => fetcher.fetch(url, signal)),
     close: () => fetcher.close(),
   };
 }

@@ -7,6 +7,8 @@ import type { Unipile } from '../../src/unipile/index.ts';
 export interface Driver {
   rpc(rpc: Rpc): Rpc;
   unipile(unipile: Unipile): Unipile;
+  /** As long as this takes, the clock stands still for everybody else. */
+  during<T>(call: () => Promise<T>): Promise<T>;
   /** Lets what is under way come to rest, without moving the clock. */
   settle(): Promise<void>;
   /** Moves the clock by `ms`, a step at a time, letting every call end between two steps. */
@@ -20,7 +22,7 @@ const DAY_MS = 86_400_000;
 
 export function createDriver(effects: SimulatedEffects): Driver {
   let underWay = 0;
-  const watched = async <T>(call: () => Promise<T>): Promise<T> => {
+  const during = async <T>(call: () => Promise<T>): Promise<T> => {
     underWay += 1;
     try {
       return await call();
@@ -45,15 +47,16 @@ export function createDriver(effects: SimulatedEffects): Driver {
   };
 
   return {
-    rpc: (rpc) => ({ call: (name, args) => watched(() => rpc.call(name, args)), close: () => rpc.close() }),
+    rpc: (rpc) => ({ call: (name, args) => during(() => rpc.call(name, args)), close: () => rpc.close() }),
     unipile: (unipile) => ({
-      sendMessage: (request) => watched(() => unipile.sendMessage(request)),
-      createPost: (request) => watched(() => unipile.createPost(request)),
-      findMessage: (request) => watched(() => unipile.findMessage(request)),
-      findPost: (request) => watched(() => unipile.findPost(request)),
-      readPost: (request) => watched(() => unipile.readPost(request)),
+      sendMessage: (request) => during(() => unipile.sendMessage(request)),
+      createPost: (request) => during(() => unipile.createPost(request)),
+      findMessage: (request) => during(() => unipile.findMessage(request)),
+      findPost: (request) => during(() => unipile.findPost(request)),
+      readPost: (request) => during(() => unipile.readPost(request)),
       close: () => unipile.close(),
     }),
+    during,
     settle,
     pass,
     async untilEnd(work, stepMs = 1_000) {
