@@ -1,9 +1,7 @@
 import { defineConfig } from 'vitest/config';
+import SystemsFirst from './tests/support/systems-first.ts';
 
-/**
- * Tests that start whole systems: each file in a process of its own, one after the other, after all the others. They build
- * and serve the web app in its own folder, which two cannot do at once.
- */
+/** Tests that start whole systems: each file in a process of its own, begun before all the others, since they mostly wait. */
 const SYSTEMS = ['tests/acceptance/**/*.test.ts', 'apps/*/test/built-*.test.ts'];
 
 export default defineConfig({
@@ -11,6 +9,7 @@ export default defineConfig({
     reporters: ['default', './tests/support/closing-line.ts'],
     // One more than the two cores that it is measured on: whole systems wait for much of their time.
     maxWorkers: 3,
+    sequence: { sequencer: SystemsFirst },
     // Real servers and databases start in the tests, on machines that may be slow.
     testTimeout: 60_000,
     hookTimeout: 180_000,
@@ -24,9 +23,7 @@ export default defineConfig({
         test: {
           name: 'systems',
           include: SYSTEMS,
-          globalSetup: './tests/support/postgres-setup.ts',
-          fileParallelism: false,
-          sequence: { groupOrder: 1 },
+          globalSetup: ['./tests/support/web-setup.ts', './tests/support/postgres-setup.ts'],
         },
       },
       {
@@ -39,7 +36,6 @@ export default defineConfig({
           exclude: [...SYSTEMS, 'tests/browser/**', 'tests/redis/**', '**/node_modules/**'],
           // What a module holds is the same for every file: it is loaded once.
           isolate: false,
-          sequence: { groupOrder: 0 },
         },
       },
     ],

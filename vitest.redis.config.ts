@@ -5,6 +5,8 @@ export default defineConfig({
   test: {
     globalSetup: './tests/support/postgres-setup.ts',
     include: ['tests/redis/**/*.test.ts'],
+    // Of a file whose tests have a system each, and mostly wait.
+    maxConcurrency: 4,
     reporters: ['default', './tests/support/closing-line.ts'],
     testTimeout: 60_000,
     hookTimeout: 180_000,

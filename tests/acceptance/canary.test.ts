@@ -15,6 +15,7 @@ import { signTrigger } from '@revos/core/signing';
 import { startApp } from '@revos/local-stack/demo/processes';
 import { type Stack, startStack } from '@revos/local-stack/demo/stack';
 import { triggerCron } from '@revos/local-stack/demo/trigger';
+import { machineEnv } from '@revos/local-stack/env';
 import type { Action } from '@revos/unipile-sandbox';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Canary, leaksIn, type Output } from '../support/canaries.ts';
@@ -246,7 +247,7 @@ function keep(canaries: readonly Canary[], output: Output): void {
 /** A process to its end, and all that it wrote. */
 async function ops(args: readonly string[], options: { env?: object; showsTexts?: boolean } = {}) {
   const env = {
-    PATH: process.env.PATH ?? '',
+    ...machineEnv(),
     JOBS_API_URL: stack.jobsApi.url,
     OPS_TOKEN: stack.opsToken,
     ...options.env,
@@ -270,7 +271,7 @@ async function jobsApi(
 ) {
   const child = spawn(process.execPath, [SERVER], {
     env: {
-      PATH: process.env.PATH,
+      ...machineEnv(),
       ...stack.environments.jobsApi,
       HOST: '127.0.0.1',
       PORT: '0',

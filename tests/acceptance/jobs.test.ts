@@ -2,6 +2,7 @@
  * Every job, asked for in every way it can be: by its cron route, over HTTP, and from the command line,
  * through the built web app, the jobs API as a process, Supabase's REST API and Unipile's wire format.
  */
+
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -10,6 +11,7 @@ import type { Run } from '@revos/core/jobs';
 import { jobs } from '@revos/core/registry';
 import { type Stack, startStack } from '@revos/local-stack/demo/stack';
 import { followRun, type Triggered, triggerCron } from '@revos/local-stack/demo/trigger';
+import { machineEnv } from '@revos/local-stack/env';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const OPS = path.resolve(import.meta.dirname, '../../apps/ops/src/cli.ts');
@@ -91,7 +93,7 @@ async function byCron(job: string): Promise<Run> {
 
 /** The command line as a process of its own. */
 function ops(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  const env = { PATH: process.env.PATH ?? '', JOBS_API_URL: stack.jobsApi.url, OPS_TOKEN: stack.opsToken };
+  const env = { ...machineEnv(), JOBS_API_URL: stack.jobsApi.url, OPS_TOKEN: stack.opsToken };
   return new Promise((resolve) => {
     execFile(process.execPath, [OPS, ...args], { env }, (error, stdout, stderr) => {
       resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr });

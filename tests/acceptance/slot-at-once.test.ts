@@ -2,11 +2,12 @@
 import type { AddressInfo } from 'node:net';
 import type { StartedRun } from '@revos/core/jobs';
 import { createSqlRpc } from '@revos/core/rpc';
-import pg from 'pg';
+import type pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createTestApp, cronRequest, type TestApp } from '../../apps/jobs-api/test/support/app.ts';
 import { quickJob } from '../../apps/jobs-api/test/support/jobs.ts';
 import { openSharedDatabase, type Session, type SharedDatabase } from '../support/database.ts';
+import { poolOf, queryOf } from '../support/test-postgres.ts';
 
 const REQUESTS = 1_000;
 /** Calls that one API makes of the database at once. */
@@ -21,11 +22,10 @@ beforeAll(async () => {
   database = await openSharedDatabase();
   observer = await database.openSession({ now: new Date() });
   const { connectionString } = database;
-  pools = [1, 2].map(() => new pg.Pool({ connectionString, max: SESSIONS, options: '-c role=service_role' }));
+  pools = [1, 2].map(() => poolOf({ connectionString, max: SESSIONS, options: '-c role=service_role' }));
   apis = await Promise.all(
     pools.map((pool) => {
-      const rpc = createSqlRpc(async (text, values) => (await pool.query(text, [...values])).rows);
-      return createTestApp({ rpc, jobs: [quickJob('quick')] });
+      return createTestApp({ rpc: createSqlRpc(queryOf(pool)), jobs: [quickJob('quick')] });
     }),
   );
   await Promise.all(apis.map(({ app }) => app.listen({ port: 0, host: '127.0.0.1' })));

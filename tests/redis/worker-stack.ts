@@ -1,4 +1,5 @@
 /** The jobs API and workers as processes over one Redis: a real Postgres behind Supabase's REST API, and the sandbox. */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
@@ -7,6 +8,7 @@ import type { NewMessage } from '@revos/core/dm';
 import type { Run } from '@revos/core/jobs';
 import { createSupabaseRpc, type Rpc, type SqlQuery } from '@revos/core/rpc';
 import { startPostgres, startSupabase } from '@revos/local-stack';
+import { machineEnv } from '@revos/local-stack/env';
 import { startSandbox, type World } from '@revos/unipile-sandbox';
 import pg from 'pg';
 import { makeAccount } from '../../packages/core/test/support/database.ts';
@@ -50,7 +52,6 @@ export async function startWorkerStack(latencyMs: { min: number; max: number }):
   const supabase = await startSupabase({ connection: { postgresUrl, sessionsMax: 16 } });
   const pool = new pg.Pool({ connectionString: postgresUrl, options: '-c role=service_role', max: 4 });
   pool.on('error', () => {});
-  const { PATH = '', HOME = '' } = process.env;
   const processes: AppProcess[] = [];
 
   const start = async (
@@ -62,7 +63,8 @@ export async function startWorkerStack(latencyMs: { min: number; max: number }):
       cwd: APP,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
-        ...{ PATH, HOME, NODE_ENV: 'production', DO_NOT_TRACK: '1' },
+        ...machineEnv(),
+        ...{ NODE_ENV: 'production', DO_NOT_TRACK: '1' },
         SUPABASE_URL: supabase.url,
         SUPABASE_SECRET_KEY: supabase.secretKey,
         UNIPILE_DSN: sandbox.url,

@@ -220,7 +220,7 @@ export const SABOTAGES: readonly Sabotage[] = [
     sql: [
       ['account_rules', 'if v_policy.pace_until > clear_at then', 'if false then'],
       // Nor is the account left alone until then.
-      ['dm_queue', 'next_claim_at = paced.until', `next_claim_at = '-infinity'`],
+      ['dm_queue', 'select paced.until, paced.until', `select paced.until, '-infinity'::timestamptz`],
     ],
   },
   {

@@ -20,7 +20,7 @@ afterAll(() => session?.close());
 describe('a story', () => {
   const told: Story[] = [];
 
-  it.each([1, 2, 3, 4])('of seed %i breaks no promise', { timeout: 300_000 }, async (seed) => {
+  it.each([1, 2])('of seed %i breaks no promise', { timeout: 300_000 }, async (seed) => {
     const story = await simulate(seed, session, zones);
     told.push(story);
     const trouble = story.broken ?? story.crash;

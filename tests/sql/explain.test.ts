@@ -24,7 +24,7 @@ import {
 import { openSession, type Session } from '../support/database.ts';
 import { localDate } from '../support/local-time.ts';
 import { createRandom, type Random } from '../support/random.ts';
-import { seed } from '../support/trials.ts';
+import { type Trials, trials } from '../support/trials.ts';
 
 const NOW = at('2026-03-02T10:00:00Z');
 let session: Session;
@@ -135,94 +135,93 @@ const isOpen = ({ policy, effectsMs, pausedUntilMs }: State, atMs: number): bool
   isWindowOpen(policy, atMs) &&
   limitsReached(policy, effectsMs, atMs).length === 0;
 
-describe('next_claim_at', () => {
-  it.each(Array.from({ length: 60 }, (_, index) => seed + index))(
-    'is the first minute at which the account opens, seed %i',
-    { timeout: 60_000 },
-    async (seed) => {
-      const state = randomState(createRandom(seed));
-      await build(state, 1);
-      const answer = await session.dm.claim({
-        claimId: crypto.randomUUID(),
-        worker: 'w',
-        limit: 1,
-        leaseMs: LEASE_MS,
-        draw: 0,
-      });
-      const nowMs = state.now.getTime();
-      expect(answer.items.length > 0, `SEED=${seed}`).toBe(isOpen(state, nowMs));
-      if (answer.items.length > 0) return;
+/** Random states of an account. */
+const STATES: Trials = { min: 15, max: 60, seconds: 4 };
 
-      const next = Date.parse(answer.next_claim_at ?? '');
-      let minute = nowMs;
-      while (!isOpen(state, minute) && minute < nowMs + 60 * DAY_MS) minute += MINUTE_MS;
-      expect(new Date(next).toISOString(), `SEED=${seed} ${JSON.stringify(state)}`).toBe(
-        new Date(minute).toISOString(),
-      );
-      session.clock.now = new Date(next);
-      expect(await claim(session), `SEED=${seed}`).toHaveLength(1);
-    },
+async function nextClaimIsTheFirstMinute(seed: number): Promise<void> {
+  const state = randomState(createRandom(seed));
+  await build(state, 1);
+  const answer = await session.dm.claim({
+    claimId: crypto.randomUUID(),
+    worker: 'w',
+    limit: 1,
+    leaseMs: LEASE_MS,
+    draw: 0,
+  });
+  const nowMs = state.now.getTime();
+  expect(answer.items.length > 0, `SEED=${seed}`).toBe(isOpen(state, nowMs));
+  if (answer.items.length > 0) return;
+
+  const next = Date.parse(answer.next_claim_at ?? '');
+  let minute = nowMs;
+  while (!isOpen(state, minute) && minute < nowMs + 60 * DAY_MS) minute += MINUTE_MS;
+  expect(new Date(next).toISOString(), `SEED=${seed} ${JSON.stringify(state)}`).toBe(
+    new Date(minute).toISOString(),
   );
-});
+  session.clock.now = new Date(next);
+  expect(await claim(session), `SEED=${seed}`).toHaveLength(1);
+}
 
-describe('the explanation agrees with the claim', () => {
-  it.each(Array.from({ length: 60 }, (_, index) => seed + 1000 + index))(
-    'seed %i',
-    { timeout: 60_000 },
-    async (seed) => {
-      const random = createRandom(seed);
-      const state = randomState(random);
-      const ids = await build(state, 3);
-      for (const id of ids) {
-        if (random.chance(0.5)) {
-          await session.query(`update dm_queue set send_at = $2, priority = $3 where id = $1`, [
-            id,
-            after(state.now, random.integer(-60, 900) * MINUTE_MS).toISOString(),
-            random.integer(0, 9),
-          ]);
-        }
-      }
-      if (random.chance(0.1)) await session.query(`update linkedin_accounts set status = 'expired'`, []);
+async function explanationAgrees(seed: number): Promise<void> {
+  const random = createRandom(seed);
+  const state = randomState(random);
+  const ids = await build(state, 3);
+  for (const id of ids) {
+    if (random.chance(0.5)) {
+      await session.query(`update dm_queue set send_at = $2, priority = $3 where id = $1`, [
+        id,
+        after(state.now, random.integer(-60, 900) * MINUTE_MS).toISOString(),
+        random.integer(0, 9),
+      ]);
+    }
+  }
+  if (random.chance(0.1)) await session.query(`update linkedin_accounts set status = 'expired'`, []);
 
-      const explained = await Promise.all(ids.map((id) => session.dm.explain(id)));
-      const label = `SEED=${seed} ${JSON.stringify(explained)}`;
-      const ready = explained.filter((explanation) => explanation?.reason === 'ready');
-      expect(ready.length, label).toBeLessThanOrEqual(1);
-      const earliest = Math.min(
-        ...explained.map(
-          (explanation) => Date.parse(explanation?.can_go_at ?? '') || Number.POSITIVE_INFINITY,
-        ),
-      );
-      if (ready.length === 1) {
-        expect(earliest, label).toBe(state.now.getTime());
-        expect((await claimOne(session)).message_id, label).toBe(ready[0]?.id);
-        return;
-      }
-
-      expect(await claim(session), label).toEqual([]);
-      if (earliest === Number.POSITIVE_INFINITY) {
-        session.clock.now = after(state.now, 100 * DAY_MS);
-        expect(await claim(session), label).toEqual([]);
-        return;
-      }
-      // Nothing goes out before that instant, whenever the claim looks.
-      for (let step = 1; step <= 6; step += 1) {
-        session.clock.now = new Date(
-          state.now.getTime() + Math.floor(((earliest - 1 - state.now.getTime()) * step) / 6),
-        );
-        expect(await claim(session), label).toEqual([]);
-      }
-      // At that instant the one that was first goes out.
-      session.clock.now = new Date(earliest);
-      const first = explained
-        .filter((explanation) => Date.parse(explanation?.can_go_at ?? '') === earliest)
-        .map((explanation) => explanation?.id);
-      const then = await Promise.all(ids.map((id) => session.dm.explain(id)));
-      const claimed = await claimOne(session);
-      expect(then.find((explanation) => explanation?.reason === 'ready')?.id, label).toBe(claimed.message_id);
-      expect(first, label).toContain(claimed.message_id);
-    },
+  const explained = await Promise.all(ids.map((id) => session.dm.explain(id)));
+  const label = `SEED=${seed} ${JSON.stringify(explained)}`;
+  const ready = explained.filter((explanation) => explanation?.reason === 'ready');
+  expect(ready.length, label).toBeLessThanOrEqual(1);
+  const earliest = Math.min(
+    ...explained.map((explanation) => Date.parse(explanation?.can_go_at ?? '') || Number.POSITIVE_INFINITY),
   );
+  if (ready.length === 1) {
+    expect(earliest, label).toBe(state.now.getTime());
+    expect((await claimOne(session)).message_id, label).toBe(ready[0]?.id);
+    return;
+  }
+
+  expect(await claim(session), label).toEqual([]);
+  if (earliest === Number.POSITIVE_INFINITY) {
+    session.clock.now = after(state.now, 100 * DAY_MS);
+    expect(await claim(session), label).toEqual([]);
+    return;
+  }
+  // Nothing goes out before that instant, whenever the claim looks.
+  for (let step = 1; step <= 6; step += 1) {
+    session.clock.now = new Date(
+      state.now.getTime() + Math.floor(((earliest - 1 - state.now.getTime()) * step) / 6),
+    );
+    expect(await claim(session), label).toEqual([]);
+  }
+  // At that instant the one that was first goes out.
+  session.clock.now = new Date(earliest);
+  const first = explained
+    .filter((explanation) => Date.parse(explanation?.can_go_at ?? '') === earliest)
+    .map((explanation) => explanation?.id);
+  const then = await Promise.all(ids.map((id) => session.dm.explain(id)));
+  const claimed = await claimOne(session);
+  expect(then.find((explanation) => explanation?.reason === 'ready')?.id, label).toBe(claimed.message_id);
+  expect(first, label).toContain(claimed.message_id);
+}
+
+describe('in random states', () => {
+  it('next_claim_at is the first minute at which the account opens', { timeout: 300_000 }, async () => {
+    for (const seed of trials(STATES)) await nextClaimIsTheFirstMinute(seed);
+  });
+
+  it('the explanation agrees with the claim', { timeout: 300_000 }, async () => {
+    for (const seed of trials(STATES)) await explanationAgrees(seed);
+  });
 });
 
 describe('dm_explain', () => {

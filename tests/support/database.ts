@@ -21,7 +21,8 @@ export interface SharedDatabase {
 
 /** @param address of a migrated database; by default a new one on the run's Postgres */
 export async function openSharedDatabase(address?: string): Promise<SharedDatabase> {
-  const connectionString = address ?? (await cloneDatabase());
+  const { url: connectionString, drop } =
+    address === undefined ? await cloneDatabase() : { url: address, drop: async () => {} };
   const clients: pg.Client[] = [];
   return {
     connectionString,
@@ -34,13 +35,15 @@ export async function openSharedDatabase(address?: string): Promise<SharedDataba
     },
     async close() {
       await Promise.allSettled(clients.map((client) => client.end()));
+      await drop();
     },
   };
 }
 
 /** A migrated database of its own, with one session: what is asked at once is answered one after the other. */
 export async function openSession(now = new Date('2026-03-02T10:00:00Z')): Promise<Session> {
-  const client = new pg.Client({ connectionString: await cloneDatabase(), types: asPglite });
+  const database = await cloneDatabase();
+  const client = new pg.Client({ connectionString: database.url, types: asPglite });
   await client.connect();
   let last: Promise<unknown> = Promise.resolve();
   const run: SqlQuery = (text, values) => {
@@ -48,5 +51,9 @@ export async function openSession(now = new Date('2026-03-02T10:00:00Z')): Promi
     last = answer.catch(() => {});
     return answer;
   };
-  return sessionOf(run, () => client.end(), { now });
+  const close = async (): Promise<void> => {
+    await client.end();
+    await database.drop();
+  };
+  return sessionOf(run, close, { now });
 }

@@ -1,8 +1,6 @@
 /** A migrated database of its own as the jobs API holds one: several sessions at once, each as `service_role`. */
 import type { SqlQuery } from '@revos/core/rpc';
-import { withClient } from '@revos/local-stack/postgres-databases';
-import pg from 'pg';
-import { asPglite, cloneDatabase } from './test-postgres.ts';
+import { asPglite, cloneDatabase, poolOf, queryOf } from './test-postgres.ts';
 
 export interface ServiceDatabase {
   readonly query: SqlQuery;
@@ -15,17 +13,21 @@ const SESSIONS_MAX = 8;
 
 /** On the run's Postgres. */
 export async function openServiceDatabase(): Promise<ServiceDatabase> {
-  const connectionString = await cloneDatabase();
-  const pool = new pg.Pool({
+  const { url: connectionString, drop } = await cloneDatabase();
+  const pool = poolOf({
     connectionString,
     options: '-c role=service_role',
     max: SESSIONS_MAX,
     types: asPglite,
   });
+  const owner = poolOf({ connectionString, max: 1 });
   return {
-    query: async (text, values) => (await pool.query(text, [...values])).rows,
-    asOwner: (sql) => withClient(connectionString, async (client) => void (await client.query(sql))),
-    close: () => pool.end(),
+    query: queryOf(pool),
+    asOwner: async (sql) => void (await owner.query(sql)),
+    async close() {
+      await Promise.all([pool.end(), owner.end()]);
+      await drop();
+    },
   };
 }
 

@@ -1,6 +1,7 @@
-/** Databases on the run's own Postgres: a clone of the migrated template takes some tens of milliseconds. */
+/** Databases on the run's own Postgres. */
 import { randomUUID } from 'node:crypto';
-import { createDatabase } from '@revos/local-stack/postgres-databases';
+import type { SqlQuery } from '@revos/core/rpc';
+import { createDatabase, databaseUrl } from '@revos/local-stack/postgres-databases';
 import pg from 'pg';
 import type { TestPostgres } from './postgres-process.ts';
 
@@ -20,17 +21,67 @@ async function ask(): Promise<TestPostgres> {
   return (await response.json()) as TestPostgres;
 }
 
-const newName = (): string => `test_${randomUUID().replaceAll('-', '')}`;
-
-/** A database of its own with every migration, and its address as the superuser. It goes with the server. */
-export async function cloneDatabase(): Promise<string> {
-  const { serverUrl, template } = await testPostgres();
-  return createDatabase(serverUrl, newName(), { template });
+/** A pool whose sessions may be cut off while nobody uses them: the next query tells. */
+export function poolOf(config: pg.PoolConfig): pg.Pool {
+  const pool = new pg.Pool(config);
+  pool.on('error', () => {});
+  pool.on('connect', (client) => client.on('error', () => {}));
+  return pool;
 }
 
-/** A database of its own with the API roles alone. */
+let administration: Promise<pg.Pool> | undefined;
+
+/** Makes and drops databases. */
+async function administrator(): Promise<pg.Pool> {
+  administration ??= testPostgres().then(({ serverUrl }) =>
+    poolOf({ connectionString: serverUrl, max: 2, idleTimeoutMillis: 0, allowExitOnIdle: true }),
+  );
+  return administration;
+}
+
+export interface TestDatabase {
+  /** Its address as the superuser. */
+  readonly url: string;
+  /** Cuts off whoever is connected, and removes it. Without this, it goes with the server. */
+  drop(): Promise<void>;
+}
+
+const newName = (): string => `test_${randomUUID().replaceAll('-', '')}`;
+
+/** A database of its own with every migration. */
+export async function cloneDatabase(): Promise<TestDatabase> {
+  const { serverUrl, template } = await testPostgres();
+  const pool = await administrator();
+  const name = newName();
+  await pool.query(`create database ${name} template ${template}`);
+  return {
+    url: databaseUrl(serverUrl, name),
+    drop: async () => void (await pool.query(`drop database if exists ${name} with (force)`)),
+  };
+}
+
+/** The address of a database of its own with the API roles alone. It goes with the server. */
 export async function emptyDatabase(): Promise<string> {
   return createDatabase((await testPostgres()).serverUrl, newName());
+}
+
+/**
+ * Runs a query on a session of a pool. What Postgres refuses, a session survives: the pool's own `query` would end it, and
+ * the next one would begin with nothing prepared.
+ */
+export function queryOf(pool: pg.Pool): SqlQuery {
+  return async (text, values) => {
+    const client = await pool.connect();
+    let lost: unknown;
+    try {
+      return (await client.query(text, [...values])).rows;
+    } catch (error) {
+      if (!(error instanceof pg.DatabaseError)) lost = error;
+      throw error;
+    } finally {
+      client.release(lost !== undefined);
+    }
+  };
 }
 
 /** Values as PGlite reads them, so that a test reads the same from either: a bigint as a number, a date at midnight UTC. */

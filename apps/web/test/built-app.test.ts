@@ -61,10 +61,6 @@ let verdict: Verdict | null = null;
 let app: Awaited<ReturnType<typeof startApp>>;
 
 beforeAll(async () => {
-  const build = next(['build']);
-  const [code] = await once(build.child, 'close');
-  if (code !== 0) throw new Error(build.output());
-
   const jobs = () => [
     {
       name: 'dm-queue',

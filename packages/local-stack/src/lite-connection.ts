@@ -59,12 +59,13 @@ async function connectPglite(
   migrations: readonly Migration[],
 ): Promise<Connection> {
   const parsers = { 1114: isoTimestamp, 1184: isoTimestamp };
+  const create = (data?: Blob): Promise<PGlite> => PGlite.create(data && { loadDataDir: data });
   const isNew = dataDir === undefined || !holdsDatabase(dataDir);
   const connection = await createPgliteConnection({
     ...(dataDir === undefined ? {} : { url: dataDir }),
     pgliteOptions: {
       parsers,
-      ...(isNew ? { loadDataDir: await migratedData('lite', () => PGlite.create(), migrations) } : {}),
+      ...(isNew ? { loadDataDir: await migratedData('lite', create, migrations) } : {}),
     },
   });
   try {

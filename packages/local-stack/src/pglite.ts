@@ -48,7 +48,7 @@ export async function openPglite(options: OpenPgliteOptions = {}): Promise<PGlit
 }
 
 const dataOf = (migrations: readonly Migration[]): Promise<Blob> =>
-  migratedData('own', () => PGlite.create(), migrations);
+  migratedData('own', (loadDataDir) => PGlite.create(loadDataDir && { loadDataDir }), migrations);
 
 /** Whether a folder is a database's already; what is loaded goes into an empty one alone. */
 export function holdsDatabase(dataDir: string): boolean {
@@ -66,14 +66,19 @@ export function pgliteExec(db: PgliteLike): ExecSql {
   return async (sql) => ((await db.exec(sql)).at(-1)?.rows ?? []) as Row[];
 }
 
-/** An empty database of a release of PGlite, migrated, as the data that `loadDataDir` of the same release reads. */
+/**
+ * An empty database of a release of PGlite, migrated, as the data that `loadDataDir` of the same release reads.
+ *
+ * @param open opens a database from such data, or a new one
+ */
 export function migratedData(
   release: string,
-  open: () => Promise<PgliteLike>,
+  open: (data?: Blob) => Promise<PgliteLike>,
   migrations: readonly Migration[],
 ): Promise<Blob> {
   return snapshotOf(release, migrations, async () => {
-    const db = await open();
+    // To make a cluster takes longer than to migrate it: one of each release will do.
+    const db = await (migrations.length === 0 ? open() : open(await migratedData(release, open, [])));
     try {
       await migratePglite(db, migrations);
       return await db.dumpDataDir('none');

@@ -37,6 +37,8 @@ export interface StartPostgresOptions {
   readonly connectionsMax?: number;
   /** Folder with `initdb` and `postgres` of another installation, 15 or later. By default those that come with this package. */
   readonly programs?: string | undefined;
+  /** Further settings of the server, each as `name=value`. */
+  readonly settings?: readonly string[];
   /** Its key and certificate, in PEM: it then takes connections with TLS too. */
   readonly tls?: { readonly key: string; readonly cert: string };
 }
@@ -109,7 +111,12 @@ function settingsFor(options: StartPostgresOptions): string[] {
   ];
   // Not synchronous_commit=off: what was committed a moment before SIGKILL would be lost.
   const fast = ['fsync=off', 'full_page_writes=off', 'max_wal_size=4GB'];
-  return [...settings, ...(options.tls ? ['ssl=on'] : []), ...(options.durable ? [] : fast)];
+  return [
+    ...settings,
+    ...(options.tls ? ['ssl=on'] : []),
+    ...(options.durable ? [] : fast),
+    ...(options.settings ?? []),
+  ];
 }
 
 /** Makes the folder a database's, if it is not yet, and gives the superuser's password. */

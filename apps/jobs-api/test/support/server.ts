@@ -1,10 +1,12 @@
 /** The service as a process of its own, over a Supabase API and a Unipile stand-in on this machine. */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import type { LocalSupabase } from '@revos/local-stack';
+import { machineEnv } from '@revos/local-stack/env';
 import { CRON_TOKEN, OPS_TOKEN, SIGNING_SECRET } from './app.ts';
 
 const SERVER = path.resolve(import.meta.dirname, '../../src/server.ts');
@@ -44,7 +46,7 @@ export function environmentFor(
 /** Starts the service and takes it as it comes: it may refuse. */
 export function spawnServer(environment: Environment): Omit<ServerProcess, 'port'> {
   const child = spawn(process.execPath, [SERVER], {
-    env: { ...environment, DO_NOT_TRACK: '1' } as NodeJS.ProcessEnv,
+    env: { ...machineEnv(), ...environment, DO_NOT_TRACK: '1' } as NodeJS.ProcessEnv,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const output = { stdout: '', stderr: '' };

@@ -1,9 +1,11 @@
 /** The CLI, as a process of its own or within the test's. */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
+import { machineEnv } from '@revos/local-stack/env';
 import { main } from '../../src/main.ts';
 
 const CLI = path.resolve(import.meta.dirname, '../../src/cli.ts');
@@ -36,7 +38,9 @@ export interface Started {
 }
 
 export function startOps(args: readonly string[], { env = {}, input = '' }: OpsOptions = {}): Started {
-  const child = spawn(process.execPath, [CLI, ...args], { env: env as NodeJS.ProcessEnv });
+  const child = spawn(process.execPath, [CLI, ...args], {
+    env: { ...machineEnv(), ...env } as NodeJS.ProcessEnv,
+  });
   const output = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr'] as const) {
     child[name].setEncoding('utf8').on('data', (text: string) => {

@@ -1,8 +1,7 @@
 /** Several processes on one queue, in real time, over a real Postgres: what PGlite's one session cannot show. */
 import { type Sandbox, type SandboxOptions, startSandbox } from '@revos/unipile-sandbox';
-import pg from 'pg';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { cloneDatabase } from '../../../../tests/support/test-postgres.ts';
+import { cloneDatabase, poolOf, queryOf } from '../../../../tests/support/test-postgres.ts';
 import { processQueue } from '../../src/dm/process-queue.ts';
 import { realEffects } from '../../src/effects/index.ts';
 import { createSqlRpc, type SqlQuery } from '../../src/rpc/index.ts';
@@ -15,10 +14,9 @@ import { clientForTest, requestsOf } from '../support/sandbox.ts';
 const HORIZON_MS = 60_000;
 
 const poolFor = (connectionString: string) => {
-  const pool = new pg.Pool({ connectionString, options: '-c role=service_role', max: 8 });
-  pool.on('error', () => {});
+  const pool = poolOf({ connectionString, options: '-c role=service_role', max: 8 });
   onTestFinished(() => pool.end());
-  const query: SqlQuery = async (text, values) => (await pool.query(text, [...values])).rows;
+  const query = queryOf(pool);
   return { query, rpc: createSqlRpc(query) };
 };
 
@@ -38,7 +36,8 @@ async function worldOf(
   options: SandboxOptions = {},
   policy: Readonly<Record<string, unknown>> = {},
 ): Promise<World> {
-  const url = await cloneDatabase();
+  const { url, drop } = await cloneDatabase();
+  onTestFinished(drop);
   const names = Array.from({ length: accounts }, (_, index) => `a${index}`);
   const sandbox = await startSandbox({
     accounts: names.map((id) => ({ id })),
