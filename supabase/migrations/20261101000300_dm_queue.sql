@@ -237,6 +237,10 @@ begin
   end if;
   -- Here, where the row is seen that an insert which ignores duplicates passes over; also one of the same statement.
   if tg_op = 'INSERT' and new.dedupe_key is not null then
+    if current_setting('revos.is_enqueue', true) is distinct from 'on' then
+      -- What another session has not committed cannot be seen, and would be passed over as well: its end is waited for.
+      perform pg_advisory_xact_lock(hashtext('public.dm_queue.dedupe_key'));
+    end if;
     select message.id, message.linkedin_account_id, message.recipient_id, message.message into v_twin
     from public.dm_queue as message where message.dedupe_key = new.dedupe_key;
     if v_twin.id is not null then
@@ -554,6 +558,8 @@ begin
     raise exception 'rows must be an array of at most 10000 messages' using errcode = 'DM020';
   end if;
 
+  -- As dm_queue_before_write, but calls of this function do not wait for each other: what an insert passes over is looked at below.
+  perform pg_advisory_xact_lock_shared(hashtext('public.dm_queue.dedupe_key'));
   v_problems := public.dm_row_problems(p_rows);
   v_twins := public.dm_row_twins(p_rows, p_now);
   if v_problems is not null or v_twins ? 'problems' then
@@ -565,6 +571,7 @@ begin
   select array_agg(gen_random_uuid()), array_agg(nextval('public.dm_queue_position_seq'))
   into v_ids, v_positions
   from jsonb_array_elements(p_rows);
+  perform set_config('revos.is_enqueue', 'on', true);
   with given as materialized (
     select row.ordinality as row, v_ids[row.ordinality] as id, row.value
     from jsonb_array_elements(p_rows) with ordinality as row (value, ordinality)
@@ -588,6 +595,7 @@ begin
     returning id
   )
   select array_agg(inserted.id) into v_new_ids from inserted;
+  perform set_config('revos.is_enqueue', 'off', true);
 
   if cardinality(v_new_ids) = jsonb_array_length(p_rows) then
     select jsonb_build_object('enqueued', count(*), 'existing', 0, 'messages',
@@ -1151,7 +1159,9 @@ end;
 $$;
 
 -- dm_is_repeat: whether what a message says went out to the same person within the days in which its account does not repeat
--- itself, or may have. Part of dm_claim.
+-- itself, or may have, or waits in a message that was queued before it. Part of dm_claim.
+--
+-- Of two that are claimed at once, whoever claims them, the later one sees that the other waits.
 create or replace function public.dm_is_repeat(p_account_id uuid, p_message_id uuid, p_text_key bigint, p_now timestamptz)
 returns boolean
 language plpgsql
@@ -1171,6 +1181,10 @@ begin
     select count(*) from public.dm_attempts as attempt
     where attempt.text_key = p_text_key and attempt.outcome is distinct from 'not_sent'
       and attempt.effect_by > p_now - make_interval(days => v_days) and attempt.message_id <> p_message_id
+  ) + (
+    select count(*) from public.dm_queue as waiting
+    where waiting.text_key = p_text_key and waiting.status = 'pending'
+      and waiting.position < (select message.position from public.dm_queue as message where message.id = p_message_id)
   ) > 0;
 end;
 $$;

@@ -64,7 +64,7 @@ const count = (tally: Tally, name: string, by = 1): void => {
 };
 
 async function setUp(session: Session, random: Random, tally: Tally): Promise<Stage> {
-  await session.forget();
+  await session.reset();
   const clock = new SharedClock(START_MS);
   session.clock.now = new Date(clock.nowMs);
   const bounds = new Map<string, Bounds>();

@@ -122,7 +122,7 @@ const prioritises = revos('prioritises second', `update dm_queue set priority = 
 
 export async function waiting(session: Session): Promise<Messages> {
   session.clock.now = NOW;
-  await session.forget();
+  await session.reset();
   const account = await openAccount(session, 1);
   const { messages } = await session.dm.enqueue([
     message(account, { message: 'first' }),

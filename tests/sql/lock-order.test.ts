@@ -55,7 +55,7 @@ const KINDS = [
   {
     kind: 'messages',
     async make(session: Session): Promise<Two> {
-      await session.forget();
+      await session.reset();
       const accounts = [await openAccount(session, 1), await openAccount(session, 2)];
       const queued = await session.dm.enqueue(accounts.flatMap((id) => [message(id), message(id)]));
       const claimed = await claim(session);
@@ -87,7 +87,7 @@ const KINDS = [
   {
     kind: 'posts',
     async make(session: Session): Promise<Two> {
-      await session.forget();
+      await session.reset();
       const accounts = [await postingAccount(session, 1), await postingAccount(session, 2)];
       for (const linkedin_account_id of [...accounts, ...accounts])
         await insertPost(session, { linkedin_account_id });

@@ -125,7 +125,7 @@ const setsOptions: PostStep = {
 
 export async function waiting(session: Session): Promise<Posts> {
   session.clock.now = NOW;
-  await session.forget();
+  await session.reset();
   const account = await postingAccount(session, 1);
   const post = (content: string, ageMs: number) =>
     insertPost(session, { linkedin_account_id: account, content, scheduled_for: after(NOW, -ageMs) });

@@ -190,6 +190,37 @@ describe('enqueues', () => {
     expect(await ann.query('select count(*)::int as count from dm_queue', [])).toEqual([{ count: 1 }]);
   });
 
+  it.each([
+    { first: 'insert', second: 'insert', code: 'DM016' },
+    { first: 'enqueue', second: 'insert', code: 'DM016' },
+    { first: 'insert', second: 'enqueue', code: 'DM021' },
+  ] as const)(
+    'one key of two messages at once, by $first and $second: the second is refused, and not passed over',
+    async ({ first, second, code }) => {
+      const account = await openAccount(ann, 1);
+      const ways = {
+        insert: (session: Session, text: string) =>
+          session.query(
+            `insert into dm_queue (linkedin_account_id, recipient_id, message, dedupe_key) values ($1, $2, $3, 'k')
+             on conflict do nothing`,
+            [account, recipientId(1), text],
+          ),
+        enqueue: (session: Session, text: string) =>
+          session.dm.enqueue([message(account, { message: text, dedupe_key: 'k' })]),
+      };
+      const pid = await pidOf(bob);
+      await ann.query('begin', []);
+      await ways[first](ann, 'Hello');
+      const refused = expect(ways[second](bob, 'Hello again')).rejects.toMatchObject({ code });
+      await untilBlocked(watcher, pid);
+      await ann.query('commit', []);
+      await refused;
+      // The same message under its key is passed over, as it was.
+      await ways[second](bob, 'Hello');
+      expect(await ann.query('select message from dm_queue', [])).toEqual([{ message: 'Hello' }]);
+    },
+  );
+
   it('the same keys from 20 sessions at once are queued once, and all are told the same ids', async () => {
     const account = await openAccount(ann, 1);
     const rows = Array.from({ length: 20 }, (_, n) =>

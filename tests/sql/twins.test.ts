@@ -373,6 +373,15 @@ describe('the same text to the same person', () => {
       expect(await rowOf(session, id ?? '')).toMatchObject({ status: 'failed', reason: 'repeated' });
     });
 
+    it('lets one of two go that are claimed at once, queued before it was forbidden', async () => {
+      const [first] = await queue(session, other);
+      const [second] = await queue(session, account);
+      await forbid(account, 7);
+      await forbid(other, 7);
+      expect((await claim(session)).map(({ message_id }) => message_id)).toEqual([first]);
+      expect(await rowOf(session, second ?? '')).toMatchObject({ status: 'failed', reason: 'repeated' });
+    });
+
     it('does not stop a message from being tried again', async () => {
       await forbid(account, 7);
       const [id] = await queue(session, account);

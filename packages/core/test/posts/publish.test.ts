@@ -362,15 +362,19 @@ describe('the media of a post', () => {
     const publishing = await publishingOf(db);
     publishing.fileServer.files.set('/a.png', 503);
     const id = await publishing.schedule({ options: urls(publishing, 'a.png') });
-    const run = publishing.run();
-    await publishing.driver.settle();
-    expect(await publishing.post(id)).toMatchObject({
-      state: 'waiting',
-      reason: 'media_unreachable',
-      burned: 1,
-    });
+    const { driver, system } = publishing;
+    const run = await system.start(postScheduler);
+    // Time stands still until the first try is recorded.
+    await expect
+      .poll(() => publishing.post(id))
+      .toMatchObject({
+        state: 'waiting',
+        reason: 'media_unreachable',
+        burned: 1,
+      });
     publishing.fileServer.files.set('/a.png', PNG);
-    expect((await run).stats).toMatchObject({ retried: 1, sent: 1 });
+    const { stats } = await driver.untilEnd(system.ended(run.id));
+    expect(stats).toMatchObject({ retried: 1, sent: 1 });
     expect(await publishing.post(id)).toMatchObject({ status: 'published' });
   });
 
