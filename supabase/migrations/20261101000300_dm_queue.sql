@@ -1084,7 +1084,7 @@ begin
         reason = gated.refusal,
         error = case gated.refusal
           when 'chat_of_another' then 'chat_id is the chat of another recipient; without it, it can be queued again'
-          when 'repeated' then 'the same was sent to the same person within the no_repeat_days of the account' end,
+          when 'repeated' then 'the same was sent to the same person within the no_repeat_days of the account, or waits' end,
         updated_at = now()
       from gated
       where message.id = gated.message_id
