@@ -15,7 +15,7 @@ import { findViolations } from './oracle.ts';
 import { planWorld, readZones } from './world.ts';
 
 const SESSIONS = 12;
-const CAMPAIGNS = { min: 8, max: 110, seconds: 12 };
+const CAMPAIGNS = { min: 6, max: 110, seconds: 8 };
 
 /** How often each happens in a campaign at least. */
 const EXPECTED = {

@@ -136,7 +136,7 @@ const isOpen = ({ policy, effectsMs, pausedUntilMs }: State, atMs: number): bool
   limitsReached(policy, effectsMs, atMs).length === 0;
 
 /** Random states of an account. */
-const STATES: Trials = { min: 15, max: 60, seconds: 4 };
+const STATES: Trials = { min: 10, max: 60, seconds: 3 };
 
 async function nextClaimIsTheFirstMinute(seed: number): Promise<void> {
   const state = randomState(createRandom(seed));

@@ -105,6 +105,17 @@ describe('large bodies', () => {
     await expect.poll(async () => (await post(port, bodyOf('ACo2'))).status).toBe(201);
   });
 
+  it('that do not say how large they are count as the largest', async () => {
+    const socket = connect(port, '127.0.0.1');
+    onTestFinished(() => void socket.destroy());
+    let answer = '';
+    socket.on('data', (chunk) => (answer += String(chunk)));
+    socket.write(
+      `POST /api/messages HTTP/1.1\r\nhost: a\r\nauthorization: ${asOps.authorization}\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n`,
+    );
+    await expect.poll(() => answer).toMatch(/^HTTP\/1\.1 503 [\s\S]*too-many-bodies/);
+  });
+
   it('that break off on their way give their room back', async () => {
     const socket = connect(port, '127.0.0.1');
     const [peer] = await once(test.app.server, 'connection');

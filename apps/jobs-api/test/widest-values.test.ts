@@ -111,8 +111,18 @@ const ODD_TEXTS = [
 
 const LENGTH_MAX = 10_000;
 
+/** An answer for each schema, made once: one stands within many. */
+function once<Answer>(make: (schema: Schema) => Answer): (schema: Schema) => Answer {
+  const made = new Map<Schema, Answer>();
+  return (schema) => {
+    const answer = made.get(schema) ?? make(schema);
+    made.set(schema, answer);
+    return answer;
+  };
+}
+
 /** Values that may be at an end of what a schema admits. */
-function candidatesOf(schema: Schema): unknown[] {
+const candidatesOf: (schema: Schema) => readonly unknown[] = once((schema) => {
   if (schema.$ref !== undefined) return candidatesOf(resolve(schema.$ref));
   if (schema.const !== undefined) return [schema.const];
   if (schema.enum !== undefined) return [...schema.enum];
@@ -140,7 +150,7 @@ function candidatesOf(schema: Schema): unknown[] {
     default:
       return [];
   }
-}
+});
 
 function textsOf({ format, minLength = 0, maxLength = LENGTH_MAX }: Schema): unknown[] {
   if (format === 'date') return DAYS;
@@ -170,24 +180,19 @@ function listsOf({ items = {}, minItems = 0, maxItems = 1_000 }: Schema): unknow
 }
 
 /** What a schema demands, and no more. */
-function leastOf(schema: Schema): Record<string, unknown> {
-  return Object.fromEntries(
+const leastOf: (schema: Schema) => Record<string, unknown> = once((schema) =>
+  Object.fromEntries(
     (schema.required ?? []).map((name) => {
       const member = schema.properties?.[name] ?? {};
       return [name, candidatesOf(member).find((value) => admits(member, value))];
     }),
-  );
-}
+  ),
+);
 
-const validators = new Map<Schema, (value: unknown) => boolean>();
+const validatorOf = once((schema) => Compile(Type.Unsafe(inlined(schema) as TSchema)));
 
 function admits(schema: Schema, value: unknown): boolean {
-  const known = validators.get(schema);
-  if (known !== undefined) return known(value);
-  const validator = Compile(Type.Unsafe(inlined(schema) as TSchema));
-  const check = (given: unknown) => validator.Check(given);
-  validators.set(schema, check);
-  return check(value);
+  return validatorOf(schema).Check(value);
 }
 
 /** Without references. */

@@ -239,6 +239,31 @@ describe('judge', () => {
     expect(all).toMatchObject({ sentence: 'The service is not ready.', why: 'Failing: schema.' });
   });
 
+  it('says what a person must mend before what is late, and what is not known last', () => {
+    const { sentence, also } = judge(
+      {
+        notReady: null,
+        jobs: [JOB, { name: 'reconcile', schedule: '0 0 1 1 *' }],
+        system: {
+          ...WELL,
+          last_runs: {
+            'dm-queue': aRun({
+              status: 'queued',
+              requested_at: SINCE,
+              finished_at: null,
+            }),
+            reconcile: aRun({ job: 'reconcile', status: 'failed', error: 'no' }),
+          },
+        },
+      },
+      NOW,
+    );
+    expect([sentence, ...also.map((finding) => finding.sentence)]).toEqual([
+      'The last run of reconcile failed.',
+      'The run of dm-queue does not begin.',
+    ]);
+  });
+
   it('what was not seen is never well', () => {
     expect(judge({ notReady: null, jobs: [JOB], system: null }, NOW).state).toBe('unknown');
     expect(judge({ notReady: 'Failing: database.', jobs: [JOB], system: null }, NOW)).toMatchObject({
