@@ -72,14 +72,14 @@ export async function emptyDatabase(): Promise<string> {
 export function queryOf(pool: pg.Pool): SqlQuery {
   return async (text, values) => {
     const client = await pool.connect();
-    let lost: unknown;
+    let isLost = false;
     try {
       return (await client.query(text, [...values])).rows;
     } catch (error) {
-      if (!(error instanceof pg.DatabaseError)) lost = error;
+      isLost = !(error instanceof pg.DatabaseError);
       throw error;
     } finally {
-      client.release(lost !== undefined);
+      client.release(isLost);
     }
   };
 }
