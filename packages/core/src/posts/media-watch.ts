@@ -79,17 +79,21 @@ export function createMediaWatch(
   const pass = async (signal: AbortSignal): Promise<number> => {
     nextAt = null;
     passBeganMs = effects.monotonicMs();
-    for (let batch = 0; batch < BATCHES_MAX && !signal.aborted; batch += 1) {
-      const { items, again, now, next_at } = await store.mediaDue(BATCH_MAX);
-      const fresh = items.filter((item) => !begun.has(lookOf(item)));
-      if (fresh.length === 0) {
-        nextAt = next_at === null ? null : new Date(next_at);
-        return (nextAt?.getTime() ?? Number.POSITIVE_INFINITY) - Date.parse(now);
+    try {
+      for (let batch = 0; batch < BATCHES_MAX && !signal.aborted; batch += 1) {
+        const { items, again, now, next_at } = await store.mediaDue(BATCH_MAX);
+        const fresh = items.filter((item) => !begun.has(lookOf(item)));
+        if (fresh.length === 0) {
+          nextAt = next_at === null ? null : new Date(next_at);
+          return (nextAt?.getTime() ?? Number.POSITIVE_INFINITY) - Date.parse(now);
+        }
+        for (const item of fresh) begun.add(lookOf(item));
+        await Promise.all(fresh.map((item) => limit(check, item, again.includes(item.post_id), signal)));
       }
-      for (const item of fresh) begun.add(lookOf(item));
-      await Promise.all(fresh.map((item) => limit(check, item, again.includes(item.post_id), signal)));
+      return Number.POSITIVE_INFINITY;
+    } finally {
+      passBeganMs = null;
     }
-    return Number.POSITIVE_INFINITY;
   };
 
   return {
@@ -99,7 +103,6 @@ export function createMediaWatch(
         for (;;) {
           const isLast = published.aborted;
           const waitMs = await pass(signal);
-          passBeganMs = null;
           if (isLast || signal.aborted) break;
           await effects.sleep(Math.min(waitMs, PASS_MS_MAX), AbortSignal.any([published, signal]));
         }
@@ -109,7 +112,6 @@ export function createMediaWatch(
         logger.warn({ err: error }, 'media could not be checked ahead of time');
       } finally {
         nextAt = null;
-        passBeganMs = null;
       }
       return { hasFreed };
     },
