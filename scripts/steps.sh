@@ -18,6 +18,33 @@ step() {
   exit 1
 }
 
+# Steps that go on beside those that follow. What they print is shown when they are waited for.
+LANE_PID='' LANE_OUTPUT="$(mktemp)"
+trap 'leave_lane; rm -f "$LANE_OUTPUT"' EXIT
+
+leave_lane() {
+  [ -n "$LANE_PID" ] || return 0
+  # Its own process group: with it ends whatever its steps have started.
+  kill -- "-$LANE_PID" 2> /dev/null || true
+  LANE_PID=''
+}
+
+beside() {
+  set -m
+  "$@" > "$LANE_OUTPUT" 2>&1 &
+  LANE_PID=$!
+  set +m
+}
+
+join_lane() {
+  local began=$SECONDS status=0
+  wait "$LANE_PID" || status=$?
+  LANE_PID=''
+  cat "$LANE_OUTPUT"
+  printf '== waited %s s for what went on beside\n' "$((SECONDS - began))"
+  [ "$status" -eq 0 ] || exit "$status"
+}
+
 install_package() {
   apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" > /dev/null
 }

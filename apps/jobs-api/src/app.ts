@@ -41,6 +41,7 @@ import { runRoutes } from './routes/runs.ts';
 import { sendingRoutes } from './routes/sending.ts';
 import { triggerRoutes } from './routes/trigger.ts';
 import { verdictRoutes } from './routes/verdict.ts';
+import { serializerCompiler } from './serialization.ts';
 import { createSystemProbe, type SystemProbe } from './system-probe.ts';
 import { DEPTH_MAX, NO_QUERY, validatorCompiler } from './validation.ts';
 
@@ -99,8 +100,6 @@ export async function buildApp(options: AppOptions) {
     // A header of the caller's own stands further to the front than what the proxies added to it.
     trustProxy: (_address, hop) => hop < proxyHops,
     bodyLimit: BODY_BYTES_MAX,
-    // An answer is shown as it is: RevOS may have a post for `infinity`, and one such would make its whole list a 500.
-    serializerOpts: { ajv: { validateFormats: false } },
     requestTimeout: limits.requestMsMax,
     maxRequestsPerSocket: limits.requestsPerSocketMax,
     http: {
@@ -121,7 +120,8 @@ export async function buildApp(options: AppOptions) {
     clientErrorHandler: answerParserError,
   })
     .withTypeProvider<TypeBoxTypeProvider>()
-    .setValidatorCompiler(validatorCompiler);
+    .setValidatorCompiler(validatorCompiler)
+    .setSerializerCompiler(serializerCompiler);
 
   app.server.maxConnections = limits.connectionsMax;
 

@@ -6,15 +6,26 @@
  */
 import type { FastifySchemaCompiler, FastifySchemaValidationError } from 'fastify';
 import Type, { type TSchema } from 'typebox';
-import { Compile } from 'typebox/compile';
+import { Compile, type Validator } from 'typebox/compile';
 
 /** The query of a route that has none. */
 export const NO_QUERY = Type.Object({}, { additionalProperties: false });
 
 const DIGITS = /^-?\d{1,15}$/;
 
-export const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
+/** One schema is that of several routes: it is compiled once. */
+const compiled = new WeakMap<TSchema, Validator>();
+
+function compile(schema: TSchema): Validator {
+  const known = compiled.get(schema);
+  if (known) return known;
   const validator = Compile(schema);
+  compiled.set(schema, validator);
+  return validator;
+}
+
+export const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
+  const validator = compile(schema);
   return (value: unknown) => {
     const read = httpPart === 'querystring' ? readQuery(schema, value) : value;
     if (!validator.Check(read)) return { error: validator.Errors(read) };

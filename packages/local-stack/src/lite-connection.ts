@@ -15,7 +15,7 @@ import { createPostgresConnection } from '@supabase/lite/postgres';
 import { isoTimestamp } from './iso-timestamp.ts';
 import { sessionsOf } from './lite-sessions.ts';
 import type { Migration } from './migrations.ts';
-import { holdsDatabase, migratedData, migratePglite } from './pglite.ts';
+import { holdsDatabase, migratedData, migratePglite, startOf } from './pglite.ts';
 import { migratePostgres } from './postgres-databases.ts';
 
 /** A PGlite of its own, in memory or in a folder, or any Postgres, as its superuser. */
@@ -28,6 +28,9 @@ export type DatabaseTarget =
     };
 
 const SESSIONS_MAX = 10;
+
+/** Of the release inside lite. */
+const START = startOf(PGlite);
 
 /** Connects, and applies what the database lacks of the roles and migrations. The caller closes it. */
 export async function connectLite(
@@ -59,12 +62,13 @@ async function connectPglite(
   migrations: readonly Migration[],
 ): Promise<Connection> {
   const parsers = { 1114: isoTimestamp, 1184: isoTimestamp };
-  const create = (data?: Blob): Promise<PGlite> => PGlite.create(data && { loadDataDir: data });
+  const create = (data?: Blob): Promise<PGlite> =>
+    PGlite.create({ ...START, ...(data && { loadDataDir: data }) });
   const isNew = dataDir === undefined || !holdsDatabase(dataDir);
   const connection = await createPgliteConnection({
     ...(dataDir === undefined ? {} : { url: dataDir }),
     pgliteOptions: {
-      parsers,
+      ...{ ...START, parsers },
       ...(isNew ? { loadDataDir: await migratedData('lite', create, migrations) } : {}),
     },
   });

@@ -15,7 +15,7 @@ import { supabaseRolesSql } from './supabase-roles.ts';
 const FOLDER = path.join(repositoryRoot, 'node_modules', '.cache', 'local-stack');
 
 /** 40 MB each; the least recently used go first. */
-const FILES_MAX = 6;
+const FILES_MAX = 10;
 
 /** In this process, too, one is read or made once. */
 const snapshots = new Map<string, Promise<Blob>>();

@@ -28,14 +28,24 @@ interface PgliteLike {
   close(): Promise<void>;
 }
 
+/**
+ * How a release of PGlite is started here. By default it fills 128 MB of shared buffers with zeros, which costs more
+ * processor than all the rest of its start; its files are in memory, or in the system's cache.
+ */
+export function startOf({ defaultStartParams }: { readonly defaultStartParams: readonly string[] }) {
+  return { startParams: [...defaultStartParams, '-c', 'shared_buffers=16MB'] };
+}
+
+const OWN = startOf(PGlite);
+
 /** Opens a database with the API roles and the migrations applied. The caller closes it. */
 export async function openPglite(options: OpenPgliteOptions = {}): Promise<PGlite> {
   const migrations = options.migrations ?? (await readMigrations());
   const { dataDir } = options;
-  if (dataDir === undefined) return PGlite.create({ loadDataDir: await dataOf(migrations) });
+  if (dataDir === undefined) return PGlite.create({ ...OWN, loadDataDir: await dataOf(migrations) });
 
   const db = await PGlite.create({
-    dataDir,
+    ...{ ...OWN, dataDir },
     ...(holdsDatabase(dataDir) ? {} : { loadDataDir: await dataOf(migrations) }),
   });
   try {
@@ -48,7 +58,7 @@ export async function openPglite(options: OpenPgliteOptions = {}): Promise<PGlit
 }
 
 const dataOf = (migrations: readonly Migration[]): Promise<Blob> =>
-  migratedData('own', (loadDataDir) => PGlite.create(loadDataDir && { loadDataDir }), migrations);
+  migratedData('own', (data) => PGlite.create({ ...OWN, ...(data && { loadDataDir: data }) }), migrations);
 
 /** Whether a folder is a database's already; what is loaded goes into an empty one alone. */
 export function holdsDatabase(dataDir: string): boolean {

@@ -52,10 +52,15 @@ function programsIn(folder: string): PostgresBinaries {
   return { initdb: path.join(folder, `initdb${suffix}`), postgres: path.join(folder, `postgres${suffix}`) };
 }
 
-/** The major version of the programs. */
-export async function majorOf({ postgres }: PostgresBinaries): Promise<number> {
+export interface PostgresVersion {
+  readonly major: number;
+  /** As the program tells it. */
+  readonly text: string;
+}
+
+export async function versionOf({ postgres }: PostgresBinaries): Promise<PostgresVersion> {
   const { stdout } = await promisify(execFile)(postgres, ['--version']);
-  return Number(/\) (\d+)/.exec(stdout)?.[1]);
+  return { major: Number(/\) (\d+)/.exec(stdout)?.[1]), text: stdout.trim() };
 }
 
 /** The user that Postgres must run as, or nothing if this process is not root. */

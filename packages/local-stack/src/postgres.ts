@@ -6,9 +6,8 @@
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { chmod, chown, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
@@ -17,12 +16,13 @@ import { findFreePort } from './free-port.ts';
 import {
   findPostgresBinaries,
   findPostgresUser,
-  majorOf,
   type PostgresBinaries,
   type PostgresUser,
 } from './postgres-binaries.ts';
+import { lastingCluster, newPassword, passingCluster } from './postgres-cluster.ts';
 import { type CreateDatabaseOptions, createDatabase, withClient } from './postgres-databases.ts';
 import { startWatchdog, type Watchdog } from './postgres-watchdog.ts';
+import { tailOf } from './process-log.ts';
 import { supabaseRolesSql } from './supabase-roles.ts';
 
 export interface StartPostgresOptions {
@@ -64,7 +64,6 @@ const STOP_TIMEOUT_MS = 30_000;
 const START_ATTEMPTS_MAX = 5;
 const RESTART_ATTEMPTS_MAX = 100;
 const RESTART_WAIT_MS = 100;
-const LOG_LENGTH_MAX = 8_000;
 
 /** What one server is made of; nothing here changes while it lives. */
 interface Cluster {
@@ -86,12 +85,17 @@ export async function startPostgres(options: StartPostgresOptions = {}): Promise
   const watchdog = startWatchdog();
   watchdog.set({ pid: null, folder: temporary ? folder : null });
   try {
-    const password = await prepareFolder(cluster);
+    const made = await (temporary ? passingCluster(cluster) : lastingCluster(cluster));
+    const password = made.isKept ? newPassword() : made.text;
     if (options.tls) await writeTls(cluster, options.tls);
     const { port, child } = await launchOnFreePort(cluster);
-    const connectionString = `postgres://postgres:${password}@127.0.0.1:${port}/postgres`;
+    const urlWith = (text: string): string => `postgres://postgres:${text}@127.0.0.1:${port}/postgres`;
+    const connectionString = urlWith(password);
     const server = serverOf(cluster, watchdog, connectionString, port, child);
-    await withClient(connectionString, (client) => client.query(supabaseRolesSql));
+    await withClient(urlWith(made.text), async (client) => {
+      if (made.isKept) await client.query(`alter role postgres password ${client.escapeLiteral(password)}`);
+      await client.query(supabaseRolesSql);
+    });
     return server;
   } catch (error) {
     watchdog.end();
@@ -119,25 +123,6 @@ function settingsFor(options: StartPostgresOptions): string[] {
   ];
 }
 
-/** Makes the folder a database's, if it is not yet, and gives the superuser's password. */
-async function prepareFolder({ binaries, user, folder }: Cluster): Promise<string> {
-  const [data, passwordFile] = [path.join(folder, 'data'), path.join(folder, 'password')];
-  if (await exists(path.join(data, 'PG_VERSION'))) return (await readFile(passwordFile, 'utf8')).trim();
-
-  const password = randomBytes(18).toString('hex');
-  await mkdir(folder, { recursive: true });
-  await rm(data, { recursive: true, force: true });
-  await mkdir(data, { mode: 0o700 });
-  await writeFile(passwordFile, `${password}\n`, { mode: 0o600 });
-  if (user) {
-    await chmod(folder, 0o755);
-    await chown(data, user.uid, user.gid);
-    await chown(passwordFile, user.uid, user.gid);
-  }
-  await initialize(binaries, user, data, passwordFile);
-  return password;
-}
-
 /** Where Postgres looks for them by itself; it refuses a key that others may read. */
 async function writeTls(
   { user, folder }: Cluster,
@@ -151,38 +136,6 @@ async function writeTls(
     await writeFile(file, pem, { mode: 0o600 });
     if (user) await chown(file, user.uid, user.gid);
   }
-}
-
-const SINCE_17 = [
-  // The password is random, so hashing it thousands of times protects nothing and slows each connection.
-  '--set=scram_iterations=1',
-  '--locale=C',
-  '--locale-provider=builtin',
-  '--builtin-locale=C.UTF-8',
-];
-
-async function initialize(
-  binaries: PostgresBinaries,
-  user: PostgresUser | undefined,
-  data: string,
-  passwordFile: string,
-): Promise<void> {
-  const child = spawn(
-    binaries.initdb,
-    [
-      `--pgdata=${data}`,
-      '--username=postgres',
-      `--pwfile=${passwordFile}`,
-      '--auth=scram-sha-256',
-      '--encoding=UTF8',
-      '--no-sync',
-      ...((await majorOf(binaries)) < 17 ? ['--locale=C.UTF-8'] : SINCE_17),
-    ],
-    { ...user, cwd: data, env: postgresEnvironment(), stdio: ['ignore', 'ignore', 'pipe'] },
-  );
-  const log = tailOf(child);
-  const [code] = await once(child, 'close', { signal: AbortSignal.timeout(START_TIMEOUT_MS) });
-  if (code !== 0) throw new Error(`initdb failed: ${log()}`);
 }
 
 async function launchOnFreePort(cluster: Cluster): Promise<{ port: number; child: ChildProcess }> {
@@ -319,20 +272,4 @@ function hasEnded(child: ChildProcess): boolean {
 
 function isPortTaken(error: unknown): boolean {
   return String(error).includes('Address already in use');
-}
-
-/** The end of what a process writes to its log, as it stands whenever asked. */
-function tailOf(child: ChildProcess): () => string {
-  let tail = '';
-  child.stderr?.on('data', (chunk) => {
-    tail = (tail + String(chunk)).slice(-LOG_LENGTH_MAX);
-  });
-  return () => tail.trim();
-}
-
-function exists(file: string): Promise<boolean> {
-  return stat(file).then(
-    () => true,
-    () => false,
-  );
 }

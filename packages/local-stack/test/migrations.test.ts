@@ -2,11 +2,11 @@ import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
-import { PGlite } from '@electric-sql/pglite';
+import type { PGlite } from '@electric-sql/pglite';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { applyMigrations, type Migration, MigrationError, readMigrations } from '../src/migrations.ts';
-import { pgliteExec } from '../src/pglite.ts';
+import { openPglite, pgliteExec } from '../src/pglite.ts';
 import { fixtures } from './fixtures.ts';
 
 describe('readMigrations', () => {
@@ -53,7 +53,7 @@ describe('readMigrations', () => {
 describe('applyMigrations', () => {
   let db: PGlite;
   beforeAll(async () => {
-    db = await PGlite.create();
+    db = await openPglite({ migrations: [] });
   });
   afterAll(() => db.close());
   beforeEach(() =>

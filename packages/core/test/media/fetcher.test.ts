@@ -283,9 +283,9 @@ describe('a file that cannot be had', () => {
     { encoding: 'deflate', pack: deflateSync },
     { encoding: 'zstd', pack: zstdCompressSync },
   ])(
-    'a few KB that $encoding makes 100 MB of are not unpacked beyond the limit',
+    'a few KB that $encoding makes 20 MB of are not unpacked beyond the limit',
     async ({ encoding, pack }) => {
-      const bomb = pack(Buffer.alloc(100 * 1_048_576));
+      const bomb = pack(Buffer.alloc(20 * 1_048_576));
       const answer = await fetchFrom(answering(200, { 'content-encoding': encoding }, bomb), {
         bytesMax: 1_048_576,
       });
@@ -294,10 +294,9 @@ describe('a file that cannot be had', () => {
   );
 
   it('a bomb within a bomb is none either', async () => {
-    const bomb = gzipSync(gzipSync(Buffer.alloc(100 * 1_048_576)));
-    expect(await fetchFrom(answering(200, { 'content-encoding': 'gzip, gzip' }, bomb))).toMatchObject({
-      problem: 'media_too_large',
-    });
+    const bomb = gzipSync(gzipSync(Buffer.alloc(20 * 1_048_576)));
+    const listener = answering(200, { 'content-encoding': 'gzip, gzip' }, bomb);
+    expect(await fetchFrom(listener, { bytesMax: 1_048_576 })).toMatchObject({ problem: 'media_too_large' });
   });
 
   it('what is packed has the same limit before it is unpacked', async () => {

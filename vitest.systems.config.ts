@@ -1,0 +1,15 @@
+import { defineConfig } from 'vitest/config';
+
+/** Whole systems, of all their processes: they mostly wait, so that they are a run of their own beside others. */
+export default defineConfig({
+  test: {
+    reporters: ['default', './tests/support/closing-line.ts'],
+    globalSetup: ['./tests/support/web-setup.ts', './tests/support/postgres-setup.ts'],
+    include: ['tests/acceptance/**/*.test.ts', 'apps/*/test/built-*.test.ts'],
+    maxWorkers: 2,
+    testTimeout: 60_000,
+    hookTimeout: 180_000,
+    expect: { poll: { timeout: 20_000 } },
+    execArgv: ['--throw-deprecation'],
+  },
+});
