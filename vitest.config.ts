@@ -9,7 +9,7 @@ export default defineConfig({
     // They have configurations of their own: whole systems, and what needs Chromium or a Redis.
     exclude: [
       'tests/acceptance/**',
-      'apps/*/test/built-*',
+      'apps/*/test/systems/**',
       'tests/browser/**',
       'tests/redis/**',
       '**/node_modules/**',

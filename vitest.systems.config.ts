@@ -5,7 +5,7 @@ export default defineConfig({
   test: {
     reporters: ['default', './tests/support/closing-line.ts'],
     globalSetup: ['./tests/support/web-setup.ts', './tests/support/postgres-setup.ts'],
-    include: ['tests/acceptance/**/*.test.ts', 'apps/*/test/built-*.test.ts'],
+    include: ['tests/acceptance/**/*.test.ts', 'apps/*/test/systems/**/*.test.ts'],
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 180_000,

@@ -369,7 +369,7 @@ describe('the canaries', () => {
     const known = new Set([...SECRETS, ...NO_SECRETS]);
     expect([...read, ...documented].filter((name) => !known.has(name ?? ''))).toEqual([]);
     const had = new Set(secrets.map(({ name }) => name));
-    // The other way to the database (apps/jobs-api/test/direct-database.test.ts), and the older name of a key: they have
+    // The other way to the database (apps/jobs-api/test/systems/direct-database.test.ts), and the older name of a key: they have
     // their turn at the start.
     expect(SECRETS.filter((name) => !had.has(name))).toEqual(['DATABASE_URL', 'SUPABASE_SERVICE_ROLE_KEY']);
   });

@@ -6,10 +6,10 @@ import type { Run } from '@revos/core/jobs';
 import { verifyTrigger } from '@revos/core/signing';
 import type { Verdict } from '@revos/core/verdict';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { aRun } from './a-run.ts';
-import { answerJson, type ScriptedServer, scriptedServer } from './scripted-server.ts';
+import { aRun } from '../a-run.ts';
+import { answerJson, type ScriptedServer, scriptedServer } from '../scripted-server.ts';
 
-const WEB = path.join(import.meta.dirname, '..');
+const WEB = path.join(import.meta.dirname, '../..');
 const NEXT = path.join(WEB, 'node_modules/next/dist/bin/next');
 const SIGNING_SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
 const SECRETS = [

@@ -5,8 +5,8 @@ import type { Run, RunPage } from '@revos/core/jobs';
 import { createSupabaseRpc, type Rpc } from '@revos/core/rpc';
 import { type LocalSupabase, startSupabase } from '@revos/local-stack';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { asOps, CRON_TOKEN, OPS_TOKEN, SIGNING_SECRET } from './support/app.ts';
-import { readEvents } from './support/event-reader.ts';
+import { asOps, CRON_TOKEN, OPS_TOKEN, SIGNING_SECRET } from '../support/app.ts';
+import { readEvents } from '../support/event-reader.ts';
 import {
   type Environment,
   environmentFor,
@@ -15,7 +15,7 @@ import {
   startServer,
   startUnipile,
   type UnipileStandIn,
-} from './support/server.ts';
+} from '../support/server.ts';
 
 const EXIT_MS_MAX = 25_000;
 

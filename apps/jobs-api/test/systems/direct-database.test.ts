@@ -7,8 +7,8 @@ import {
   withClient,
 } from '@revos/local-stack';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { selfSigned } from '../../../packages/core/test/support/self-signed.ts';
-import { asOps } from './support/app.ts';
+import { selfSigned } from '../../../../packages/core/test/support/self-signed.ts';
+import { asOps } from '../support/app.ts';
 import {
   type Environment,
   environmentFor,
@@ -17,7 +17,7 @@ import {
   startServer,
   startUnipile,
   type UnipileStandIn,
-} from './support/server.ts';
+} from '../support/server.ts';
 
 const PASSWORD = 'w/ord+canary-of-a-login';
 
