@@ -6,7 +6,7 @@ export default defineConfig({
     reporters: ['default', './tests/support/closing-line.ts'],
     globalSetup: ['./tests/support/web-setup.ts', './tests/support/postgres-setup.ts'],
     include: ['tests/acceptance/**/*.test.ts', 'apps/*/test/systems/**/*.test.ts'],
-    maxWorkers: 2,
+    maxWorkers: 3,
     testTimeout: 60_000,
     hookTimeout: 180_000,
     expect: { poll: { timeout: 20_000 } },

@@ -41,8 +41,8 @@ join_lane() {
   wait "$LANE_PID" || status=$?
   LANE_PID=''
   cat "$LANE_OUTPUT"
-  printf '== waited %s s for what went on beside\n' "$((SECONDS - began))"
   [ "$status" -eq 0 ] || exit "$status"
+  printf '== waited %s s for what went on beside\n' "$((SECONDS - began))"
 }
 
 install_package() {

@@ -1,4 +1,4 @@
-/** `npm start -- --once`, as a newcomer runs it, and with a link of its chain broken. */
+/** `npm start`, as a newcomer runs it, and with a link of its chain broken. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
-const START = path.resolve(import.meta.dirname, '../../packages/local-stack/src/demo/start.ts');
+const ROOT = path.resolve(import.meta.dirname, '../..');
 
 /** Its lost answer holds one account up until it is looked for, after 15 s. */
 const TIMEOUT_MS = 120_000;
@@ -21,7 +21,8 @@ afterAll(() => rm(dataDir, { recursive: true, force: true }));
 
 /** Starts it, and calls `onOutput` with all that was printed so far whenever there is more. */
 async function start(args: readonly string[], onOutput: (printed: string) => void = () => {}) {
-  const child = spawn(process.execPath, [START, '--data', dataDir, ...args], {
+  const child = spawn('npm', ['start', '--silent', '--', '--data', dataDir, ...args], {
+    cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let stdout = '';
