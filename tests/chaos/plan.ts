@@ -27,7 +27,7 @@ export interface Form {
   /** Only with BullMQ. Each loses all that Redis knew. */
   readonly redisKills: number;
   readonly deploys: number;
-  /** Every kill leaves up to `sendConcurrency` accounts to their leases: there must be others to go on with. */
+  /** Every kill leaves up to `sendConcurrency` accounts and a fifth more to their leases: there must be others to go on with. */
   readonly accountCount: number;
   /** Jobs API processes at the same time. */
   readonly berthCount: number;

@@ -154,7 +154,7 @@ export function createMachine(name: string, parts: MachineParts): Machine {
       unipile: sabotage?.unipile?.(unipile) ?? unipile,
       media: noMedia,
       settings: { unknownPolicy: plan.unknownPolicy, postLateLimitMinutes: 360 },
-      logger: createLogger('simulation', 'info', { destination: { write: parts.onLog } }),
+      logger: createLogger('simulation', 'debug', { destination: { write: parts.onLog } }),
       worker: `${name}:${generation}`,
       sendConcurrency: plan.sendConcurrency,
     };

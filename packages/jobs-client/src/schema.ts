@@ -1055,6 +1055,7 @@ export interface components {
             to?: string;
         };
         RunStats: {
+            claimed_ahead?: number;
             confirmed?: number;
             days?: number;
             deleted?: {

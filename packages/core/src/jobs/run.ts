@@ -76,6 +76,8 @@ export const RunStats = Type.Object(
     seen: Type.Optional(Type.Integer({ minimum: 0 })),
     /** Rows that every limit, window, pause and gap allowed, and that were claimed. */
     eligible: Type.Optional(Type.Integer({ minimum: 0 })),
+    /** While it runs: claimed, and waiting in the process until a call under way ends. Given back if the run is stopped. */
+    claimed_ahead: Type.Optional(Type.Integer({ minimum: 0 })),
     sent: Type.Optional(Type.Integer({ minimum: 0 })),
     failed: Type.Optional(Type.Integer({ minimum: 0 })),
     unknown: Type.Optional(Type.Integer({ minimum: 0 })),

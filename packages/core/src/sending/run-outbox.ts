@@ -4,17 +4,19 @@
  *
  * The database is the pacer. A claim gives at most one row an account, and only where every limit,
  * window, pause and gap allows; between two rows of an account the run waits, holding nothing.
- * Prefetch is zero: it claims for free send slots only, and sends at once what it claimed.
+ * It claims for its free slots, and a little ahead: for those that become free while it claims.
  */
-import { timeLeft } from '../effects/index.ts';
 import type { JobServices, RunContext, RunStats } from '../jobs/index.ts';
 import { RpcError } from '../rpc/index.ts';
-import type { AttemptResult, Backlog, ClaimedAttempt, RecordedResult } from './attempts.ts';
+import type { AttemptResult, Backlog, ClaimedAttempt } from './attempts.ts';
 import { releaseOf } from './attempts.ts';
-import { countsFrom } from './counts.ts';
-import type { Claim, Outbox, ReadBackResolution } from './outbox.ts';
+import { type Claims, createClaims } from './claims.ts';
+import { createLookAhead, type LookAhead } from './look-ahead.ts';
+import type { Claim, Outbox } from './outbox.ts';
 import { createReadBacks, type ReadBacks } from './read-backs.ts';
 import { createRecorder, type Recorder } from './recorder.ts';
+import { createSlots, type Dispatch, type Slots } from './slots.ts';
+import { createTally, type Tally } from './tally.ts';
 
 /** The longest wait between two claims, in milliseconds: what others change is seen by then. */
 const POLL_MS = 5_000;
@@ -24,32 +26,6 @@ const HELD_MS_MIN = 250;
 
 /** Without a reason an abort makes an error and its stack, for each message. */
 const WOKEN = 'woken';
-
-/** Claims in a row that may fail before the run does: about two minutes. */
-const CLAIM_FAILURES_MAX = 12;
-
-/**
- * What a run counts. `due` is how many rows were due when it began; `confirmed`, `resent` and `held` are
- * unknowns that were settled; `seen` and `skipped` are added at its end.
- */
-const COUNTED = [
-  'due',
-  'eligible',
-  'sent',
-  'failed',
-  'unknown',
-  'retried',
-  'released',
-  'confirmed',
-  'resent',
-  'held',
-] as const;
-
-/** Whether a row is as a result said, though an earlier call had recorded it, whose answer was lost. */
-function isAsSaid(result: AttemptResult | undefined, status: string | null): boolean {
-  if (result?.outcome === 'not_sent') return status === 'pending' || status === 'failed';
-  return result?.outcome === status;
-}
 
 /** Works until nothing more can be claimed or read back before the run's horizon. */
 export async function runOutbox<Item extends ClaimedAttempt, Result extends AttemptResult>(
@@ -79,52 +55,62 @@ async function previewOf(
   };
 }
 
-/** One run's state: its slots, its counts, and what it waits for. */
+/** One run's state: its parts, and what it waits for. */
 class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
   readonly #outbox: Outbox<Item, Result>;
   readonly #context: RunContext;
   readonly #services: JobServices;
   readonly #accountIds: readonly string[] | null;
-  readonly #callsMax: number;
-  readonly #slots: number;
+  readonly #tally: Tally<Result>;
+  readonly #claims: Claims<Item>;
+  readonly #slots: Slots<Item>;
+  readonly #lookAhead: LookAhead;
   readonly #recorder: Recorder<Result>;
   readonly #readBacks: ReadBacks;
-  readonly #inFlight = new Set<Promise<void>>();
-  readonly #counts: Record<(typeof COUNTED)[number], number>;
   /** Replaced after each wake-up; aborted when a result was recorded or a slot became free. */
   #wake = new AbortController();
   #platformKeyRefused = false;
   #readingFailed = false;
-  /**
-   * Claims whose answer was lost, and until when they are given back, in milliseconds since 1970: one may
-   * still be at work in the database when it is asked for, and a lease later nothing is left to give back.
-   */
-  readonly #lostClaims = new Map<string, number>();
-  /** Calls made, or under way. */
-  #callCount: number;
+  /** From then on nothing is sent: what still waits is given back. */
+  #isOver = false;
 
   constructor(outbox: Outbox<Item, Result>, context: RunContext, services: JobServices) {
+    const { effects, logger } = services;
     this.#outbox = outbox;
     this.#context = context;
     this.#services = services;
     this.#accountIds = context.run.params.account_ids ?? null;
-    this.#slots = Math.min(services.sendConcurrency, outbox.concurrencyMax ?? Number.POSITIVE_INFINITY);
-    this.#callsMax = context.run.params.limit ?? Number.POSITIVE_INFINITY;
-    this.#counts = countsFrom(COUNTED, context.run.stats);
-    this.#callCount = Math.max(this.#counts.eligible - this.#counts.released, 0);
+    this.#tally = createTally(context.run, logger);
+    this.#claims = createClaims({
+      ...{ outbox, services, accountIds: this.#accountIds, signal: context.signal },
+      mayClaim: () => this.#mayClaim(),
+      onGivenBack: (count) => this.#tally.givenBack(count),
+    });
+    const slots = Math.min(services.sendConcurrency, outbox.concurrencyMax ?? Number.POSITIVE_INFINITY);
+    this.#lookAhead = createLookAhead(slots);
+    this.#slots = createSlots(
+      slots,
+      (dispatch) => this.#send(dispatch),
+      () => this.#wake.abort(WOKEN),
+    );
     this.#recorder = createRecorder(
       (results) => outbox.record(results),
-      services.effects,
-      services.logger,
-      (results, recorded) => this.#count(results, recorded),
+      effects,
+      logger,
+      (results, answers) => {
+        this.#tally.recorded(results, answers);
+        if (answers.some(({ status }) => status === 'unknown')) this.#readBacks.lookAgain();
+        this.#goOn();
+      },
     );
-    this.#readBacks = createReadBacks(outbox.readBack, services, (resolutions) =>
-      this.#countReadBacks(resolutions),
-    );
+    this.#readBacks = createReadBacks(outbox.readBack, services, (resolutions) => {
+      this.#tally.settled(resolutions);
+      this.#goOn();
+    });
   }
 
   async work(): Promise<RunStats> {
-    this.#counts.due ||= (await this.#backlog())?.due ?? 0;
+    if (this.#tally.counts.due === 0) this.#tally.begin((await this.#backlog())?.due ?? 0);
     this.#report();
     const sent = new AbortController();
     const reading = this.#readBacks.work(AbortSignal.any([this.#context.signal, sent.signal]));
@@ -136,9 +122,10 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
     try {
       await this.#sendUntilDone();
     } finally {
-      await Promise.all(this.#inFlight);
+      this.#isOver = true;
+      await this.#slots.drain();
       await this.#recorder.drain();
-      await this.#giveBackLost();
+      await this.#claims.giveBackLost();
       sent.abort();
       await reading;
     }
@@ -153,20 +140,15 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
     for (;;) {
       // What is woken from here on is not missed, even during the claim.
       this.#wake = new AbortController();
-      const free = Math.min(this.#slots - this.#inFlight.size, this.#callsLeft());
-      const claim = free > 0 && this.#mayClaim() ? await this.#claim(free) : null;
-
-      if (!this.#mayClaim() && this.#inFlight.size === 0) return;
+      const claim = await this.#claim();
+      if (!this.#mayClaim() && this.#slots.inFlight === 0) return;
       const waitMs = claim === null ? POLL_MS : this.#waitAfter(claim);
       if (waitMs === null) return;
       await effects.sleep(waitMs, AbortSignal.any([this.#wake.signal, this.#context.signal]));
       if (this.#context.signal.aborted) return;
+      // What has waited for too long is given back, also while no call ends.
+      this.#slots.dispatch();
     }
-  }
-
-  /** Calls that the run may still make. What was given back unsent was none. */
-  #callsLeft(): number {
-    return this.#callsMax - this.#callCount;
   }
 
   #mayClaim(): boolean {
@@ -174,9 +156,13 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
       !this.#context.signal.aborted &&
       !this.#platformKeyRefused &&
       !this.#readingFailed &&
-      this.#callsLeft() > 0 &&
+      this.#tally.callsLeft > 0 &&
       this.#services.effects.now() < this.#context.horizonAt()
     );
+  }
+
+  #maySend(): boolean {
+    return !this.#context.signal.aborted && !this.#platformKeyRefused && !this.#isOver;
   }
 
   /** The wait before the next claim in milliseconds, or null if nothing more can be done in time. */
@@ -186,7 +172,7 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
     const isInTime = nextAt !== null && nextAt < horizon;
     // A result that is still being written, or was written during the claim, may let its account go on,
     // and an unknown that turns out to be absent goes out once more.
-    const isQuiet = this.#inFlight.size === 0 && this.#recorder.isIdle() && !this.#wake.signal.aborted;
+    const isQuiet = this.#slots.inFlight === 0 && this.#recorder.isIdle() && !this.#wake.signal.aborted;
     if (!isInTime && isQuiet && this.#readBacks.isDone(horizon)) return null;
     if (nextAt === null) return POLL_MS;
     // Nothing came although something is due: somebody else holds its row. It is not asked without a pause.
@@ -194,68 +180,30 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
     return Math.min(Math.max(nextAt.getTime() - new Date(claim.now).getTime(), waitMsMin), POLL_MS);
   }
 
-  /** Claims for the free slots and dispatches at once. Null if the database gave nothing this time. */
-  async #claim(free: number): Promise<Claim<Item> | null> {
-    const { effects, worker, logger } = this.#services;
-    await this.#giveBackLost();
-    for (let failures = 1; ; failures += 1) {
-      const claimId = effects.uuid();
-      // From before the claim: its lease may have begun at any moment since.
-      const isInTime = timeLeft(effects, this.#outbox.dispatchMsMax);
-      try {
-        const claim = await this.#outbox.claim({
-          claimId,
-          worker,
-          limit: free,
-          leaseMs: this.#outbox.leaseMs,
-          draw: effects.random(),
-          accountIds: this.#accountIds,
-        });
-        for (const item of claim.items) this.#dispatch(item, isInTime);
-        return claim;
-      } catch (error) {
-        if (!(error instanceof RpcError) || error.kind !== 'unavailable') throw error;
-        this.#lostClaims.set(claimId, effects.now().getTime() + this.#outbox.leaseMs);
-        if (failures >= CLAIM_FAILURES_MAX) throw error;
-        logger.warn({ err: error, failures }, 'claim failed');
-        await effects.sleep(Math.min(250 * 2 ** failures, 15_000), this.#context.signal);
-        await this.#giveBackLost();
-        if (!this.#mayClaim()) return null;
-      }
-    }
+  /** Claims for the free slots, and a little ahead. Null if nothing is wanted, or the database gave no answer. */
+  async #claim(): Promise<Claim<Item> | null> {
+    if (!this.#mayClaim()) return null;
+    const { inFlight, waiting, ended: endedBefore } = this.#slots;
+    const asked = Math.min(this.#lookAhead.demand(inFlight + waiting), this.#tally.callsLeft);
+    if (asked <= 0) return null;
+    const claim = await this.#claims.claim(asked);
+    if (claim === null) return null;
+    const { items, isInTime } = claim;
+    this.#lookAhead.learn({ inFlight, asked, given: items.length, ended: this.#slots.ended - endedBefore });
+    this.#tally.claimed(items.length);
+    const maySend = () => this.#maySend() && isInTime();
+    for (const item of items) this.#slots.add({ item, maySend });
+    const counts = { asked, claimed: items.length, claimed_ahead: this.#slots.waiting };
+    this.#services.logger.debug(counts, 'claimed');
+    this.#report();
+    return claim;
   }
 
-  /** A claim may have been made although its answer was lost. Nothing of it was dispatched. */
-  async #giveBackLost(): Promise<void> {
-    for (const [claimId, untilMs] of this.#lostClaims) {
-      try {
-        const count = await this.#outbox.release(claimId, this.#services.worker);
-        this.#counts.released += count;
-        if (count > 0 || this.#services.effects.now().getTime() >= untilMs) this.#lostClaims.delete(claimId);
-      } catch (error) {
-        if (!(error instanceof RpcError)) throw error;
-        this.#services.logger.warn({ err: error, claim_id: claimId }, 'a lost claim is not given back yet');
-        return;
-      }
-    }
-  }
-
-  #dispatch(item: Item, isInTime: () => boolean): void {
-    this.#counts.eligible += 1;
-    this.#callCount += 1;
-    const sending = this.#send(item, isInTime).finally(() => {
-      this.#inFlight.delete(sending);
-      this.#wake.abort(WOKEN);
-    });
-    this.#inFlight.add(sending);
-  }
-
-  async #send(item: Item, isInTime: () => boolean): Promise<void> {
-    const { logger } = this.#services;
-    const maySend = (): boolean => !this.#context.signal.aborted && isInTime();
+  async #send({ item, maySend }: Dispatch<Item>): Promise<void> {
     const result = maySend() ? await this.#call(item, maySend) : (releaseOf(item) as Result);
     const { attempt_id, outcome, next_step, reason, http_status, error_type } = result;
     if (outcome !== 'sent' && next_step !== 'release') {
+      const { logger } = this.#services;
       logger.warn({ attempt_id, outcome, reason, http_status, error_type }, 'not sent, or not known to be');
     }
     if (reason === 'platform_key_refused') this.#platformKeyRefused = true;
@@ -274,45 +222,24 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
     }
   }
 
-  #count(results: readonly Result[], recorded: readonly RecordedResult[]): void {
-    for (const [index, { status, applied, attempt_id }] of recorded.entries()) {
-      const result = results[index];
-      if (result?.next_step === 'release') {
-        this.#counts.released += 1;
-        this.#callCount -= 1;
-      } else if (applied === 'missing' || (applied === 'ignored' && !isAsSaid(result, status))) {
-        this.#services.logger.warn({ attempt_id, applied, status }, 'a result came too late');
-      } else if (status === 'sent') this.#counts.sent += 1;
-      else if (status === 'failed') this.#counts.failed += 1;
-      else if (status === 'unknown') this.#counts.unknown += 1;
-      else this.#counts.retried += 1;
-    }
-    if (recorded.some(({ status }) => status === 'unknown')) this.#readBacks.lookAgain();
-    this.#report();
-    this.#wake.abort(WOKEN);
-  }
-
-  #countReadBacks(resolutions: readonly ReadBackResolution[]): void {
-    for (const { resolution } of resolutions) {
-      if (resolution === 'sent') this.#counts.confirmed += 1;
-      else if (resolution === 'waiting') this.#counts.resent += 1;
-      else if (resolution === 'held') this.#counts.held += 1;
-    }
+  /** Something was written: it is told, and may let an account go on. */
+  #goOn(): void {
     this.#report();
     this.#wake.abort(WOKEN);
   }
 
   #report(): void {
-    this.#context.report({ ...this.#counts });
+    this.#context.report({ ...this.#tally.counts, claimed_ahead: this.#slots.waiting });
   }
 
   /** The counts, and what is left waiting, why, and until when. */
   async #finalStats(): Promise<RunStats> {
+    const { counts } = this.#tally;
     const backlog = await this.#backlog();
-    if (backlog === null) return { ...this.#counts };
+    if (backlog === null) return { ...counts };
     return {
-      ...this.#counts,
-      seen: this.#counts.eligible + backlog.due,
+      ...counts,
+      seen: counts.eligible + backlog.due,
       skipped: { ...backlog.by_reason },
       next_at: backlog.next_at,
       is_complete: backlog.is_complete,

@@ -643,8 +643,8 @@ describe('the breaker', () => {
   });
 });
 
-describe('prefetch is zero', () => {
-  it('what is claimed is dispatched at once, and never more than there are slots', async () => {
+describe('what is claimed', () => {
+  it('by a run of few slots is dispatched at once, and never more than there are slots', async () => {
     const slots = 3;
     let claimed = 0;
     let dispatched = 0;

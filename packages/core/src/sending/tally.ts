@@ -1,0 +1,89 @@
+/** The tally of a run: what became of what it claimed, counted as the ledger answers. */
+import type { Run } from '../jobs/index.ts';
+import type { Logger } from '../telemetry/index.ts';
+import type { AttemptResult, RecordedResult } from './attempts.ts';
+import { countsFrom } from './counts.ts';
+import type { ReadBackResolution } from './outbox.ts';
+
+/**
+ * `due` is how many rows were due when the run began; `confirmed`, `resent` and `held` are unknowns that were
+ * settled; `seen` and `skipped` are added at its end.
+ */
+const COUNTED = [
+  'due',
+  'eligible',
+  'sent',
+  'failed',
+  'unknown',
+  'retried',
+  'released',
+  'confirmed',
+  'resent',
+  'held',
+] as const;
+
+type Counted = (typeof COUNTED)[number];
+
+/** Whether a row is as a result said, though an earlier call had recorded it, whose answer was lost. */
+function isAsSaid(result: AttemptResult | undefined, status: string | null): boolean {
+  if (result?.outcome === 'not_sent') return status === 'pending' || status === 'failed';
+  return result?.outcome === status;
+}
+
+export interface Tally<Result extends AttemptResult> {
+  /** Calls that the run may still make. What was given back unsent was none. */
+  readonly callsLeft: number;
+  readonly counts: Readonly<Record<Counted, number>>;
+  /** Of the run's beginning: one that goes on elsewhere keeps it. */
+  begin(due: number): void;
+  claimed(count: number): void;
+  /** Of a claim whose answer was lost. */
+  givenBack(count: number): void;
+  /** Answers as the ledger gave them, in the order of the results. */
+  recorded(results: readonly Result[], answers: readonly RecordedResult[]): void;
+  settled(resolutions: readonly ReadBackResolution[]): void;
+}
+
+/** Goes on from what an earlier process counted for the same run. */
+export function createTally<Result extends AttemptResult>(
+  { params, stats }: Pick<Run, 'params' | 'stats'>,
+  logger: Logger,
+): Tally<Result> {
+  const counts = countsFrom(COUNTED, stats);
+  const callsMax = params.limit ?? Number.POSITIVE_INFINITY;
+
+  const countOne = (result: Result | undefined, { status, applied, attempt_id }: RecordedResult): void => {
+    if (result?.next_step === 'release') counts.released += 1;
+    else if (applied === 'missing' || (applied === 'ignored' && !isAsSaid(result, status))) {
+      logger.warn({ attempt_id, applied, status }, 'a result came too late');
+    } else if (status === 'sent' || status === 'failed' || status === 'unknown') counts[status] += 1;
+    else counts.retried += 1;
+  };
+
+  return {
+    counts,
+    get callsLeft() {
+      return callsMax - (counts.eligible - counts.released);
+    },
+    begin(due) {
+      counts.due ||= due;
+    },
+    claimed(count) {
+      counts.eligible += count;
+    },
+    givenBack(count) {
+      counts.eligible += count;
+      counts.released += count;
+    },
+    recorded(results, answers) {
+      for (const [index, answer] of answers.entries()) countOne(results[index], answer);
+    },
+    settled(resolutions) {
+      for (const { resolution } of resolutions) {
+        if (resolution === 'sent') counts.confirmed += 1;
+        else if (resolution === 'waiting') counts.resent += 1;
+        else if (resolution === 'held') counts.held += 1;
+      }
+    },
+  };
+}
