@@ -147,8 +147,7 @@ export function planStory(
       };
     }),
     machines: random.integer(1, 3),
-    // Of five slots one may be claimed ahead, where all accounts have something to send.
-    sendConcurrency: random.pick([1, 2, 5, 10]),
+    sendConcurrency: random.pick([1, 2, 10]),
     unknownPolicy: random.chance(0.75) ? 'resend-when-absent' : 'hold',
     triggersPerDay: Math.max(3, Math.round(random.integer(24, 40) / days)),
     timersLateMsMax: random.pick([5_000, 30_000, 50_000, 50_000]),

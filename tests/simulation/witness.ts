@@ -191,7 +191,6 @@ export function createWitness(plan: Plan, world: World, session: Session): Witne
     onLog(line) {
       // Thrown here it would end in the product's hands.
       if (line.includes(TEXT_MARK)) trouble ??= new BrokenPromise(`a text in the log: ${line}`);
-      if (/"claimed_ahead":[1-9]/.test(line)) count('claimed ahead');
     },
     onWrite(unipileAccountId, change) {
       const current = (underWay.get(unipileAccountId) ?? 0) + change;

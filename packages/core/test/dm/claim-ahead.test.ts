@@ -4,7 +4,7 @@ import { dmQueue } from '../../src/dm/index.ts';
 import { type Campaign, campaignOf } from '../support/campaign.ts';
 import { databaseForFile } from '../support/database.ts';
 import { createGate, type Gate } from '../support/gate.ts';
-import { requestsOf } from '../support/sandbox.ts';
+import { clientForTest, requestsOf } from '../support/sandbox.ts';
 
 const db = databaseForFile();
 
@@ -30,6 +30,8 @@ interface AheadRun {
   end(count: number): Promise<void>;
   /** Lets every call end, now and later. */
   endAll(): void;
+  /** From now on Unipile knows our key no more. */
+  revokeKey(): void;
 }
 
 /** A run whose calls end when the test says so. */
@@ -38,6 +40,7 @@ async function aheadRunOf({ accounts = 40, messagesEach = 1, duringClaim }: Ahea
   const begun: string[] = [];
   const held: { gate: Gate; ended: Gate }[] = [];
   let isOpen = false;
+  let isRevoked = false;
   let inFlight = 0;
   const names = Array.from({ length: accounts }, (_, index) => `a${index}`);
   const campaign = await campaignOf(db, {
@@ -55,6 +58,7 @@ async function aheadRunOf({ accounts = 40, messagesEach = 1, duringClaim }: Ahea
   });
   const { unipile } = campaign.system.services;
   const { sendMessage } = unipile;
+  const stranger = campaign.driver.unipile(clientForTest(campaign.sandbox, { apiKey: 'revoked' }));
   unipile.sendMessage = async (request) => {
     const own = { gate: createGate(), ended: createGate() };
     begun.push(request.text);
@@ -62,7 +66,7 @@ async function aheadRunOf({ accounts = 40, messagesEach = 1, duringClaim }: Ahea
     if (isOpen) own.gate.open();
     held.push(own);
     await own.gate.passed;
-    const answer = await sendMessage(request);
+    const answer = await (isRevoked ? stranger.sendMessage(request) : sendMessage(request));
     inFlight -= 1;
     own.ended.open();
     return answer;
@@ -80,6 +84,9 @@ async function aheadRunOf({ accounts = 40, messagesEach = 1, duringClaim }: Ahea
     endAll() {
       isOpen = true;
       for (const { gate } of held) gate.open();
+    },
+    revokeKey() {
+      isRevoked = true;
     },
   };
   return run;
@@ -150,6 +157,19 @@ describe('a run with more to send than it has slots', () => {
     expect((await run.campaign.messages()).filter(({ status }) => status === 'pending')).toHaveLength(27);
   });
 
+  it('gives back what waits when the key is refused: no further call is made', async () => {
+    const run = await aheadRunOf({ duringClaim: twoEndDuringTheSecond });
+    const id = await untilTwoWait(run);
+    const { system, driver } = run.campaign;
+    run.revokeKey();
+    run.endAll();
+    const ended = await driver.untilEnd(system.ended(id));
+    expect(ended).toMatchObject({ status: 'failed', error: expect.stringContaining('refuses our API key') });
+    expect(run.begun).toHaveLength(13);
+    expect((await run.campaign.messages()).filter(({ status }) => status === 'sent')).toHaveLength(3);
+    expect((await run.campaign.messages()).filter(({ status }) => status === 'pending')).toHaveLength(37);
+  });
+
   it('gives back what has waited for too long, though no call ends', async () => {
     const run = await aheadRunOf({ duringClaim: twoEndDuringTheSecond });
     const id = await untilTwoWait(run);
@@ -166,6 +186,22 @@ describe('a run with more to send than it has slots', () => {
       stats: { sent: 40, unknown: 0 },
     });
     expect(new Set(run.campaign.delivered()).size).toBe(40);
+  });
+});
+
+it('of the calls that a run may make, those that wait are some', async () => {
+  const run = await aheadRunOf({ duringClaim: twoEndDuringTheSecond });
+  const { campaign } = run;
+  const { id } = await campaign.system.start(dmQueue, { limit: 14 });
+  await expect.poll(run.inFlight).toBe(SLOTS);
+  await run.end(1);
+  // Eleven were claimed, of which eight are under way: two slots are free, and three calls left.
+  await expect.poll(() => run.claims.at(-1)?.asked).toBe(3);
+  await expect.poll(() => campaign.system.engine.snapshot(id)?.stats).toMatchObject({ claimed_ahead: 1 });
+  run.endAll();
+  expect(await campaign.driver.untilEnd(campaign.system.ended(id))).toMatchObject({
+    status: 'succeeded',
+    stats: { eligible: 14, sent: 14, released: 0 },
   });
 });
 
