@@ -20,14 +20,21 @@ const poolFor = (connectionString: string) => {
   return { query, rpc: createSqlRpc(query) };
 };
 
+const untouched = (): Intercept => (_name, next) => next();
+
+interface RunOptions {
+  readonly intercept?: (process: number) => Intercept;
+  /** Of each process. */
+  readonly slots?: number;
+}
+
 interface World {
   readonly sandbox: Sandbox;
   readonly query: SqlQuery;
+  /** How many rows waited for a slot after each claim of any process. */
+  readonly claimedAhead: number[];
   /** Runs the queue in `count` processes at once, each with a pool of its own, until all have ended. */
-  runIn(
-    count: number,
-    intercept?: (process: number) => Intercept,
-  ): Promise<readonly Record<string, number>[]>;
+  runIn(count: number, options?: RunOptions): Promise<readonly Record<string, number>[]>;
 }
 
 async function worldOf(
@@ -50,10 +57,12 @@ async function worldOf(
     const id = await makeAccount(own, name, policy);
     await own.rpc.call('dm_enqueue', { rows: messagesOf(id, messages, `${name} `) });
   }
+  const claimedAhead: number[] = [];
   return {
     sandbox,
     query: own.query,
-    runIn(count, intercept = () => (_name, next) => next()) {
+    claimedAhead,
+    runIn(count, { intercept = untouched, slots = 4 } = {}) {
       // All begin to claim at one moment, however long each took to start.
       let missing = count;
       const all = createGate();
@@ -77,7 +86,7 @@ async function worldOf(
           const system = systemOf([job], intercepted(rpc, together(intercept(index))), realEffects, {
             unipile: clientForTest(sandbox),
             worker: `worker-${index}`,
-            sendConcurrency: 4,
+            sendConcurrency: slots,
           });
           const started = await system.store.start({
             job: job.name,
@@ -89,6 +98,10 @@ async function worldOf(
           await system.engine.submit(started.run);
           const run = await system.ended(started.run.id);
           expect(run).toMatchObject({ status: 'succeeded', error: null });
+          for (const line of system.log.lines) {
+            const { msg, claimed_ahead } = JSON.parse(line) as { msg: string; claimed_ahead: number };
+            if (msg === 'claimed') claimedAhead.push(claimed_ahead);
+          }
           return run.stats as Record<string, number>;
         }),
       );
@@ -123,6 +136,18 @@ describe('processes that work on one queue at once', () => {
     expect(left?.count).toBe(0);
   });
 
+  it('claim ahead of their slots, and send each message exactly once all the same', async () => {
+    const world = await worldOf(40, 4);
+    const stats = await world.runIn(2, { slots: 10 });
+    await expectExactlyOnce(world, 160);
+    expect(sumOf(stats, 'sent')).toBe(160);
+    expect(sumOf(stats, 'released')).toBe(0);
+    const aheadMax = Math.max(...world.claimedAhead);
+    expect(aheadMax).toBeGreaterThan(0);
+    // A fifth of the slots.
+    expect(aheadMax).toBeLessThanOrEqual(2);
+  });
+
   it('keep every limit between them', async () => {
     const world = await worldOf(4, 20, {}, { dms_per_24h: 7 });
     const stats = await world.runIn(4);
@@ -135,15 +160,17 @@ describe('processes that work on one queue at once', () => {
 
   it('lose no message and double none, though answers of the database are lost on the way', async () => {
     const world = await worldOf(6, 10);
-    const stats = await world.runIn(3, (process) => {
-      let calls = 0;
-      return async (name, next) => {
-        const answer = await next();
-        calls += 1;
-        const isLost = (name === 'dm_claim' || name === 'dm_record') && (calls + process) % 7 === 0;
-        if (isLost) throw unavailable(name);
-        return answer;
-      };
+    const stats = await world.runIn(3, {
+      intercept: (process) => {
+        let calls = 0;
+        return async (name, next) => {
+          const answer = await next();
+          calls += 1;
+          const isLost = (name === 'dm_claim' || name === 'dm_record') && (calls + process) % 7 === 0;
+          if (isLost) throw unavailable(name);
+          return answer;
+        };
+      },
     });
     await expectExactlyOnce(world, 60);
     expect(sumOf(stats, 'unknown')).toBe(0);
