@@ -8,7 +8,7 @@ import { RpcError } from '../../src/rpc/index.ts';
 import { createReconcileJob } from '../../src/sending/index.ts';
 import { type Campaign, campaignOf } from '../support/campaign.ts';
 import { databaseForFile, unavailable } from '../support/database.ts';
-import { requestsOf } from '../support/sandbox.ts';
+import { patienceFor, requestsOf } from '../support/sandbox.ts';
 import { unipileSaying } from '../unipile/v1/support.ts';
 
 const db = databaseForFile();
@@ -20,7 +20,7 @@ const statusesOf = async (campaign: Campaign) => (await campaign.messages()).map
 const struckBy = (action: Action, settings: Partial<JobSettings> = {}, more: object = {}) =>
   campaignOf(db, {
     messages: { ada: 1 },
-    timeoutMs: action.kind === 'hang' ? 250 : 5_000,
+    timeoutMs: patienceFor(action),
     settings,
     sandbox: { faults: [{ match: { operation: 'send' }, action, ...more }] },
   });

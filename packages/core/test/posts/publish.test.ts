@@ -138,7 +138,7 @@ describe('a run', () => {
 });
 
 /** Of an answer that never comes: so long it is waited for, in real time. */
-const PATIENCE = { postTimeoutMs: 500 };
+const PATIENCE = { postTimeoutMs: 1_500 };
 const patienceFor = (action: Action) => (action.kind === 'hang' ? PATIENCE : {});
 
 describe('an answer that is lost', () => {

@@ -9,7 +9,7 @@ import { realEffects } from '../../../src/effects/index.ts';
 import type { FailureKind, SendMessageRequest } from '../../../src/unipile/index.ts';
 import { createUnipileV1 } from '../../../src/unipile/index.ts';
 import { baseUrlOf } from '../../../src/unipile/v1/exchange.ts';
-import { clientForTest, requestsOf, sandboxForTest } from '../../support/sandbox.ts';
+import { clientForTest, patienceFor, requestsOf, sandboxForTest } from '../../support/sandbox.ts';
 import { selfSigned } from '../../support/self-signed.ts';
 
 const ALICE = 'alice';
@@ -423,7 +423,7 @@ const FATES: ReadonlyArray<{
 describe('what becomes of a write', () => {
   it.each(FATES)('$name → $kind', async ({ action, kind, effects, httpStatus }) => {
     const sandbox = await sandboxForTest({ accounts, faults: [always(action)] });
-    const timeoutMs = action.kind === 'hang' ? 250 : 5_000;
+    const timeoutMs = patienceFor(action);
     const answer = await clientForTest(sandbox, { timeoutMs }).sendMessage(firstMessage());
     expect(answer.ok ? 'sent' : answer.kind).toBe(kind);
     expect(answer.httpStatus).toBe(httpStatus);

@@ -1,7 +1,7 @@
 import type { Action, Sandbox, SandboxOptions } from '@revos/unipile-sandbox';
 import { describe, expect, it } from 'vitest';
 import type { FindMessageRequest, UnipileV1Options } from '../../../src/unipile/index.ts';
-import { clientForTest, requestsOf, sandboxForTest } from '../../support/sandbox.ts';
+import { clientForTest, patienceFor, requestsOf, sandboxForTest } from '../../support/sandbox.ts';
 import {
   ADA,
   ALICE,
@@ -73,7 +73,7 @@ describe('a message whose answer was lost', () => {
   it.each(LOST.flatMap((lost) => [true, false].map((inChat) => ({ ...lost, inChat }))))(
     '$name: sent $isSent, in a chat $inChat',
     async ({ action, isSent, inChat }) => {
-      const timeoutMs = action.kind === 'hang' ? 250 : 5_000;
+      const timeoutMs = patienceFor(action);
       const { sandbox, clock, find } = await sentWhile(action, { timeoutMs, inChat });
       const effect = sandbox.world.effects()[inChat ? 1 : 0];
       expect(effect !== undefined).toBe(isSent);

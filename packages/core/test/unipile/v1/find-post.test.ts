@@ -1,7 +1,7 @@
 import type { Action, Sandbox, SandboxOptions } from '@revos/unipile-sandbox';
 import { describe, expect, it } from 'vitest';
 import type { CreatePostRequest, FindPostRequest, Unipile } from '../../../src/unipile/index.ts';
-import { clientForTest, requestsOf, sandboxForTest } from '../../support/sandbox.ts';
+import { clientForTest, patienceFor, requestsOf, sandboxForTest } from '../../support/sandbox.ts';
 import {
   ADA,
   ALICE,
@@ -47,7 +47,7 @@ const LOST: ReadonlyArray<{ name: string; action: Action; isPublished: boolean }
 describe('a post whose answer was lost', () => {
   it.each(LOST)('$name: published $isPublished', async ({ action, isPublished }) => {
     const faults = [struck('create_post', action)];
-    const { clock, sandbox, client } = await world({ faults }, action.kind === 'hang' ? 250 : 5_000);
+    const { clock, sandbox, client } = await world({ faults }, patienceFor(action));
     expect(await client.createPost(post())).toMatchObject({ ok: false, kind: 'ambiguous' });
     const [effect] = sandbox.world.effects();
     expect(effect !== undefined).toBe(isPublished);

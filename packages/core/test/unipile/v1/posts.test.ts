@@ -1,7 +1,7 @@
 import type { Action } from '@revos/unipile-sandbox';
 import { describe, expect, it } from 'vitest';
 import type { FailureKind, PostFile } from '../../../src/unipile/index.ts';
-import { clientForTest, requestsOf, sandboxForTest } from '../../support/sandbox.ts';
+import { clientForTest, patienceFor, requestsOf, sandboxForTest } from '../../support/sandbox.ts';
 import { ADA, ALICE, accounts, BOB, PAGE, post, struck, unipileSaying } from './support.ts';
 
 const file = (name: string, mimeType: string, size: number): PostFile => ({
@@ -212,7 +212,7 @@ const FATES: ReadonlyArray<{ name: string; action: Action; kind: FailureKind | '
 describe('what becomes of a post', () => {
   it.each(FATES)('$name → $kind', async ({ action, kind, effects }) => {
     const sandbox = await sandboxForTest({ accounts, faults: [struck('create_post', action)] });
-    const postTimeoutMs = action.kind === 'hang' ? 250 : 5_000;
+    const postTimeoutMs = patienceFor(action);
     const answer = await clientForTest(sandbox, { postTimeoutMs }).createPost(post());
     expect(answer.ok ? 'sent' : answer.kind).toBe(kind);
     expect(sandbox.world.effects()).toHaveLength(effects);
