@@ -39,34 +39,28 @@ export interface ClusterParts {
   readonly folder: string;
 }
 
-/** Of the superuser. `isKept`: others know it, and it is to be changed. */
-export interface Password {
-  readonly text: string;
-  readonly isKept: boolean;
-}
-
 export const newPassword = (): string => randomBytes(18).toString('hex');
 
-/** Makes a folder a database's that is to stay, if it is not yet. */
-export async function lastingCluster(parts: ClusterParts): Promise<Password> {
+/** Makes a folder a database's that is to stay, if it is not yet, and gives the superuser's password. */
+export async function lastingCluster(parts: ClusterParts): Promise<string> {
   const passwordFile = path.join(parts.folder, 'password');
   if (await exists(path.join(parts.folder, 'data', 'PG_VERSION'))) {
-    return { text: (await readFile(passwordFile, 'utf8')).trim(), isKept: false };
+    return (await readFile(passwordFile, 'utf8')).trim();
   }
-  return { text: await makeCluster(parts), isKept: false };
+  return makeCluster(parts);
 }
 
-/** Makes an empty folder a database's that goes with its server. */
-export async function passingCluster(parts: ClusterParts): Promise<Password> {
+/** Makes an empty folder a database's that goes with its server, and gives the password of all such, which is to be changed. */
+export async function passingCluster(parts: ClusterParts): Promise<string> {
   const kept = path.join(KEPT, `${process.getuid?.() ?? 0}-${await digestOf(parts.binaries)}`);
   if (!(await exists(kept))) {
-    const text = await makeCluster(parts);
+    const password = await makeCluster(parts);
     await keep(parts.folder, kept);
-    return { text, isKept: true };
+    return password;
   }
   cpSync(path.join(kept, 'data'), path.join(parts.folder, 'data'), { recursive: true });
   await give(parts);
-  return { text: (await readFile(path.join(kept, 'password'), 'utf8')).trim(), isKept: true };
+  return (await readFile(path.join(kept, 'password'), 'utf8')).trim();
 }
 
 async function digestOf(binaries: PostgresBinaries): Promise<string> {

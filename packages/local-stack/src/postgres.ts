@@ -85,15 +85,15 @@ export async function startPostgres(options: StartPostgresOptions = {}): Promise
   const watchdog = startWatchdog();
   watchdog.set({ pid: null, folder: temporary ? folder : null });
   try {
-    const made = await (temporary ? passingCluster(cluster) : lastingCluster(cluster));
-    const password = made.isKept ? newPassword() : made.text;
+    const first = await (temporary ? passingCluster(cluster) : lastingCluster(cluster));
+    const password = temporary ? newPassword() : first;
     if (options.tls) await writeTls(cluster, options.tls);
     const { port, child } = await launchOnFreePort(cluster);
-    const urlWith = (text: string): string => `postgres://postgres:${text}@127.0.0.1:${port}/postgres`;
+    const urlWith = (secret: string): string => `postgres://postgres:${secret}@127.0.0.1:${port}/postgres`;
     const connectionString = urlWith(password);
     const server = serverOf(cluster, watchdog, connectionString, port, child);
-    await withClient(urlWith(made.text), async (client) => {
-      if (made.isKept) await client.query(`alter role postgres password ${client.escapeLiteral(password)}`);
+    await withClient(urlWith(first), async (client) => {
+      if (temporary) await client.query(`alter role postgres password ${client.escapeLiteral(password)}`);
       await client.query(supabaseRolesSql);
     });
     return server;

@@ -66,7 +66,7 @@ export function createTally<Result extends AttemptResult>(
       return callsMax - (counts.eligible - counts.released);
     },
     begin(due) {
-      counts.due ||= due;
+      counts.due = due;
     },
     claimed(count) {
       counts.eligible += count;
