@@ -11,6 +11,8 @@ create table if not exists public.run_slices (
   worker text not null check (length(worker) <= 200),
   -- `waiting`: given back, for another worker to take up.
   status text not null check (status in ('running', 'waiting', 'succeeded', 'failed', 'cancelled', 'interrupted')),
+  -- Whether it was begun before every other slice of its run, whoever took it over since.
+  is_first boolean not null default false,
   began_at timestamptz not null,
   heartbeat_at timestamptz not null,
   -- The run's horizon as it was when the slice ended; null before.
@@ -19,6 +21,7 @@ create table if not exists public.run_slices (
   error text check (length(error) <= 2000),
   primary key (run_id, slice)
 );
+alter table public.run_slices add column if not exists is_first boolean not null default false;
 alter table public.run_slices enable row level security;
 revoke all on public.run_slices from public, anon, authenticated, service_role;
 grant select, insert, update, delete on public.run_slices to service_role;
@@ -196,7 +199,7 @@ begin
 end;
 $$;
 
--- run_told: what the worker of a slice is told of it: {owned, slice: {status, stats}, run}.
+-- run_told: what the worker of a slice is told of it: {owned, slice: {status, stats, is_first}, run}.
 create or replace function public.run_told(p_id uuid, p_slice smallint, p_owned boolean)
 returns jsonb
 language sql
@@ -207,7 +210,7 @@ as $$
   select jsonb_build_object(
     'owned', p_owned,
     'slice', (
-      select jsonb_build_object('status', slice.status, 'stats', slice.stats)
+      select jsonb_build_object('status', slice.status, 'stats', slice.stats, 'is_first', slice.is_first)
       from public.run_slices as slice where slice.run_id = run.id and slice.slice = p_slice
     ),
     'run', public.run_json(run)
@@ -254,8 +257,9 @@ begin
     return public.run_told(p_id, p_slice, false);
   end if;
 
-  insert into public.run_slices as slice (run_id, slice, worker, status, began_at, heartbeat_at)
-  values (p_id, p_slice, p_worker, 'running', p_now, p_now)
+  insert into public.run_slices as slice (run_id, slice, worker, status, is_first, began_at, heartbeat_at)
+  values (p_id, p_slice, p_worker, 'running',
+    not exists (select from public.run_slices as earlier where earlier.run_id = p_id), p_now, p_now)
   on conflict (run_id, slice) do update
   set worker = p_worker, status = 'running', began_at = p_now, heartbeat_at = p_now, horizon_seen = null, error = null;
   update public.job_runs as run

@@ -268,7 +268,8 @@ describe('a Redis that forgets', () => {
     await db.query(`update public.job_runs set requested_at = requested_at - interval '10 seconds'`, []);
     open('worker', [job]).work();
     expect(await ended(api, run)).toMatchObject({ status: 'succeeded' });
-    expect(begun).toEqual(['worker/0']);
+    // Which of its slices a process begins is open: it is offered all of them at once.
+    expect(begun).toHaveLength(1);
   });
 });
 

@@ -73,12 +73,21 @@ const statusesOf = async (run: Run): Promise<unknown[]> =>
   ).map(({ status }) => status);
 
 describe('taking up a slice', () => {
+  it('makes it the first of its run if no other was begun, whatever its number, and whoever takes it over', async () => {
+    const run = await start();
+    expect(await begin(run, 2)).toMatchObject({ slice: { is_first: true } });
+    expect(await begin(run, 0)).toMatchObject({ slice: { is_first: false } });
+    pass(15_001);
+    expect(await begin(run, 2, 'heir')).toMatchObject({ owned: true, slice: { is_first: true } });
+    expect(await begin(run, 0, 'heir')).toMatchObject({ owned: true, slice: { is_first: false } });
+  });
+
   it('joins a run that others work on; the run keeps the name of its first worker', async () => {
     const run = await running(0);
     pass(1_000);
     expect(await begin(run, 2)).toMatchObject({
       owned: true,
-      slice: { status: 'running', stats: {} },
+      slice: { status: 'running', stats: {}, is_first: false },
       run: { status: 'running', worker: 'w0', started_at: NOW.toISOString().replace('.000Z', '+00:00') },
     });
     expect(await statusesOf(run)).toEqual(['running', 'running']);

@@ -38,8 +38,13 @@ export interface JobServices {
 export interface RunContext {
   /** Its stats are what earlier calls of the handler for this slice came to; usually there were none. */
   readonly run: Run;
-  /** Counted from 0. What is to be done once a run, slice 0 does. */
+  /** Counted from 0. */
   readonly slice: number;
+  /**
+   * Whether it was begun before every other slice of the run: what is to be done once a run, it does. Not slice 0: the
+   * run may have ended before anybody takes that up.
+   */
+  readonly isFirst: boolean;
   /** Aborts when the run must stop taking up work: cancelled, shut down, or its lease lost. */
   readonly signal: AbortSignal;
   /** Work on while something can be done before this instant; it may move later during the run. */

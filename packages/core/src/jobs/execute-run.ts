@@ -54,7 +54,11 @@ export async function executeRun(execution: RunExecution): Promise<Parting> {
   if (begun !== null) onChange(begun.run);
   if (!begun?.owned) return 'refused';
 
-  const state = { run: begun.run, stats: begun.slice?.stats ?? {} };
+  const state: SliceState = {
+    run: begun.run,
+    stats: begun.slice?.stats ?? {},
+    isFirst: begun.slice?.is_first ?? false,
+  };
   const done = new AbortController();
   const learn = (next: Told | null): void => {
     state.run = next?.run ?? state.run;
@@ -91,13 +95,21 @@ export async function executeRun(execution: RunExecution): Promise<Parting> {
   }
 }
 
-async function runHandler(execution: RunExecution, state: { run: Run; stats: RunStats }): Promise<SliceEnd> {
+/** What this process knows of its slice. */
+interface SliceState {
+  run: Run;
+  stats: RunStats;
+  readonly isFirst: boolean;
+}
+
+async function runHandler(execution: RunExecution, state: SliceState): Promise<SliceEnd> {
   const { definition, slice, services, stop, afterShutdown, onChange } = execution;
   let horizonSeen = new Date(state.run.horizon_at);
   const context = {
     // Called again after a late slot: it goes on counting where it was.
     run: { ...state.run, stats: state.stats },
     slice,
+    isFirst: state.isFirst,
     signal: stop.signal,
     horizonAt: () => {
       horizonSeen = new Date(state.run.horizon_at);

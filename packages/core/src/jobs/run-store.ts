@@ -60,8 +60,12 @@ export type SliceStatus = 'running' | 'waiting' | 'succeeded' | 'failed' | 'canc
 export interface Told {
   /** False if it is not this worker's: it must not begin, or must stop. */
   readonly owned: boolean;
-  /** Null if nobody ever took it up. */
-  readonly slice: { readonly status: SliceStatus; readonly stats: RunStats } | null;
+  /** Null if nobody ever took it up. `is_first`: it was begun before every other slice of its run. */
+  readonly slice: {
+    readonly status: SliceStatus;
+    readonly stats: RunStats;
+    readonly is_first: boolean;
+  } | null;
   readonly run: Run;
 }
 

@@ -14,7 +14,7 @@ const CHECK_MS_MAX = 60_000;
 export const publishPosts: JobHandler = async (context, services) => {
   const outbox = createPostOutbox(services);
   // One look at the media is enough for all slices.
-  if (isScoped(context) || context.slice > 0) return runOutbox(outbox, context, services);
+  if (isScoped(context) || !context.isFirst) return runOutbox(outbox, context, services);
   const watch = createMediaWatch(
     createPostStore(services.rpc, services.settings.postLateLimitMinutes),
     services,

@@ -370,6 +370,7 @@ describe('the reconciler', () => {
         // An earlier call for the same run saw two, and confirmed one.
         run: { params: {}, stats: { seen: 2, confirmed: 1 } } as never,
         slice: 0,
+        isFirst: true,
         signal: new AbortController().signal,
         horizonAt: () => new Date(campaign.effects.now().getTime() + 5 * MINUTE_MS),
         report: (shown) => stats.push(shown),

@@ -417,6 +417,24 @@ describe('the media of a post', () => {
     expect(publishing.effects.now().getTime() - began).toBeLessThan(3 * 60_000);
     expect(new Set(hanging).size).toBe(hanging.length);
   });
+
+  it.each([true, false])('are looked at by the first slice of a run only (first: %s)', async (isFirst) => {
+    const publishing = await publishingOf(db, {
+      async intercept(name, next) {
+        const answer = await next();
+        if (name !== 'run_begin') return answer;
+        const told = answer as { readonly slice: object };
+        return { ...told, slice: { ...told.slice, is_first: isFirst } };
+      },
+    });
+    publishing.fileServer.files.set('/a.png', PNG);
+    await publishing.schedule({
+      at: after(50 * MINUTE_MS),
+      options: { media: [{ url: `${publishing.fileServer.origin}/a.png` }] },
+    });
+    expect(await publishing.run()).toMatchObject({ status: 'succeeded' });
+    expect(publishing.fileServer.asked).toEqual(isFirst ? ['/a.png'] : []);
+  });
 });
 
 describe('media that were not there', () => {
