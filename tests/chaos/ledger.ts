@@ -46,14 +46,23 @@ export async function moveTime(database: Database, minutes: number): Promise<voi
 
 const workerOf = (pid: number): string => `%:${pid}:%`;
 
-/** Attempts that a process has claimed and not ended. */
-export async function countOpenAttempts(database: Database, pid: number): Promise<number> {
-  const [open] = await database.query<{ count: number }>(
-    `select (select count(*) from public.dm_attempts where finished_at is null and worker like $1)::int
-       + (select count(*) from public.post_attempts where finished_at is null and worker like $1)::int as count`,
+/** What a process has claimed and not ended: for which account, as Unipile knows it, and since when. */
+export interface OpenAttempt {
+  readonly account: string;
+  readonly claimedAtMs: number;
+}
+
+export async function readOpenAttempts(database: Database, pid: number): Promise<OpenAttempt[]> {
+  return database.query<OpenAttempt>(
+    `select account.unipile_account_id as account, extract(epoch from attempt.started_at)::float8 * 1000 as "claimedAtMs"
+     from (
+       select account_id, started_at from public.dm_attempts where finished_at is null and worker like $1
+       union all
+       select account_id, started_at from public.post_attempts where finished_at is null and worker like $1
+     ) as attempt
+     join public.linkedin_accounts as account on account.id = attempt.account_id`,
     [workerOf(pid)],
   );
-  return open?.count ?? 0;
 }
 
 /**

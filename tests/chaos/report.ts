@@ -16,8 +16,11 @@ export function tableOf(outcome: Outcome, times: Times): string {
   const { tally, verdict, queued, visible } = outcome;
   const rows: ReadonlyArray<readonly [what: string, value: string | number]> = [
     ['SIGKILLs of jobs APIs and workers', tally.kills],
-    ['of them with calls in flight', tally.killsAtWork],
-    ['calls cut off by them', tally.attemptsCut],
+    ['of them with rows claimed and not recorded', tally.killsAtWork],
+    [
+      'rows that they had claimed (of them without a call yet)',
+      `${tally.attemptsCut} (${tally.attemptsUncalled})`,
+    ],
     [
       'process starts (half of them listen after)',
       `${outcome.startCount} (${seconds(outcome.startMsMedian)})`,
@@ -84,6 +87,7 @@ export function lacksOf(outcome: Outcome, engine: EngineName): string[] {
       tally.killsAtWork < Math.max(KILLS_AT_WORK_MIN, tally.kills * SHARE_AT_WORK_MIN),
       'too few kills hit a process at work',
     ],
+    [tally.attemptsUncalled === 0, 'no kill hit a row that waited for its call'],
     [inFlightMax < IN_FLIGHT_MIN, 'too few calls were in flight'],
     [limitedCount === 0, 'no account came to its limit'],
     [resentCount === 0, 'nothing was found absent'],

@@ -10,7 +10,7 @@ import type { Random } from '../support/random.ts';
 import type { Campaign } from './campaign.ts';
 import type { Database } from './database.ts';
 import type { Fleet, Instance } from './fleet.ts';
-import { countOpenAttempts, countWaiting, giveUpRuns, moveTime } from './ledger.ts';
+import { countWaiting, giveUpRuns, moveTime, type OpenAttempt, readOpenAttempts } from './ledger.ts';
 import {
   type ActSoFar,
   CALM_FAULTS,
@@ -174,7 +174,7 @@ async function meetFate(
   if (after !== 'start') await putToWork(storm, instance);
   const deadline = performance.now() + CLAIM_MS_MAX;
   while (after === 'claim' && performance.now() < deadline && !isOver()) {
-    if ((await countOpenAttempts(storm.database, instance.pid)) > 0) break;
+    if ((await readOpenAttempts(storm.database, instance.pid)).length > 0) break;
     await wait(100);
   }
   await wait(ms);
@@ -187,13 +187,16 @@ async function putToWork({ triggers, fleet }: Storm, instance: Instance): Promis
   if (url) await triggers.scopedRun(url);
 }
 
-async function killOne({ database, tally }: Storm, instance: Instance): Promise<void> {
+async function killOne({ database, stack, tally }: Storm, instance: Instance): Promise<void> {
   await instance.kill();
   tally.kills += 1;
-  const open = await countOpenAttempts(database, instance.pid);
+  const open = await readOpenAttempts(database, instance.pid);
+  const isUncalled = ({ account, claimedAtMs }: OpenAttempt) =>
+    stack.watched.lastBegunMs(account) < claimedAtMs;
+  tally.attemptsCut += open.length;
+  tally.attemptsUncalled += open.filter(isUncalled).length;
+  if (open.length > 0) tally.killsAtWork += 1;
   await giveUpRuns(database, instance.pid);
-  tally.attemptsCut += open;
-  if (open > 0) tally.killsAtWork += 1;
 }
 
 /** The new instance works before the old one is asked to end. */

@@ -6,6 +6,8 @@ export interface Tally {
   killsAtWork: number;
   /** Attempts left open by them. */
   attemptsCut: number;
+  /** Of them, those that no call had been made for: most waited for a slot. */
+  attemptsUncalled: number;
   postgresKills: number;
   redisKills: number;
   /** Processes replaced while they worked: how many ended in time, and how many had to be killed. */
@@ -24,6 +26,7 @@ export function createTally(): Tally {
     kills: 0,
     killsAtWork: 0,
     attemptsCut: 0,
+    attemptsUncalled: 0,
     postgresKills: 0,
     redisKills: 0,
     deploysEnded: 0,

@@ -12,11 +12,14 @@ export interface WatchedWorld {
   underWayMax(): number;
   /** The most that an account ever had at once, by account. */
   maxByAccount(): ReadonlyMap<string, number>;
+  /** When the last write of an account was begun, in milliseconds since 1970; minus infinity before the first. */
+  lastBegunMs(account: string): number;
 }
 
 export function watchWorld(world: World): WatchedWorld {
   const current = new Map<string, number>();
   const most = new Map<string, number>();
+  const begunMs = new Map<string, number>();
   let total = 0;
   let totalMax = 0;
 
@@ -24,6 +27,7 @@ export function watchWorld(world: World): WatchedWorld {
     const id = exchange.accountId ?? '';
     const count = (current.get(id) ?? 0) + 1;
     current.set(id, count);
+    begunMs.set(id, Date.now());
     most.set(id, Math.max(most.get(id) ?? 0, count));
     total += 1;
     totalMax = Math.max(totalMax, total);
@@ -51,5 +55,6 @@ export function watchWorld(world: World): WatchedWorld {
     underWay: () => total,
     underWayMax: () => totalMax,
     maxByAccount: () => most,
+    lastBegunMs: (account) => begunMs.get(account) ?? Number.NEGATIVE_INFINITY,
   };
 }

@@ -33,6 +33,7 @@ const NO_ANSWERS = ['', '57014', '40P01', '53300', '57P01'];
 /** The database as one machine reaches it. */
 export function rpcOf(machine: Pick<Machine, 'deliver' | 'name'>, parts: MachineParts): Rpc {
   const { timeline, random, database, strikes, tell } = parts;
+  const travelMs = (): number => random.integer(1, parts.plan.databaseMsMax);
   const call = (name: string, args: Readonly<Record<string, unknown>> = {}): Promise<unknown> =>
     new Promise((resolve, reject) => {
       const lost = (afterMs: number): void =>
@@ -51,21 +52,19 @@ export function rpcOf(machine: Pick<Machine, 'deliver' | 'name'>, parts: Machine
         try {
           const answer = await perform(database, timeline.now(), name, args);
           tell(name, `${machine.name}: ${summaryOf(answer)}`);
-          if (isHeard) machine.deliver(random.integer(1, 30), () => resolve(answer));
+          if (isHeard) machine.deliver(travelMs(), () => resolve(answer));
         } catch (error) {
           if (!(error instanceof RpcError) || error.kind === 'bug') throw error;
           tell(`refused: ${name}, ${error.code}`, machine.name);
-          if (isHeard) machine.deliver(random.integer(1, 30), () => reject(error));
+          if (isHeard) machine.deliver(travelMs(), () => reject(error));
         }
       };
       if (strikes('call lost')) return lost(random.integer(1, 20_000));
       const isHeard = !strikes('answer of the database lost');
       // One that will not be answered may be carried out long after it was given up.
-      const travelMs = strikes('call carried out late')
-        ? random.integer(1_000, 40_000)
-        : random.integer(1, 30);
+      const arrivesInMs = strikes('call carried out late') ? random.integer(1_000, 40_000) : travelMs();
       if (!isHeard) lost(random.integer(20, 20_000));
-      timeline.in(travelMs, () => carryOut(isHeard));
+      timeline.in(arrivesInMs, () => carryOut(isHeard));
     });
   return {
     call: async <Result>(name: string, args?: Readonly<Record<string, unknown>>) =>

@@ -11,6 +11,7 @@ const FAULT_PER_STORY = 0.005;
 const PER_STORY: Readonly<Record<string, number>> = {
   claims: 8,
   'claims of posts': 0.5,
+  'claimed ahead': 0.3,
   message: 6,
   post: 0.5,
   'end: sent': 5,

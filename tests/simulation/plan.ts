@@ -5,8 +5,8 @@
  * each other, and then draws how often each of the others strikes.
  */
 
-import { planWorld } from '../property/world.ts';
-import { DAY_MS, HOUR_MS, MINUTE_MS, type PolicyFields } from '../support/builders.ts';
+import { planWorld, type WorldPlan } from '../property/world.ts';
+import { accountId, DAY_MS, HOUR_MS, MINUTE_MS, type PolicyFields } from '../support/builders.ts';
 import { createRandom, type Random } from '../support/random.ts';
 
 /** How often each fault strikes where it can, at most. Its kind says where that is. */
@@ -113,10 +113,16 @@ export interface Plan {
   readonly unknownPolicy: 'resend-when-absent' | 'hold';
   /** Triggers of each job in a day. */
   readonly triggersPerDay: number;
+  /** The longest that a call to the database takes in each direction, and a call to Unipile, in milliseconds. */
+  readonly databaseMsMax: number;
+  readonly unipileMsMax: number;
   /** What the timers of a busy machine are late by, in milliseconds. */
   readonly timersLateMsMax: number;
   readonly faults: Faults;
 }
+
+/** Of the stories, those in which rows are claimed ahead of their slots: elsewhere a claim is mostly of one. */
+const RUSH_SHARE = 0.15;
 
 /** Shared by every message, so that a log can be searched for it. */
 export const TEXT_MARK = 'Simulated text';
@@ -129,25 +135,19 @@ export function planStory(
 ): Plan {
   const random = createRandom(seed);
   const world = planWorld(random, zones);
-  const days = random.pick([2, 3, 3, 4, 5, 8, 15]);
+  const isRush = random.chance(RUSH_SHARE);
+  const days = isRush ? 2 : random.pick([2, 3, 3, 4, 5, 8, 15]);
   const calmFromMs = world.startMs + days * DAY_MS;
   const faults = bearing === null ? drawFaults(random) : faultsOf(bearing);
   return {
     seed,
     startMs: world.startMs,
     calmFromMs,
-    accounts: world.accounts.map(({ id, policy }, index) => {
-      const name = `a${index + 1}`;
-      return {
-        id,
-        unipileId: `unipile-${name}`,
-        policy: { ...policy, gap_min_s: policy.gap_min_s * 5, gap_max_s: policy.gap_max_s * 5 },
-        messages: planMessages(random, name, world.startMs, calmFromMs),
-        posts: planPosts(random, name, world.startMs, calmFromMs),
-      };
-    }),
+    accounts: isRush ? planRush(random, world) : planAccounts(random, world, calmFromMs),
     machines: random.integer(1, 3),
-    sendConcurrency: random.pick([1, 2, 10]),
+    sendConcurrency: isRush ? 10 : random.pick([1, 2, 10]),
+    databaseMsMax: isRush ? 300 : 30,
+    unipileMsMax: isRush ? 500 : random.pick([500, 5_000, 20_000]),
     unknownPolicy: random.chance(0.75) ? 'resend-when-absent' : 'hold',
     triggersPerDay: Math.max(3, Math.round(random.integer(24, 40) / days)),
     timersLateMsMax: random.pick([5_000, 30_000, 50_000, 50_000]),
@@ -167,6 +167,48 @@ function faultsOf(names: readonly FaultName[]): Faults {
   return Object.fromEntries(
     FAULTS.map((name) => [name, names.includes(name) ? Math.min(RATES_MAX[name] * 2, 0.9) : 0]),
   ) as Faults;
+}
+
+function planAccounts(random: Random, world: WorldPlan, endMs: number): PlannedAccount[] {
+  return world.accounts.map(({ id, policy }, index) => {
+    const name = `a${index + 1}`;
+    return {
+      id,
+      unipileId: `unipile-${name}`,
+      policy: { ...policy, gap_min_s: policy.gap_min_s * 5, gap_max_s: policy.gap_max_s * 5 },
+      messages: planMessages(random, name, world.startMs, endMs),
+      posts: planPosts(random, name, world.startMs, endMs),
+    };
+  });
+}
+
+/** More accounts than slots, at any hour and without gaps, and all that they have to send is due at once. */
+function planRush(random: Random, { startMs, accounts: [first] }: WorldPlan): PlannedAccount[] {
+  if (first === undefined) throw new Error('a world without accounts');
+  const always = {
+    window_start: '00:00',
+    window_end: '24:00',
+    work_days: [1, 2, 3, 4, 5, 6, 7],
+    holidays: [],
+  };
+  const limits = { dms_per_24h: 50, dms_per_7d: 350, gap_min_s: 0, gap_max_s: 0, warm_up_from: null };
+  return Array.from({ length: random.integer(18, 24) }, (_, index) => {
+    const name = `a${index + 1}`;
+    return {
+      id: accountId(index + 1),
+      unipileId: `unipile-${name}`,
+      policy: { ...first.policy, ...always, ...limits, dms_per_day: random.integer(2, 5) },
+      messages: Array.from({ length: random.integer(2, 5) }, (__, nth) => ({
+        text: `${TEXT_MARK} ${name}-${nth}`,
+        recipient: `ACoAA${name}r${nth}`,
+        isReply: false,
+        queuedAtMs: startMs,
+        sendAtMs: null,
+        priority: random.chance(0.2) ? random.integer(1, 9) : 0,
+      })),
+      posts: [],
+    };
+  });
 }
 
 function planMessages(random: Random, account: string, startMs: number, endMs: number): PlannedMessage[] {

@@ -61,13 +61,12 @@ export async function simulate(
     return isStruck;
   };
   const faults = unipileFaults(plan.faults, random);
-  const latencyMsMax = random.pick([500, 5_000, 20_000]);
   const world = createWorld({
     now: timeline.now,
     random: random.next,
     accounts: plan.accounts.map(({ unipileId }) => ({ id: unipileId })),
     faults: faults.map(([, fault]) => fault),
-    latencyMs: { min: 50, max: latencyMsMax },
+    latencyMs: { min: 50, max: plan.unipileMsMax },
     effectAt: random.pick(['start', 'end']),
   });
   const witness = createWitness(plan, world, session);
@@ -100,7 +99,7 @@ export async function simulate(
       random,
       strikes,
       tell,
-      latencyMsMax,
+      latencyMsMax: plan.unipileMsMax,
       database,
       sabotage,
       onLog: witness.onLog,

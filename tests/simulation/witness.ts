@@ -43,6 +43,9 @@ interface Claim {
 const HARMLESS =
   /^(run_|system_|account_get|dm_(unknowns|backlog|preview|explain)|post_(unknowns|backlog|preview|explain|media_due))/;
 
+/** Rows that wait for a slot after a claim, as the log says it. */
+const CLAIMED_AHEAD = /"claimed_ahead":([1-9]\d*)/;
+
 /** Between two posts of an account, in milliseconds: our default, which no plan changes. */
 const POST_GAP_MS = 3_600_000;
 
@@ -191,6 +194,8 @@ export function createWitness(plan: Plan, world: World, session: Session): Witne
     onLog(line) {
       // Thrown here it would end in the product's hands.
       if (line.includes(TEXT_MARK)) trouble ??= new BrokenPromise(`a text in the log: ${line}`);
+      const [, ahead] = line.match(CLAIMED_AHEAD) ?? [];
+      if (ahead !== undefined) count('claimed ahead', Number(ahead));
     },
     onWrite(unipileAccountId, change) {
       const current = (underWay.get(unipileAccountId) ?? 0) + change;

@@ -20,6 +20,8 @@ const RETRIES_MAX = 120;
 
 export interface Recorder<Result extends AttemptResult> {
   add(result: Result): void;
+  /** Results that were added, and neither written nor given up: their attempts are open in the ledger. */
+  readonly unwritten: number;
   /** Whether everything that was added has been written, or given up. */
   isIdle(): boolean;
   /** Resolves once everything that was added has been written, or given up. */
@@ -37,12 +39,15 @@ export function createRecorder<Result extends AttemptResult>(
   onRecorded: (results: readonly Result[], recorded: readonly RecordedResult[]) => void,
 ): Recorder<Result> {
   const waiting: Result[] = [];
+  let unwritten = 0;
   let writing: Promise<void> | null = null;
 
   const write = async (batch: readonly Result[]): Promise<void> => {
     for (let retries = 0; retries <= RETRIES_MAX; retries += 1) {
       try {
-        onRecorded(batch, await record(batch));
+        const answers = await record(batch);
+        unwritten -= batch.length;
+        onRecorded(batch, answers);
         return;
       } catch (error) {
         if (!(error instanceof RpcError)) throw error;
@@ -51,6 +56,7 @@ export function createRecorder<Result extends AttemptResult>(
         await effects.sleep(Math.min(RETRY_MS_MIN * 2 ** retries, RETRY_MS_MAX));
       }
     }
+    unwritten -= batch.length;
     logger.error({ count: batch.length }, 'results given up: their attempts become unknown');
   };
 
@@ -60,6 +66,7 @@ export function createRecorder<Result extends AttemptResult>(
       for (const result of batch) await write([result]);
       return;
     }
+    unwritten -= 1;
     logger.error(
       { err: error, attempt_id: batch[0]?.attempt_id },
       'result refused: its attempt becomes unknown',
@@ -72,8 +79,12 @@ export function createRecorder<Result extends AttemptResult>(
   };
 
   return {
+    get unwritten() {
+      return unwritten;
+    },
     add(result) {
       waiting.push(result);
+      unwritten += 1;
       writing ??= writeAll();
     },
     isIdle: () => writing === null,

@@ -24,6 +24,12 @@ const POLL_MS = 5_000;
 /** The shortest wait after a claim that gave nothing, in milliseconds. */
 const HELD_MS_MIN = 250;
 
+/**
+ * Attempts that a run may have open for each slot, with those whose results are not written yet. While the database
+ * takes claims and no results, a crash must not leave ever more of them unknown.
+ */
+const OPEN_PER_SLOT_MAX = 2;
+
 /** Without a reason an abort makes an error and its stack, for each message. */
 const WOKEN = 'woken';
 
@@ -184,7 +190,9 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
   async #claim(): Promise<Claim<Item> | null> {
     if (!this.#mayClaim()) return null;
     const { inFlight, waiting, ended: endedBefore } = this.#slots;
-    const asked = Math.min(this.#lookAhead.demand(inFlight + waiting), this.#tally.callsLeft);
+    const inHand = inFlight + waiting;
+    const room = OPEN_PER_SLOT_MAX * this.#slots.size - inHand - this.#recorder.unwritten;
+    const asked = Math.min(this.#lookAhead.demand(inHand), room, this.#tally.callsLeft);
     if (asked <= 0) return null;
     const claim = await this.#claims.claim(asked);
     if (claim === null) return null;

@@ -12,6 +12,8 @@ export interface Dispatch<Item> {
 }
 
 export interface Slots<Item> {
+  /** Calls at the same time, at most. */
+  readonly size: number;
   /** Calls under way. */
   readonly inFlight: number;
   /** Claimed, and waiting for a slot. */
@@ -57,6 +59,7 @@ export function createSlots<Item>(
   };
 
   return {
+    size,
     get inFlight() {
       return inFlight.size;
     },

@@ -692,6 +692,33 @@ describe('what is claimed', () => {
     expect(Math.max(...openAtClaim)).toBeLessThanOrEqual(2 * slots);
   });
 
+  it('while no result can be written, leaves two attempts a slot open, and no more', async () => {
+    const slots = 2;
+    let refused = 0;
+    const openAtClaim: number[] = [];
+    const campaign = await campaignOf(db, {
+      messages: Object.fromEntries(Array.from({ length: 9 }, (_, index) => [`a${index}`, 1])),
+      sendConcurrency: slots,
+      sandbox: { accounts: Array.from({ length: 9 }, (_, index) => ({ id: `a${index}` })) },
+      async intercept(name, next) {
+        if (name === 'dm_record' && refused < 10) {
+          refused += 1;
+          throw unavailable(name);
+        }
+        const answer = await next();
+        if (name !== 'dm_claim') return answer;
+        const [open] = await db.query(
+          'select count(*)::int as count from public.dm_attempts where finished_at is null',
+          [],
+        );
+        openAtClaim.push(Number(open?.count));
+        return answer;
+      },
+    });
+    expect((await campaign.run()).stats).toMatchObject({ sent: 9 });
+    expect(Math.max(...openAtClaim)).toBe(2 * slots);
+  });
+
   it.each([
     {
       name: 'cancelled',
