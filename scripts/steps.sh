@@ -18,30 +18,36 @@ step() {
   exit 1
 }
 
-# Steps that go on beside those that follow. What they print is shown when they are waited for.
-LANE_PID='' LANE_OUTPUT="$(mktemp)"
-trap 'leave_lane; rm -f "$LANE_OUTPUT"' EXIT
+# Lanes: steps that go on beside those that follow. What they print is shown when they are waited for.
+LANE_PIDS=() LANE_OUTPUTS=()
+trap 'leave_lanes; rm -f "${LANE_OUTPUTS[@]}"' EXIT
 
-leave_lane() {
-  [ -n "$LANE_PID" ] || return 0
-  # Its own process group: with it ends whatever its steps have started.
-  kill -- "-$LANE_PID" 2> /dev/null || true
-  LANE_PID=''
+leave_lanes() {
+  local pid
+  # Each its own process group: with it ends whatever its steps have started.
+  for pid in "${LANE_PIDS[@]}"; do kill -- "-$pid" 2> /dev/null || true; done
+  LANE_PIDS=()
 }
 
 beside() {
+  local output
+  output="$(mktemp)"
+  LANE_OUTPUTS+=("$output")
   set -m
-  "$@" > "$LANE_OUTPUT" 2>&1 &
-  LANE_PID=$!
+  "$@" > "$output" 2>&1 &
+  LANE_PIDS+=("$!")
   set +m
 }
 
-join_lane() {
-  local began=$SECONDS status=0
-  wait "$LANE_PID" || status=$?
-  LANE_PID=''
-  cat "$LANE_OUTPUT"
-  [ "$status" -eq 0 ] || exit "$status"
+join_lanes() {
+  local began=$SECONDS status lane
+  for lane in "${!LANE_PIDS[@]}"; do
+    status=0
+    wait "${LANE_PIDS[$lane]}" || status=$?
+    unset "LANE_PIDS[$lane]"
+    cat "${LANE_OUTPUTS[$lane]}"
+    [ "$status" -eq 0 ] || exit "$status"
+  done
   printf '== waited %s s for what went on beside\n' "$((SECONDS - began))"
 }
 

@@ -74,6 +74,11 @@ async function findStuckMessages({ plan, session, now, policies, dueMs, count }:
        (select max(attempt.started_at) from public.dm_attempts as attempt
         where attempt.account_id = queue.linkedin_account_id) as last_at,
        (select count(*) from public.dm_attempts as attempt where attempt.message_id = queue.id) as attempts,
+       exists (
+         select from public.dm_queue as twin join public.dm_attempts as attempt on attempt.message_id = twin.id
+         where twin.id <> queue.id and twin.message = queue.message and twin.recipient_id = queue.recipient_id
+           and attempt.outcome = 'sent' and attempt.unipile_message_id is null
+       ) as has_unnamed_twin,
        (select coalesce(jsonb_agg(attempt.effect_by), '[]') from public.dm_attempts as attempt
         where attempt.account_id = queue.linkedin_account_id and attempt.outcome is distinct from 'not_sent') as counted,
        (select coalesce(max(run.finished_at), $1) from public.job_runs as run where run.job = 'dm-queue') as run_ended_at
@@ -87,7 +92,9 @@ async function findStuckMessages({ plan, session, now, policies, dueMs, count }:
     if (!Object.hasOwn(REASONS, why.reason)) broken(`a reason of no list: ${what}`);
     count(`left: ${row.status === 'pending' ? why.reason : row.status}`);
     if (row.status === 'unknown') {
-      if (!isHeld(why, plan, Number(row.attempts))) broken(`not settled: ${what}`);
+      // Nobody can tell which of the two alike it is that LinkedIn shows: a person decides at once.
+      const isTold = row.has_unnamed_twin === true && why.reason === 'unknown_held';
+      if (!isTold && !isHeld(why, plan, Number(row.attempts))) broken(`not settled: ${what}`);
       continue;
     }
     if (why.can_go_at === null) broken(`it does not say when it can go: ${what}`);
