@@ -42,7 +42,14 @@ async function triggered(web: Secrets, api: Secrets): Promise<number> {
   };
   const response = await answerCron(
     { job: 'dm-queue', authorization: 'Bearer cron-secret-of-tests' },
-    { readEnv: () => readCronEnv(environment), effects: realEffects, fetch, onFailure: () => {} },
+    {
+      ...{ readEnv: () => readCronEnv(environment), effects: realEffects, fetch },
+      ...{
+        onFailure: () => {},
+        onFallback: () => expect.unreachable(),
+        runDirectly: () => expect.unreachable(),
+      },
+    },
   );
   return response.status;
 }

@@ -165,3 +165,32 @@ describe('render.scale.yaml', () => {
     expect(fromService).toEqual({ type: 'keyvalue', name: queue.name, property: 'connectionString' });
   });
 });
+
+describe('render.worker.yaml', () => {
+  const alone = parse(read('render.worker.yaml')) as { services: Array<Service & { type: string }> };
+
+  it('is valid by Render’s schema', () => {
+    const schema = JSON.parse(read('tests/deploy/render-blueprint.schema.json'));
+    const validate = new Ajv({ strict: false, allErrors: true }).compile(schema);
+    expect(validate(alone), JSON.stringify(validate.errors?.slice(0, 3))).toBe(true);
+  });
+
+  it('has one worker with its own clock, what it needs, and nothing of the triggers', () => {
+    expect(alone.services).toHaveLength(1);
+    const { type, envVars, startCommand, plan, maxShutdownDelaySeconds } = alone.services[0] as Service & {
+      type: string;
+    };
+    expect({ type, startCommand, plan }).toEqual({
+      ...{ type: 'worker', plan: 'starter' },
+      startCommand: 'node apps/jobs-api/src/worker.ts',
+    });
+    expect(maxShutdownDelaySeconds).toBe(jobsApi.maxShutdownDelaySeconds);
+    const ofTriggers = ['JOB_SECRET', 'JOBS_SIGNING_SECRETS', 'OPS_TOKENS', 'PROXY_HOPS'];
+    const keys = (vars: readonly EnvVar[]) => vars.map(({ key }) => key).sort();
+    expect(keys(envVars)).toEqual(
+      [...keys(jobsApi.envVars).filter((key) => !ofTriggers.includes(key)), 'SCHEDULER'].sort(),
+    );
+    for (const { key, sync, value } of envVars.filter(({ key }) => /SECRET|KEY|DSN|URL/.test(key)))
+      expect({ key, sync, value }).toEqual({ key, sync: false, value: undefined });
+  });
+});

@@ -5,6 +5,7 @@ import { createRunStore, createRuns, type JobServices } from '@revos/core/jobs';
 import { type Bullmq, createBullmq } from '@revos/core/jobs/engines/bullmq';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type App, buildApp } from '../../apps/jobs-api/src/app.ts';
+import { pages } from '../../apps/jobs-api/src/pages.ts';
 import { databaseForFile } from '../../packages/core/test/support/database.ts';
 import { DEFAULT_SETTINGS, jobOf, noMedia, noUnipile } from '../../packages/core/test/support/jobs.ts';
 import { type CapturedLog, captureLog } from '../../packages/core/test/support/log.ts';
@@ -66,6 +67,7 @@ async function open(
     effects: realEffects,
     logger: log.logger,
     credentials: { cronTokens: [CRON_TOKEN], opsTokens: [['ada', OPS_TOKEN]], signingSecrets: [] },
+    pages: (scope) => pages(scope, { opsTokens: [['ada', OPS_TOKEN]], bullmq }),
     postLateLimitMinutes: 360,
     version: '1.2.3',
     shutdownGraceMs: 2_000,

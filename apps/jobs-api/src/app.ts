@@ -15,7 +15,7 @@ import { createOperations } from '@revos/core/operations';
 import type { Rpc } from '@revos/core/rpc';
 import type { Logger } from '@revos/core/telemetry';
 import { readVerdict } from '@revos/core/verdict';
-import { type FastifyBaseLogger, fastify } from 'fastify';
+import { type FastifyBaseLogger, type FastifyPluginAsync, fastify } from 'fastify';
 import { LIMITS, type Limits } from './limits.ts';
 import { type AuthOptions, auth } from './plugins/auth.ts';
 import { drain } from './plugins/drain.ts';
@@ -23,7 +23,6 @@ import { largeBodies } from './plugins/large-bodies.ts';
 import { openapi } from './plugins/openapi.ts';
 import { answerParserError, answerProblem, problems } from './plugins/problems.ts';
 import { addressOf, rateLimits } from './plugins/rate-limits.ts';
-import { referencePage } from './plugins/reference-page.ts';
 import { SECURITY_HEADERS, securityHeaders } from './plugins/security-headers.ts';
 import { HttpProblem } from './problems.ts';
 import { createReadiness } from './readiness.ts';
@@ -61,7 +60,7 @@ export interface AppOptions {
   readonly runs: Runs;
   readonly engine: Engine;
   /** Default: none, runs are worked on in this process. */
-  readonly bullmq?: Pick<Bullmq, 'queue' | 'engine' | 'fallback'> | null;
+  readonly bullmq?: Pick<Bullmq, 'engine' | 'fallback'> | null;
   readonly rpc: Rpc;
   /** Default: one that takes the rpc for the REST API's. */
   readonly probe?: SystemProbe;
@@ -72,6 +71,8 @@ export interface AppOptions {
     /** `whsec_…`; any of them verifies. */
     readonly signingSecrets: readonly string[];
   };
+  /** Pages for people, besides the API; by default there are none. */
+  readonly pages?: FastifyPluginAsync;
   /** A post later than this is missed. */
   readonly postLateLimitMinutes: number;
   /** Shown by /health. */
@@ -153,7 +154,7 @@ export async function buildApp(options: AppOptions) {
     }
   });
 
-  await app.register(referencePage, credentials);
+  if (options.pages) await app.register(options.pages);
   const probe = options.probe ?? createSystemProbe(rpc, effects);
   const redis = options.bullmq && { ...options.bullmq, isReachable: options.bullmq.engine.isReachable };
   const readiness = createReadiness({
@@ -162,11 +163,6 @@ export async function buildApp(options: AppOptions) {
     isRedisNeeded: redis?.fallback === 'none',
   });
   await app.register(healthRoutes, { readiness, version: options.version });
-  if (redis) {
-    // Loaded only where there is a queue.
-    const { queueBoard } = await import('./plugins/queue-board.ts');
-    await app.register(queueBoard, { ...credentials, ...redis });
-  }
   await app.register(
     async (api) => {
       await api.register(auth, credentials);

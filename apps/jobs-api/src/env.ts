@@ -25,8 +25,8 @@ const Key = Type.String({ pattern: '^[!-~]+$' });
 
 const RedisUrl = Type.Refine(Type.String({ pattern: '^rediss?://' }), (url) => URL.canParse(url));
 
-/** What every process reads that works on runs. */
-const WorkEnv = Type.Object({
+/** What everything reads that works on runs, a function of the web app too. */
+const PartsEnv = Type.Object({
   SUPABASE_URL: Type.Refine(Type.String(), isSafeAddress),
   /** Not needed where DATABASE_URL is the way to the database. */
   SUPABASE_SECRET_KEY: Type.Optional(Key),
@@ -39,39 +39,49 @@ const WorkEnv = Type.Object({
     default: 'resend-when-absent',
   }),
   POST_LATE_LIMIT_MINUTES: Type.Integer({ minimum: 1, maximum: 10_080, default: 360 }),
-  JOB_ENGINE: Type.Union([Type.Literal('in-process'), Type.Literal('bullmq')], { default: 'in-process' }),
   /** The queue of the runs, with `bullmq`, and where analytics keep their cache besides Postgres. */
   REDIS_URL: Type.Optional(RedisUrl),
-  REDIS_FALLBACK: Type.Union([Type.Literal('in-process'), Type.Literal('none')], { default: 'in-process' }),
-  RUN_SLICES: Type.Integer({ minimum: 1, maximum: 32, default: 3 }),
-  WORKER_CONCURRENCY: Type.Integer({ minimum: 1, maximum: 64, default: 8 }),
   SEND_CONCURRENCY: Type.Integer({ minimum: 1, maximum: 200, default: 20 }),
   JOB_SCHEDULES: Type.Optional(Type.Refine(Type.String(), areSchedules)),
-  SCHEDULER: Type.Union([Type.Literal('off'), Type.Literal('internal')], { default: 'off' }),
-  CATCH_UP: Type.Union([Type.Literal('off'), Type.Literal('latest')], { default: 'latest' }),
   LOG_LEVEL: Type.Union(
     ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'].map((level) => Type.Literal(level)),
     { default: 'info' },
   ),
-  SHUTDOWN_GRACE_SECONDS: Type.Integer({ minimum: 1, maximum: 280, default: 18 }),
   /** Set by Render: the commit that runs. */
   RENDER_GIT_COMMIT: Type.Optional(Type.String({ maxLength: 64 })),
 });
+type PartsEnv = Static<typeof PartsEnv>;
+
+/** What a process reads besides: its engine, its clock, and its end. */
+const WorkEnv = Type.Object({
+  ...PartsEnv.properties,
+  JOB_ENGINE: Type.Union([Type.Literal('in-process'), Type.Literal('bullmq')], { default: 'in-process' }),
+  REDIS_FALLBACK: Type.Union([Type.Literal('in-process'), Type.Literal('none')], { default: 'in-process' }),
+  RUN_SLICES: Type.Integer({ minimum: 1, maximum: 32, default: 3 }),
+  WORKER_CONCURRENCY: Type.Integer({ minimum: 1, maximum: 64, default: 8 }),
+  SCHEDULER: Type.Union([Type.Literal('off'), Type.Literal('internal')], { default: 'off' }),
+  CATCH_UP: Type.Union([Type.Literal('off'), Type.Literal('latest')], { default: 'latest' }),
+  SHUTDOWN_GRACE_SECONDS: Type.Integer({ minimum: 1, maximum: 280, default: 18 }),
+});
 type WorkEnv = Static<typeof WorkEnv>;
+
+const PORT_RANGE = { minimum: 0, maximum: 65_535 } as const;
 
 /** What the jobs API reads besides. */
 const ApiEnv = Type.Object({
   JOB_SECRET: Type.Refine(Type.String(), areTokens),
   JOBS_SIGNING_SECRETS: Type.Refine(Type.String(), areSigningSecrets),
   OPS_TOKENS: Type.Refine(Type.String(), areOpsTokens),
-  PORT: Type.Integer({ minimum: 0, maximum: 65_535, default: 10_000 }),
+  PORT: Type.Integer({ ...PORT_RANGE, default: 10_000 }),
   HOST: Type.String({ default: '0.0.0.0' }),
   PROXY_HOPS: Type.Integer({ minimum: 0, maximum: 5, default: 0 }),
 });
 
 /** Names that are needed only because of what others say. */
+const neededForDatabase = (source: NodeJS.ProcessEnv) =>
+  source.DATABASE_URL?.trim() ? {} : { SUPABASE_SECRET_KEY: Key };
 const neededBesides = (source: NodeJS.ProcessEnv) => ({
-  ...(source.DATABASE_URL?.trim() ? {} : { SUPABASE_SECRET_KEY: Key }),
+  ...neededForDatabase(source),
   ...(source.JOB_ENGINE?.trim() === 'bullmq' ? { REDIS_URL: RedisUrl } : {}),
 });
 
@@ -93,28 +103,46 @@ export type EngineConfig =
       readonly concurrency: number;
     };
 
-export interface WorkerConfig {
+export interface PartsConfig {
   readonly supabaseUrl: string;
   readonly database: DatabaseConfig;
   readonly unipileDsn: string;
   readonly unipileApiKey: string;
-  readonly engine: EngineConfig;
   readonly settings: JobSettings;
   readonly sendConcurrency: number;
   readonly jobSchedules: string | undefined;
-  readonly scheduler: 'off' | 'internal';
-  readonly catchUp: 'off' | 'latest';
   readonly logLevel: string;
-  readonly shutdownGraceMs: number;
   readonly commit: string | undefined;
   /** Every secret by itself, for the log to cut out wherever it should turn up. */
   readonly secrets: readonly string[];
 }
 
+export interface WorkerConfig extends PartsConfig {
+  readonly engine: EngineConfig;
+  readonly scheduler: 'off' | 'internal';
+  readonly catchUp: 'off' | 'latest';
+  readonly shutdownGraceMs: number;
+}
+
+/** Of a worker. */
+export interface WorkerProcessConfig extends WorkerConfig {
+  /** Where it says how it is; null where nobody asks. */
+  readonly port: number | null;
+  readonly host: string;
+}
+
+type OpsTokens = ReadonlyArray<readonly [name: string, token: string]>;
+
+/** Of a function of the web app, which has no clock of its own and no queue. */
+export interface DirectConfig extends PartsConfig {
+  /** Who may ask for the job API; nobody where there are none. */
+  readonly opsTokens: OpsTokens;
+}
+
 export interface Config extends WorkerConfig {
   readonly cronTokens: readonly string[];
   readonly signingSecrets: readonly string[];
-  readonly opsTokens: ReadonlyArray<readonly [name: string, token: string]>;
+  readonly opsTokens: OpsTokens;
   readonly port: number;
   readonly host: string;
   readonly proxyHops: number;
@@ -157,19 +185,47 @@ export function loadConfig(source: NodeJS.ProcessEnv = process.env): Config {
  *
  * @throws {EnvironmentError} as `loadConfig` does
  */
-export function loadWorkerConfig(source: NodeJS.ProcessEnv = process.env): WorkerConfig {
-  const schema = Type.Object({ ...WorkEnv.properties, ...neededBesides(source) });
-  return workerConfigOf(readEnv(schema, withNewerNames(source)), []);
+export function loadWorkerConfig(source: NodeJS.ProcessEnv = process.env): WorkerProcessConfig {
+  const port = { PORT: Type.Optional(Type.Integer(PORT_RANGE)), HOST: ApiEnv.properties.HOST };
+  const schema = Type.Object({ ...WorkEnv.properties, ...port, ...neededBesides(source) });
+  const env = readEnv(schema, withNewerNames(source));
+  return { ...workerConfigOf(env, []), port: env.PORT ?? null, host: env.HOST };
+}
+
+/**
+ * Reads the environment of a function that works on runs itself.
+ *
+ * @throws {EnvironmentError} as `loadConfig` does
+ */
+export function loadDirectConfig(source: NodeJS.ProcessEnv = process.env): DirectConfig {
+  const schema = Type.Object({
+    ...PartsEnv.properties,
+    OPS_TOKENS: Type.Optional(ApiEnv.properties.OPS_TOKENS),
+    ...neededForDatabase(source),
+  });
+  const env = readEnv(schema, withNewerNames(source));
+  const ops = opsTokens(env.OPS_TOKENS ?? '');
+  const tokens = ops.map(([, token]) => token);
+  return { ...partsConfigOf(env, tokens), opsTokens: ops };
 }
 
 /** @param credentials secrets that only the jobs API has */
 function workerConfigOf(env: WorkEnv, credentials: readonly string[]): WorkerConfig {
   return {
+    ...partsConfigOf(env, credentials),
+    engine: engineOf(env),
+    scheduler: env.SCHEDULER,
+    catchUp: env.CATCH_UP,
+    shutdownGraceMs: env.SHUTDOWN_GRACE_SECONDS * 1_000,
+  };
+}
+
+function partsConfigOf(env: PartsEnv, credentials: readonly string[]): PartsConfig {
+  return {
     supabaseUrl: env.SUPABASE_URL,
     database: databaseOf(env),
     unipileDsn: env.UNIPILE_DSN,
     unipileApiKey: env.UNIPILE_API_KEY,
-    engine: engineOf(env),
     settings: {
       unknownPolicy: env.UNKNOWN_POLICY,
       postLateLimitMinutes: env.POST_LATE_LIMIT_MINUTES,
@@ -177,10 +233,7 @@ function workerConfigOf(env: WorkEnv, credentials: readonly string[]): WorkerCon
     },
     sendConcurrency: env.SEND_CONCURRENCY,
     jobSchedules: env.JOB_SCHEDULES,
-    scheduler: env.SCHEDULER,
-    catchUp: env.CATCH_UP,
     logLevel: env.LOG_LEVEL,
-    shutdownGraceMs: env.SHUTDOWN_GRACE_SECONDS * 1_000,
     commit: env.RENDER_GIT_COMMIT,
     secrets: [
       ...[env.SUPABASE_SECRET_KEY, env.UNIPILE_API_KEY].filter((key) => key !== undefined),
@@ -203,7 +256,7 @@ function engineOf(env: WorkEnv): EngineConfig {
 }
 
 /** @throws {EnvironmentError} where the URL and the CA contradict each other */
-function databaseOf(env: WorkEnv): DatabaseConfig {
+function databaseOf(env: PartsEnv): DatabaseConfig {
   const { DATABASE_URL: url, DATABASE_CA: ca, SUPABASE_SECRET_KEY: secretKey = '' } = env;
   if (url === undefined) return { kind: 'rest', secretKey };
   const address = readDatabaseUrl(url, ca === undefined ? [] : (readCertificates(ca) ?? []));

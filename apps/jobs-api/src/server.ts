@@ -1,11 +1,12 @@
 /** Starts the jobs API, and shuts it down. */
-import manifest from '../package.json' with { type: 'json' };
 import { type App, buildApp } from './app.ts';
 import { loadConfig } from './env.ts';
+import { pages } from './pages.ts';
 import { runScheduler } from './scheduler.ts';
 import { buildServices } from './services.ts';
 import { checkOrRefuse, endInOrder, prepareOrRefuse } from './start.ts';
 import { createSystemProbe } from './system-probe.ts';
+import { versionOf } from './version.ts';
 import { runWatchdog } from './watchdog.ts';
 
 const { config, services } = await prepareOrRefuse('jobs API', async () => {
@@ -39,8 +40,9 @@ app = await buildApp({
     opsTokens: config.opsTokens,
     signingSecrets: config.signingSecrets,
   },
+  pages: (scope) => pages(scope, { opsTokens: config.opsTokens, bullmq }),
   postLateLimitMinutes: config.settings.postLateLimitMinutes,
-  version: config.commit ? `${manifest.version}+${config.commit}` : manifest.version,
+  version: versionOf(config),
   shutdownGraceMs: config.shutdownGraceMs,
   proxyHops: config.proxyHops,
 });

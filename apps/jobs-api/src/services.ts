@@ -13,34 +13,37 @@ import {
   type Runs,
 } from '@revos/core/jobs';
 import type { Bullmq } from '@revos/core/jobs/engines/bullmq';
-import { createMediaFetcher, type MediaFetcher } from '@revos/core/media';
+import { createMediaFetcher } from '@revos/core/media';
 import { jobsWithSchedules } from '@revos/core/registry';
 import { createSupabaseRpc, type Rpc } from '@revos/core/rpc';
 import { createPostgresRpc } from '@revos/core/rpc/postgres';
 import { createLogger, type Logger } from '@revos/core/telemetry';
-import { createUnipileV1, type Unipile } from '@revos/core/unipile';
-import type { WorkerConfig } from './env.ts';
+import { createUnipileV1 } from '@revos/core/unipile';
+import type { PartsConfig, WorkerConfig } from './env.ts';
 import { CLIENTS_MS_MAX } from './start.ts';
 
-export interface Services {
+/** What every process has that works on runs, whatever its engine is. */
+export interface Parts {
   readonly jobs: readonly JobDefinition[];
   readonly store: RunStore;
+  readonly jobServices: JobServices;
+  readonly rpc: Rpc;
+  readonly analytics: Analytics;
+  readonly effects: Effects;
+  readonly logger: Logger;
+  /** Lets go of the database and of Unipile, once nothing works any more. */
+  close(): Promise<void>;
+}
+
+export interface Services extends Parts {
   readonly runs: Runs;
   readonly engine: Engine;
   /** Null where runs are worked on in the process that they are triggered in. */
   readonly bullmq: Bullmq | null;
-  readonly rpc: Rpc;
-  readonly unipile: Unipile;
-  readonly media: MediaFetcher;
-  readonly analytics: Analytics;
-  readonly effects: Effects;
-  readonly logger: Logger;
-  /** Lets go of the database, of Unipile and of Redis, once nothing works any more. */
-  close(): Promise<void>;
 }
 
 /** @param name what the process is: it stands in the log, and before its place in the ledger */
-export async function buildServices(config: WorkerConfig, name: 'jobs-api' | 'worker'): Promise<Services> {
+export function openParts(config: PartsConfig, name: 'jobs-api' | 'worker' | 'direct'): Parts {
   const logger = createLogger(name, config.logLevel, { secrets: config.secrets });
   const effects = realEffects;
   const rpc = openRpc(config, logger);
@@ -61,28 +64,38 @@ export async function buildServices(config: WorkerConfig, name: 'jobs-api' | 'wo
     worker: `${name}@${hostname()}:${process.pid}:${effects.uuid().slice(0, 8)}`,
     sendConcurrency: config.sendConcurrency,
   };
+  return {
+    ...{ jobs, store, jobServices, rpc, analytics, effects, logger },
+    close: () =>
+      closeInTime({ effects, logger }, [unipile.close(), media.close(), analytics.close(), rpc.close()]),
+  };
+}
+
+/** The parts, and the engine that the configuration says. */
+export async function buildServices(config: WorkerConfig, name: 'jobs-api' | 'worker'): Promise<Services> {
+  const parts = openParts(config, name);
+  const { jobs, store, jobServices, effects } = parts;
   const bullmq = await openBullmq(config, jobs, store, jobServices);
   const engine = bullmq?.engine ?? createInProcessEngine(jobs, store, jobServices);
   return {
-    jobs,
-    store,
+    ...parts,
     runs: createRuns(store, engine, effects),
     engine,
     bullmq,
-    rpc,
-    unipile,
-    media,
-    analytics,
-    effects,
-    logger,
     async close() {
-      // A call that is still out would hold this up, and it has its lease.
-      const all = [unipile.close(), media.close(), analytics.close(), rpc.close(), bullmq?.disconnect()];
-      await within(effects, CLIENTS_MS_MAX, Promise.all(all), () =>
-        logger.warn('not every client let go in time'),
-      );
+      await Promise.all([parts.close(), bullmq && closeInTime(parts, [bullmq.disconnect()])]);
     },
   };
+}
+
+/** A call that is still out would hold this up, and it has its lease. */
+async function closeInTime(
+  { effects, logger }: Pick<Parts, 'effects' | 'logger'>,
+  closing: readonly Promise<unknown>[],
+): Promise<void> {
+  await within(effects, CLIENTS_MS_MAX, Promise.all(closing), () =>
+    logger.warn('not every client let go in time'),
+  );
 }
 
 /** Loaded only where it is wanted. */
@@ -95,7 +108,7 @@ async function openBullmq(
   return createBullmq(...parts, engine);
 }
 
-function openRpc({ database, supabaseUrl }: WorkerConfig, logger: Logger): Rpc {
+function openRpc({ database, supabaseUrl }: PartsConfig, logger: Logger): Rpc {
   if (database.kind === 'rest') return createSupabaseRpc({ url: supabaseUrl, secretKey: database.secretKey });
   const { address, connectionsMax } = database;
   if (address.isExposed) {

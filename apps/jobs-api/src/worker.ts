@@ -1,15 +1,18 @@
 /**
- * Starts a worker, and shuts it down: a process without a port.
+ * Starts a worker, and shuts it down: a process that takes no requests. With a port it says how it is, and nothing else.
  *
  * With BullMQ it takes what anybody triggered, and any number of them may run. With a clock of its own
  * (`SCHEDULER=internal`) it triggers as well: one of them alone does everything.
  */
 import { within } from '@revos/core/effects';
 import { loadWorkerConfig } from './env.ts';
+import { createReadiness } from './readiness.ts';
+import { createRedisCheck } from './redis-check.ts';
 import { runScheduler } from './scheduler.ts';
 import { buildServices } from './services.ts';
 import { checkOrRefuse, endInOrder, LATE_RUN_MS_MAX, prepareOrRefuse, refuse } from './start.ts';
 import { createSystemProbe } from './system-probe.ts';
+import { versionOf } from './version.ts';
 import { runWatchdog } from './watchdog.ts';
 
 const { config, services } = await prepareOrRefuse('worker', async () => {
@@ -25,8 +28,10 @@ if (bullmq === null && !hasClock) {
   );
 }
 
+const probe = createSystemProbe(rpc, effects, config.database.kind);
 const ending = new AbortController();
 const { signal } = ending;
+const health = config.port === null ? null : await openHealth(config.port);
 const underWay: Promise<void>[] = [];
 let worker: ReturnType<NonNullable<typeof bullmq>['startWorker']> | undefined;
 
@@ -38,10 +43,11 @@ endInOrder(config.shutdownGraceMs, logger, async () => {
   const ended = (await stopped) && (await engine.close(LATE_RUN_MS_MAX));
   if (ended) logger.info('every run has ended, or waits for another worker');
   else logger.error('runs were still working at the end of the grace; their leases will run out');
+  await health?.close();
   await services.close();
 });
 
-await checkOrRefuse('worker', createSystemProbe(rpc, effects, config.database.kind), logger);
+await checkOrRefuse('worker', probe, logger);
 
 if (!signal.aborted) {
   worker = bullmq?.startWorker();
@@ -51,4 +57,17 @@ if (!signal.aborted) {
     underWay.push(runScheduler({ jobs, runs, effects, logger, signal }));
   }
   logger.info({ engine: config.engine.kind, scheduler: config.scheduler }, 'the worker has started');
+}
+
+/** Listens before anything else: a platform that waits for the port sees why nothing is ready. */
+async function openHealth(port: number): Promise<{ close(): Promise<unknown> }> {
+  const { buildHealthApp } = await import('./health-app.ts');
+  const checkRedis = bullmq
+    ? createRedisCheck({ isReachable: bullmq.engine.isReachable, fallback: bullmq.fallback }, effects)
+    : undefined;
+  // It takes its work out of Redis alone, unless it has a clock of its own.
+  const readiness = createReadiness({ probe, checkRedis, isRedisNeeded: bullmq !== null && !hasClock });
+  const app = await buildHealthApp({ readiness, version: versionOf(config), logger, signal });
+  await app.listen({ host: config.host, port });
+  return app;
 }

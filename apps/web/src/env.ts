@@ -37,27 +37,52 @@ const Schedules = Type.Refine(Type.String(), (overrides: string) => {
   }
 });
 
-const CronEnv = Type.Object({
+const RouteEnv = Type.Object({
   /** What Vercel sends. */
   CRON_SECRET: Secret,
+  /** Other schedules than the registry's, for development. */
+  JOB_SCHEDULES: Type.Optional(Schedules),
+  /** Whether a slot that the jobs API gave no answer for is worked on here. */
+  DIRECT_FALLBACK: Type.Union([Type.Literal('off'), Type.Literal('on')], { default: 'off' }),
+});
+
+const TriggerEnv = Type.Object({
   JOBS_API_URL: JobsApiUrl,
   /** The bearer token towards the jobs API; of several, the first is used. */
   JOB_SECRET: SecretList,
   /** `whsec_…`; the first signs. */
   JOBS_SIGNING_SECRETS: SigningSecrets,
-  /** Other schedules than the registry's, for development. */
-  JOB_SCHEDULES: Type.Optional(Schedules),
 });
-export type CronEnv = Readonly<Static<typeof CronEnv>>;
+export type TriggerEnv = Readonly<Static<typeof TriggerEnv>>;
+
+export type CronEnv = Readonly<Static<typeof RouteEnv>> & {
+  /** The way to the jobs API; null where there is none, and this app works on its slots itself. */
+  readonly jobsApi: TriggerEnv | null;
+};
+
+/** Whether there is a jobs API: it has an address. */
+const hasJobsApi = (source: Source): boolean => (source.JOBS_API_URL ?? '').trim() !== '';
 
 const GateEnv = Type.Object({ OPS_TOKEN: Secret });
 
-const DashboardEnv = Type.Object({ JOBS_API_URL: JobsApiUrl, OPS_TOKEN: Secret });
+const DashboardEnv = Type.Object({
+  /** Missing where this app serves the job API itself. */
+  JOBS_API_URL: Type.Optional(JobsApiUrl),
+  OPS_TOKEN: Secret,
+});
 export type DashboardEnv = Readonly<Static<typeof DashboardEnv>>;
 
 /** What a cron route needs. @throws {EnvironmentError} */
 export function readCronEnv(source: Source = process.env): CronEnv {
-  return readEnv(CronEnv, source);
+  if (!hasJobsApi(source)) return { ...readEnv(RouteEnv, source), jobsApi: null };
+  // Together, so that whatever is missing is told at once.
+  const env = readEnv(Type.Object({ ...RouteEnv.properties, ...TriggerEnv.properties }), source);
+  return { ...env, jobsApi: env };
+}
+
+/** Whether this app serves the job API itself, having no other. */
+export function servesJobApi(source: Source = process.env): boolean {
+  return !hasJobsApi(source);
 }
 
 /** What the door of the pages needs. @throws {EnvironmentError} */

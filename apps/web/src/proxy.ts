@@ -1,7 +1,7 @@
-/** Runs before every page: only who knows `OPS_TOKEN` sees one. Cron routes have a secret of their own. */
+/** Runs before every page: only who knows `OPS_TOKEN` sees one. Cron routes and the job API have secrets of their own. */
 import { EnvironmentError } from '@revos/core/config';
 import { type NextRequest, NextResponse } from 'next/server';
-import { readGateEnv } from './env.ts';
+import { readGateEnv, servesJobApi } from './env.ts';
 import { entryOf } from './ops-gate.ts';
 
 export const config = { matcher: ['/((?!api/cron/|_next/static/|icon\\.svg$|favicon\\.ico$).*)'] };
@@ -12,7 +12,11 @@ const CLOSED =
 
 const DENIED = 'Sign in with any user name; the password is the value of OPS_TOKEN.\n';
 
+/** What the job API answers, where this app serves it. */
+const JOB_API = /^\/(?:api\/|(?:health|ready)$)/;
+
 export function proxy(request: NextRequest): NextResponse {
+  if (JOB_API.test(request.nextUrl.pathname) && servesJobApi()) return NextResponse.next();
   switch (entryOf(request.headers.get('authorization'), opsToken())) {
     case 'open':
       return NextResponse.next();

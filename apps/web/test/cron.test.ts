@@ -1,7 +1,10 @@
 /** The cron route's logic against a real HTTP server: who may ask, for which slot, and what is retried. */
+
+import { EnvironmentError } from '@revos/core/config';
+import { RpcError } from '@revos/core/rpc';
 import { verifyTrigger } from '@revos/core/signing';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { answerCron } from '../src/cron/answer-cron.ts';
+import { answerCron, type CronDependencies } from '../src/cron/answer-cron.ts';
 import { readCronEnv } from '../src/env.ts';
 import type { Problem } from '../src/http/problem.ts';
 import { aRun } from './a-run.ts';
@@ -30,9 +33,15 @@ interface Call {
   readonly authorization?: string | null;
   readonly env?: Record<string, string | undefined>;
   readonly effects?: ScriptedEffects;
+  readonly runDirectly?: CronDependencies['runDirectly'];
 }
 
 const failures: Problem[] = [];
+const fallbacks: Problem[] = [];
+
+const runsNothing: CronDependencies['runDirectly'] = () => {
+  throw new Error('no slot is to be run here');
+};
 
 /** Calls as Vercel does, unless told otherwise. Whatever comes back names no secret. */
 async function call(jobsApiUrl: string, options: Call = {}) {
@@ -40,11 +49,16 @@ async function call(jobsApiUrl: string, options: Call = {}) {
     job = 'dm-queue',
     authorization = 'Bearer cron-secret-of-tests',
     effects = scriptedEffects(NOW),
+    runDirectly = runsNothing,
   } = options;
   const env = { ...environment(jobsApiUrl), ...options.env };
   const response = await answerCron(
     { job, authorization },
-    { readEnv: () => readCronEnv(env), effects, fetch, onFailure: (failure) => failures.push(failure) },
+    {
+      ...{ readEnv: () => readCronEnv(env), effects, fetch, runDirectly },
+      onFailure: (failure) => failures.push(failure),
+      onFallback: (cause) => fallbacks.push(cause),
+    },
   );
   const text = await response.text();
   for (const secret of SECRETS) expect(text + JSON.stringify(failures)).not.toContain(secret);
@@ -55,6 +69,7 @@ async function call(jobsApiUrl: string, options: Call = {}) {
 
 beforeEach(() => {
   failures.length = 0;
+  fallbacks.length = 0;
   vi.useFakeTimers({ now: NOW, toFake: ['Date'] });
 });
 afterEach(() => vi.useRealTimers());
@@ -88,7 +103,7 @@ it.each(['Bearer', 'bearer', 'BEARER'])('the scheme may be written %s: it has no
 });
 
 describe('environment', () => {
-  it.each(['CRON_SECRET', 'JOBS_API_URL', 'JOB_SECRET', 'JOBS_SIGNING_SECRETS'])(
+  it.each(['CRON_SECRET', 'JOB_SECRET', 'JOBS_SIGNING_SECRETS'])(
     'without %s → 500 that names it, whoever asks',
     async (name) => {
       await using server = await scriptedServer(succeed);
@@ -104,11 +119,11 @@ describe('environment', () => {
   );
 
   it('names everything that is missing at once', async () => {
-    const env = { CRON_SECRET: '', JOBS_API_URL: '', JOB_SECRET: '', JOBS_SIGNING_SECRETS: '' };
-    const { status, body } = await call('', { env });
+    const env = { CRON_SECRET: '', JOB_SECRET: '', JOBS_SIGNING_SECRETS: '' };
+    const { status, body } = await call('https://jobs.example.com', { env });
     expect(status).toBe(500);
-    expect(body.variables).toEqual(['CRON_SECRET', 'JOBS_API_URL', 'JOBS_SIGNING_SECRETS', 'JOB_SECRET']);
-    expect(body.detail).toContain('missing: CRON_SECRET, JOBS_API_URL, JOBS_SIGNING_SECRETS, JOB_SECRET');
+    expect(body.variables).toEqual(['CRON_SECRET', 'JOBS_SIGNING_SECRETS', 'JOB_SECRET']);
+    expect(body.detail).toContain('missing: CRON_SECRET, JOBS_SIGNING_SECRETS, JOB_SECRET');
   });
 
   it.each([
@@ -127,6 +142,7 @@ describe('environment', () => {
     { name: 'JOBS_SIGNING_SECRETS', value: `${SIGNING_SECRET},not-a-secret` },
     { name: 'JOB_SCHEDULES', value: 'no-such-job=* * * * *' },
     { name: 'JOB_SCHEDULES', value: 'dm-queue=whenever' },
+    { name: 'DIRECT_FALLBACK', value: 'perhaps' },
   ])('$name=$value is refused, and not repeated', async ({ name, value }) => {
     const { status, body } = await call('http://127.0.0.1:9', { env: { [name]: value } });
     expect({ status, variables: body.variables }).toEqual({ status: 500, variables: [name] });
@@ -135,7 +151,7 @@ describe('environment', () => {
 
   it.each(['https://jobs.example.com', 'http://localhost:4000', 'http://127.0.0.2:1', 'http://[::1]:4000/'])(
     'JOBS_API_URL=%s is accepted',
-    (url) => expect(readCronEnv(environment(url)).JOBS_API_URL).toBe(url),
+    (url) => expect(readCronEnv(environment(url)).jobsApi?.JOBS_API_URL).toBe(url),
   );
 });
 
@@ -175,7 +191,10 @@ describe('the trigger', () => {
     await using server = await scriptedServer(succeed);
     const { status, body } = await call(`${server.url}/base`);
     expect(status).toBe(202);
-    expect(body).toEqual({ ...started, slot: '2026-11-24T10:00:00.000Z', attempts: 1 });
+    expect(body).toEqual({
+      ...{ ...started, driver: 'jobs-api' },
+      ...{ slot: '2026-11-24T10:00:00.000Z', attempts: 1 },
+    });
     expect(server.asked).toMatchObject([{ method: 'POST', path: '/base/api/jobs/dm-queue' }]);
     expect(server.asked[0]?.headers).toMatchObject({
       authorization: 'Bearer job-secret-of-tests',
@@ -283,6 +302,97 @@ describe('retries', () => {
     expect(status).toBe(502);
     expect(body.detail).toContain('not with a run');
     expect(server.asked.length).toBe(1);
+  });
+});
+
+describe('without a jobs API', () => {
+  const ran = { run: aRun(), outcome: 'created' } as const;
+  const SELF_CONTAINED = { JOBS_API_URL: ' ', JOB_SECRET: undefined, JOBS_SIGNING_SECRETS: undefined };
+
+  it('works on the slot itself, with all the time that the function has', async () => {
+    const asked: unknown[] = [];
+    const { status, body } = await call('', {
+      env: SELF_CONTAINED,
+      runDirectly: async (job, scheduledFor, remainingMs) => {
+        asked.push([job.name, scheduledFor.toISOString(), remainingMs()]);
+        return ran;
+      },
+    });
+    expect(asked).toEqual([['dm-queue', '2026-11-24T10:00:00.000Z', 295_000]]);
+    expect({ status, body }).toEqual({
+      status: 200,
+      body: { ...ran, driver: 'direct', attempts: 0, slot: '2026-11-24T10:00:00.000Z' },
+    });
+    expect([...failures, ...fallbacks]).toEqual([]);
+  });
+
+  it('is as closed as with one', async () => {
+    const { status } = await call('', { env: SELF_CONTAINED, authorization: 'Bearer guess' });
+    expect(status).toBe(401);
+  });
+
+  it('says all that is missing: either the one or the other', async () => {
+    const { status, body } = await call('', {
+      env: SELF_CONTAINED,
+      runDirectly: () => Promise.reject(new EnvironmentError(['SUPABASE_URL', 'UNIPILE_DSN'], [])),
+    });
+    expect({ status, variables: body.variables }).toEqual({
+      status: 500,
+      variables: ['JOBS_API_URL', 'SUPABASE_URL', 'UNIPILE_DSN'],
+    });
+    expect(failures).toHaveLength(1);
+  });
+
+  it.each([
+    {
+      what: 'a database that is away',
+      runDirectly: () =>
+        Promise.reject(new RpcError('unavailable', 'run_start', '', 'no answer from the database')),
+      expected: { status: 503, title: 'The slot could not be run here' },
+    },
+    {
+      what: 'a run that failed',
+      runDirectly: async () => ({
+        outcome: 'created' as const,
+        run: aRun({ status: 'failed', error: 'no key' }),
+      }),
+      expected: { status: 500, title: 'The run failed', detail: 'no key', run_id: aRun().id },
+    },
+  ])('$what is told, with job and slot', async ({ runDirectly, expected }) => {
+    const { body } = await call('', { env: SELF_CONTAINED, runDirectly });
+    expect(body).toMatchObject({ ...expected, job: 'dm-queue', slot: '2026-11-24T10:00:00.000Z' });
+    expect(failures).toHaveLength(1);
+  });
+});
+
+describe('a jobs API that gives no answer', () => {
+  const fallBack = { DIRECT_FALLBACK: 'on' };
+
+  it('is replaced where that is wanted, for what is left of the function', async () => {
+    await using server = await scriptedServer(status(503));
+    let leftMs = 0;
+    const { body } = await call(server.url, {
+      env: fallBack,
+      runDirectly: async (_job, _slot, remainingMs) => {
+        leftMs = remainingMs();
+        return { run: aRun(), outcome: 'created' };
+      },
+    });
+    expect(body).toMatchObject({ driver: 'direct', attempts: server.asked.length });
+    expect(leftMs).toBeGreaterThanOrEqual(245_000);
+    expect(leftMs).toBeLessThan(260_000);
+    expect(fallbacks).toMatchObject([{ status: 504, job: 'dm-queue', detail: 'It answered 503.' }]);
+    expect(failures).toEqual([]);
+  });
+
+  it('is not where it is not', async () => {
+    await using server = await scriptedServer(status(503));
+    expect((await call(server.url)).status).toBe(504);
+  });
+
+  it('is not where it refused: that is an answer', async () => {
+    await using server = await scriptedServer(status(401));
+    expect((await call(server.url, { env: fallBack })).status).toBe(502);
   });
 });
 

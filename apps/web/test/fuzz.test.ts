@@ -119,6 +119,8 @@ describe('the cron route', () => {
       effects: scriptedEffects(new Date('2026-11-24T10:07:30Z')),
       fetch: () => Promise.reject(new Error('nobody may ask')),
       onFailure: () => expect.unreachable(),
+      onFallback: () => expect.unreachable(),
+      runDirectly: () => expect.unreachable(),
     };
     const wrong = fc.oneof(
       headerText,
@@ -212,6 +214,8 @@ describe('whatever the jobs API answers,', () => {
             effects: scriptedEffects(new Date('2026-11-24T10:07:30Z')),
             fetch,
             onFailure: (failure) => expectNoSecret(JSON.stringify(failure)),
+            onFallback: () => expect.unreachable(),
+            runDirectly: () => Promise.reject(new Error('the simulated jobs API is there')),
           },
         );
         expect([200, 202, 502, 504]).toContain(response.status);

@@ -9,7 +9,7 @@ afterEach(() => vi.unstubAllEnvs());
 describe('the cron route', () => {
   it('exports what Next is to know, and nothing that would change its runtime', () => {
     expect(Object.keys(route).sort()).toEqual(['GET', 'POST', 'maxDuration']);
-    expect(route.maxDuration).toBe(60);
+    expect(route.maxDuration).toBe(300);
   });
 
   it.each([

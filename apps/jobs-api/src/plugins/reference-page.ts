@@ -1,6 +1,6 @@
 /** `/docs`: the OpenAPI document as a page, for whoever has an ops token. All of it is served from here. */
 import swaggerUi from '@fastify/swagger-ui';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyPluginAsync } from 'fastify';
 import type { AuthOptions } from './auth.ts';
 import { basicAuth } from './basic-auth.ts';
 import { REFERENCE_PATH } from './openapi.ts';
@@ -18,10 +18,10 @@ const CONTENT_SECURITY_POLICY = [
 ].join('; ');
 
 /** Registered as a scope: the credential is asked for before every file of it, the styles and icons as well. */
-export const referencePage = async (
-  app: FastifyInstance,
-  { opsTokens }: Pick<AuthOptions, 'opsTokens'>,
-): Promise<void> => {
+export const referencePage: FastifyPluginAsync<Pick<AuthOptions, 'opsTokens'>> = async (
+  app,
+  { opsTokens },
+) => {
   app.addHook('onRequest', basicAuth({ opsTokens }));
   await app.register(swaggerUi, {
     routePrefix: REFERENCE_PATH,

@@ -18,6 +18,7 @@ import { createLogger, type Logger } from '@revos/core/telemetry';
 import { createUnipileV1 } from '@revos/core/unipile';
 import { type App, type AppOptions, buildApp } from '../../src/app.ts';
 import type { Limits } from '../../src/limits.ts';
+import { pages } from '../../src/pages.ts';
 import { QUARTER_HOURLY } from './jobs.ts';
 
 export const CRON_TOKEN = 'cron-token-0123456789';
@@ -79,6 +80,15 @@ export async function createTestApp(options: TestAppOptions): Promise<TestApp> {
     ...UNUSED_SERVICES,
   });
   const runs = createRuns(store, engine, effects);
+  const credentials: AppOptions['credentials'] = {
+    cronTokens: [CRON_TOKEN, CRON_TOKEN_NEXT],
+    opsTokens: [
+      ['anna', OPS_TOKEN],
+      ['ben', 'ops-token-of-ben-0123'],
+    ],
+    signingSecrets: [SIGNING_SECRET, SIGNING_SECRET_NEXT],
+    ...options.credentials,
+  };
   const app = await buildApp({
     jobs,
     runs,
@@ -87,15 +97,8 @@ export async function createTestApp(options: TestAppOptions): Promise<TestApp> {
     analytics: createAnalytics(rpc, { effects, logger }),
     effects,
     logger,
-    credentials: {
-      cronTokens: [CRON_TOKEN, CRON_TOKEN_NEXT],
-      opsTokens: [
-        ['anna', OPS_TOKEN],
-        ['ben', 'ops-token-of-ben-0123'],
-      ],
-      signingSecrets: [SIGNING_SECRET, SIGNING_SECRET_NEXT],
-      ...options.credentials,
-    },
+    credentials,
+    pages: (scope) => pages(scope, { ...credentials, bullmq: null }),
     limits: { ...UNLIMITED, ...options.limits },
     postLateLimitMinutes: UNUSED_SERVICES.settings.postLateLimitMinutes,
     version: '1.2.3',

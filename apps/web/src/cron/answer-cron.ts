@@ -4,13 +4,19 @@
  * It never runs open: without a secret of its own it refuses, whoever asks.
  */
 import { EnvironmentError } from '@revos/core/config';
-import { currentSlot } from '@revos/core/jobs';
+import { countdown } from '@revos/core/effects';
+import { currentSlot, type JobDefinition } from '@revos/core/jobs';
 import { jobsWithSchedules } from '@revos/core/registry';
 import { bearerTokenOf, isSameSecret } from '@revos/core/signing';
+import { messageOf } from '@revos/core/telemetry';
 import type { CronEnv } from '../env.ts';
 import type { HttpDependencies } from '../http/exchange.ts';
 import { type Problem, problemResponse } from '../http/problem.ts';
-import { type Slot, type TriggerResult, triggerRun } from './trigger-run.ts';
+import type { runDirectly } from './run-directly.ts';
+import { type TriggerResult, triggerRun } from './trigger-run.ts';
+
+/** How long this function has, in milliseconds, less what its own end takes. `maxDuration` of the route is above it. */
+const FUNCTION_MS = 295_000;
 
 export interface CronRequest {
   readonly job: string;
@@ -20,12 +26,16 @@ export interface CronRequest {
 export interface CronDependencies extends HttpDependencies {
   /** @throws {EnvironmentError} */
   readonly readEnv: () => CronEnv;
-  /** Told about each trigger that made no run. */
+  readonly runDirectly: typeof runDirectly;
+  /** Told about each trigger that made no run, and each run that failed here. */
   readonly onFailure: (failure: Problem) => void;
+  /** Told why a slot is worked on here although there is a jobs API. */
+  readonly onFallback: (cause: Problem) => void;
 }
 
 export async function answerCron(request: CronRequest, dependencies: CronDependencies): Promise<Response> {
   const { readEnv, onFailure, effects } = dependencies;
+  const remainingMs = countdown(effects, FUNCTION_MS);
   const env = configured(readEnv);
   if (env instanceof EnvironmentError) {
     const failure = notConfigured(env);
@@ -40,17 +50,74 @@ export async function answerCron(request: CronRequest, dependencies: CronDepende
   const scheduledFor = currentSlot(job.schedule, effects.now());
   if (scheduledFor === null) return problemResponse(NO_SLOT);
 
-  const slot = { job: job.name, scheduledFor };
-  const result = await triggerRun(slot, env, dependencies);
-  if (result.kind !== 'started') {
-    const failure = notStarted(slot, result);
-    onFailure(failure);
-    return problemResponse(failure);
+  const outcome = await runOf({ job, scheduledFor }, env, remainingMs, dependencies);
+  if ('title' in outcome) {
+    onFailure(outcome);
+    return problemResponse(outcome);
   }
+  const { status, ...facts } = outcome;
   return Response.json(
-    { ...result.started, slot: scheduledFor.toISOString(), attempts: result.attempts },
-    { status: result.status, headers: { 'cache-control': 'no-store' } },
+    { ...facts, slot: scheduledFor.toISOString() },
+    { status, headers: { 'cache-control': 'no-store' } },
   );
+}
+
+interface Slot {
+  readonly job: JobDefinition;
+  readonly scheduledFor: Date;
+}
+
+interface Started {
+  readonly status: number;
+  readonly run: { readonly id: string };
+  readonly outcome: string;
+  /** Who works on the run, or has. */
+  readonly driver: 'jobs-api' | 'direct';
+  /** How often the jobs API was asked. */
+  readonly attempts: number;
+}
+
+/** Asks the jobs API for the run; works on it here where there is none, or where it gave no answer and that is wanted. */
+async function runOf(
+  slot: Slot,
+  env: CronEnv,
+  remainingMs: () => number,
+  dependencies: CronDependencies,
+): Promise<Started | Problem> {
+  if (env.jobsApi === null) return runHere(slot, 0, remainingMs, dependencies);
+  const { job, scheduledFor } = slot;
+  const result = await triggerRun({ job: job.name, scheduledFor }, env.jobsApi, dependencies);
+  const { attempts } = result;
+  if (result.kind === 'started') {
+    return { status: result.status, ...result.started, driver: 'jobs-api', attempts };
+  }
+  const failure = notStarted(slot, result);
+  if (result.kind === 'refused' || env.DIRECT_FALLBACK === 'off') return failure;
+  dependencies.onFallback(failure);
+  return runHere(slot, attempts, remainingMs, dependencies);
+}
+
+async function runHere(
+  slot: Slot,
+  attempts: number,
+  remainingMs: () => number,
+  { runDirectly }: CronDependencies,
+): Promise<Started | Problem> {
+  const { job, scheduledFor } = slot;
+  try {
+    const { run, outcome } = await runDirectly(job, scheduledFor, remainingMs);
+    if (run.status === 'failed') return failed(slot, run);
+    return { status: 200, run, outcome, driver: 'direct', attempts };
+  } catch (error) {
+    if (error instanceof EnvironmentError) return notSelfContained(error);
+    return {
+      status: 503,
+      title: 'The slot could not be run here',
+      detail: messageOf(error),
+      ...factsOf(slot),
+      attempts,
+    };
+  }
 }
 
 function configured(readEnv: () => CronEnv): CronEnv | EnvironmentError {
@@ -80,8 +147,25 @@ function notConfigured(error: EnvironmentError): Problem {
   return { status: 500, title: 'Not configured', detail: error.message, variables: error.variables };
 }
 
+/** There is no jobs API, or it gave no answer, and this app cannot do its work. */
+function notSelfContained(error: EnvironmentError): Problem {
+  return {
+    status: 500,
+    title: 'Not configured',
+    detail: `Without an answer of a jobs API (JOBS_API_URL) this app runs its slots itself. ${error.message}`,
+    variables: ['JOBS_API_URL', ...error.variables],
+  };
+}
+
+const factsOf = ({ job, scheduledFor }: Slot) => ({ job: job.name, slot: scheduledFor.toISOString() });
+
+function failed(slot: Slot, { id, error }: { readonly id: string; readonly error: string | null }): Problem {
+  const facts = { ...factsOf(slot), run_id: id };
+  return { status: 500, title: 'The run failed', detail: error ?? 'It does not say why.', ...facts };
+}
+
 function notStarted(slot: Slot, result: Exclude<TriggerResult, { kind: 'started' }>): Problem {
-  const facts = { job: slot.job, slot: slot.scheduledFor.toISOString(), attempts: result.attempts };
+  const facts = { ...factsOf(slot), attempts: result.attempts };
   return result.kind === 'refused'
     ? {
         status: 502,

@@ -9,12 +9,12 @@ import { commaSeparated } from '@revos/core/config';
 import { signTrigger } from '@revos/core/signing';
 import Type, { type Static } from 'typebox';
 import { Value } from 'typebox/value';
-import type { CronEnv } from '../env.ts';
+import type { TriggerEnv } from '../env.ts';
 import { type Exchange, exchange, type HttpDependencies } from '../http/exchange.ts';
 import { jobsApiUrl } from '../jobs-api/url.ts';
 import { isRetryable, retryAfterMs, retryWaitMs } from './retry.ts';
 
-/** Ten seconds less than the function has. */
+/** How long is asked for an answer: a service that sleeps is awake by then. */
 const BUDGET_MS = 50_000;
 /** One try: a service that wakes holds the request, and some never give it back. */
 const TRY_MS_MAX = 20_000;
@@ -39,7 +39,11 @@ export type TriggerResult = { readonly attempts: number } & (
   | { readonly kind: 'gave_up'; readonly detail: string }
 );
 
-export async function triggerRun(slot: Slot, env: CronEnv, http: HttpDependencies): Promise<TriggerResult> {
+export async function triggerRun(
+  slot: Slot,
+  env: TriggerEnv,
+  http: HttpDependencies,
+): Promise<TriggerResult> {
   const { effects } = http;
   const deadline = effects.now().getTime() + BUDGET_MS;
   const remainingMs = () => deadline - effects.now().getTime();
@@ -57,7 +61,7 @@ export async function triggerRun(slot: Slot, env: CronEnv, http: HttpDependencie
   return { attempts: ATTEMPTS_MAX, kind: 'gave_up', detail: 'too many tries' };
 }
 
-function ask(slot: Slot, env: CronEnv, timeoutMs: number, http: HttpDependencies): Promise<Exchange> {
+function ask(slot: Slot, env: TriggerEnv, timeoutMs: number, http: HttpDependencies): Promise<Exchange> {
   const signed = signTrigger(
     { job: slot.job, scheduled_for: slot.scheduledFor.toISOString(), trigger: 'vercel-cron' },
     commaSeparated(env.JOBS_SIGNING_SECRETS),

@@ -2,6 +2,7 @@ import { realEffects } from '@revos/core/effects';
 import { unseen } from '@revos/core/verdict';
 import { connection } from 'next/server';
 import { readDashboardEnv } from '../env.ts';
+import { fetchJobsApi } from '../jobs-api/fetch.ts';
 import { readOverview } from '../jobs-api/read.ts';
 import { AutoRefresh } from './auto-refresh.tsx';
 import { JobCard } from './job-card.tsx';
@@ -17,7 +18,11 @@ const REFRESH_MS_QUIET = 30_000;
 /** The jobs and their last runs, as the jobs API has them now. */
 export async function OverviewSection() {
   await connection();
-  const reading = await readOverview({ readEnv: readDashboardEnv, effects: realEffects, fetch });
+  const reading = await readOverview({
+    readEnv: readDashboardEnv,
+    effects: realEffects,
+    fetch: fetchJobsApi,
+  });
   const now = realEffects.now();
   if (reading.kind !== 'read') {
     const trouble = reading.kind === 'trouble' ? reading.trouble : NOT_THERE;

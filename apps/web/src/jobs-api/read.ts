@@ -10,6 +10,7 @@ import type { Static, TSchema } from 'typebox';
 import { Value } from 'typebox/value';
 import type { DashboardEnv } from '../env.ts';
 import { type Exchange, exchange, type HttpDependencies } from '../http/exchange.ts';
+import { OWN_JOB_API } from './fetch.ts';
 import { type Job, JobList, RunList } from './shapes.ts';
 import { jobsApiUrl } from './url.ts';
 
@@ -71,7 +72,7 @@ async function read<Schema extends TSchema>(
 ): Promise<Reading<Static<Schema>>> {
   const env = configured(dependencies.readEnv);
   if (env instanceof EnvironmentError) return trouble(notConfigured(env));
-  const url = jobsApiUrl(env.JOBS_API_URL, path);
+  const url = jobsApiUrl(env.JOBS_API_URL ?? OWN_JOB_API, path);
   const headers = { accept: 'application/json', authorization: `Bearer ${env.OPS_TOKEN}` };
   const answer = await exchange(url, { method: 'GET', headers }, READ_MS_MAX, dependencies);
   if (answer.kind === 'answer' && answer.status === 200) {

@@ -1,7 +1,8 @@
 /** The app as it is deployed: built, started, and asked over HTTP, with a scripted jobs API behind it. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import type { Run } from '@revos/core/jobs';
 import { verifyTrigger } from '@revos/core/signing';
 import type { Verdict } from '@revos/core/verdict';
@@ -146,6 +147,30 @@ describe('the cron route', () => {
       expect(response.headers.get('content-type')).toBe('application/problem+json');
     }
     expect(jobsApi.asked).toEqual([]);
+  });
+
+  it('loads nothing of what works on runs, and little at all', async () => {
+    const script = `
+      const { prototype } = require('node:module');
+      const compile = prototype._compile;
+      const loaded = [];
+      prototype._compile = function (code, file) {
+        loaded.push({ file, code: file.includes('.next') ? code : '' });
+        return compile.call(this, code, file);
+      };
+      require(${JSON.stringify(path.join(WEB, '.next/server/app/api/cron/[job]/route.js'))});
+      const text = loaded.map(({ code }) => code).join('');
+      const found = ['PostgrestClient', 'fast-json-stringify', 'attendees_ids', 'multipart/form-data', 'pg_catalog']
+        .filter((mark) => text.includes(mark));
+      process.stdout.write(JSON.stringify({ bytes: text.length, found }));
+    `;
+    const { stdout } = await promisify(execFile)(process.execPath, ['-e', script], {
+      env: { ...process.env, NODE_ENV: 'production' },
+    });
+    const { bytes, found } = JSON.parse(stdout) as { bytes: number; found: string[] };
+    expect(found).toEqual([]);
+    expect(bytes).toBeGreaterThan(50_000);
+    expect(bytes).toBeLessThan(700_000);
   });
 
   it('knows no other job', async () => {
@@ -347,7 +372,7 @@ describe('without its environment', () => {
     const cron = await get('/api/cron/dm-queue', { authorization: 'Bearer undefined' }, bare.url);
     expect(cron.status).toBe(500);
     expect(await cron.json()).toMatchObject({
-      variables: ['CRON_SECRET', 'JOBS_API_URL', 'JOBS_SIGNING_SECRETS', 'JOB_SECRET'],
+      variables: ['CRON_SECRET'],
     });
     expect(bare.output()).toContain('the trigger made no run');
 

@@ -15,7 +15,11 @@ import { createAnalyticsStore } from './store.ts';
 const TRIES_MAX = 4;
 const RETRY_MS = 2_000;
 
-export const recount: JobHandler = async ({ run, signal, report }, services) => {
+/** How long one call takes at most, in milliseconds: none is begun later than that before this process is ended. */
+const CALL_MS_MAX = 60_000;
+
+export const recount: JobHandler = async ({ run, signal, remainingMs, report }, services) => {
+  const isOver = (): boolean => signal.aborted || remainingMs() < CALL_MS_MAX;
   const store = createAnalyticsStore(services.rpc);
   const { days, from, to, dry_run } = run.params;
   const planned = await whileAway(() => store.days({ days, from, to }), signal, services);
@@ -23,7 +27,7 @@ export const recount: JobHandler = async ({ run, signal, report }, services) => 
 
   const stats = { days: 0, days_left: planned.length, rows: 0 };
   for (const day of planned) {
-    if (signal.aborted) return stats;
+    if (isOver()) return stats;
     const refreshed = await whileAway(() => store.refresh(day, day), signal, services);
     stats.days += 1;
     stats.days_left -= 1;
@@ -31,7 +35,7 @@ export const recount: JobHandler = async ({ run, signal, report }, services) => 
     report({ ...stats });
   }
 
-  if (signal.aborted) return stats;
+  if (isOver()) return stats;
   await whileAway(() => store.refreshViews(), signal, services);
   const { rpc, effects, logger, settings } = services;
   const analytics = createAnalytics(rpc, { effects, logger, redisUrl: settings.redisUrl });
@@ -40,7 +44,7 @@ export const recount: JobHandler = async ({ run, signal, report }, services) => 
   } finally {
     await analytics.close();
   }
-  if (Object.keys(run.params).length > 0) return stats;
+  if (Object.keys(run.params).length > 0 || isOver()) return stats;
   const deleted = await deleteHistory(
     store,
     signal,

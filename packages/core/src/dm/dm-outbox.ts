@@ -14,6 +14,10 @@ const LEASE_MS = 120_000;
  */
 const DISPATCH_MS_MAX = 30_000;
 
+/** A call of 60 s and its record; and with the look before a second try. */
+const CALL_MS_MAX = 65_000;
+const CLAIM_MS_MIN = 75_000;
+
 export type DmServices = Pick<JobServices, 'rpc' | 'unipile' | 'effects' | 'logger' | 'settings'>;
 
 export function createDmOutbox(services: DmServices): Outbox<ClaimedMessage, DmResult> {
@@ -22,6 +26,8 @@ export function createDmOutbox(services: DmServices): Outbox<ClaimedMessage, DmR
   return {
     leaseMs: LEASE_MS,
     dispatchMsMax: DISPATCH_MS_MAX,
+    callMsMax: CALL_MS_MAX,
+    claimMsMin: CLAIM_MS_MIN,
     claim: (request) => store.claim(request),
     release: (claimId, worker) => store.release(claimId, worker),
     record: (results) => store.record(results),

@@ -48,13 +48,19 @@ export async function within<Result, Late>(
 }
 
 /**
- * Whether less than `ms` milliseconds have passed since now, asked again at any time.
+ * Milliseconds that are left of `ms` from now on, asked again at any time; negative once they are over.
  *
- * Both clocks must say so: the wall clock may be set back, the monotonic one stands still while the
+ * By whichever clock leaves less: the wall clock may be set back, the monotonic one stands still while the
  * machine sleeps, and a lease in the database runs on through either.
  */
-export function timeLeft(effects: Pick<Effects, 'now' | 'monotonicMs'>, ms: number): () => boolean {
+export function countdown(effects: Pick<Effects, 'now' | 'monotonicMs'>, ms: number): () => number {
   const untilMs = effects.now().getTime() + ms;
   const monotonicUntilMs = effects.monotonicMs() + ms;
-  return () => effects.now().getTime() < untilMs && effects.monotonicMs() < monotonicUntilMs;
+  return () => Math.min(untilMs - effects.now().getTime(), monotonicUntilMs - effects.monotonicMs());
+}
+
+/** Whether less than `ms` milliseconds have passed since now, asked again at any time; by both clocks, as in `countdown`. */
+export function timeLeft(effects: Pick<Effects, 'now' | 'monotonicMs'>, ms: number): () => boolean {
+  const leftMs = countdown(effects, ms);
+  return () => leftMs() > 0;
 }

@@ -49,6 +49,11 @@ export interface RunContext {
   readonly signal: AbortSignal;
   /** Work on while something can be done before this instant; it may move later during the run. */
   horizonAt(): Date;
+  /**
+   * Milliseconds until this process is ended, whatever it does; infinite where it is asked to stop first. What would not
+   * end by then is not begun: see `workUntil`.
+   */
+  remainingMs(): number;
   /** Publishes progress; cheap, and may be called after every message. */
   report(stats: RunStats): void;
 }

@@ -33,6 +33,8 @@ export interface RunExecution {
   readonly stop: AbortController;
   /** What a shutdown makes of the slice: the end of it, or one that waits for another worker. */
   readonly afterShutdown: 'interrupted' | 'waiting';
+  /** Milliseconds until this process is ended; infinite where it is asked to stop first. */
+  readonly remainingMs: () => number;
   /** Told of each change. */
   readonly onChange: (run: Run) => void;
 }
@@ -103,7 +105,7 @@ interface SliceState {
 }
 
 async function runHandler(execution: RunExecution, state: SliceState): Promise<SliceEnd> {
-  const { definition, slice, services, stop, afterShutdown, onChange } = execution;
+  const { definition, slice, services, stop, afterShutdown, remainingMs, onChange } = execution;
   let horizonSeen = new Date(state.run.horizon_at);
   const context = {
     // Called again after a late slot: it goes on counting where it was.
@@ -115,6 +117,7 @@ async function runHandler(execution: RunExecution, state: SliceState): Promise<S
       horizonSeen = new Date(state.run.horizon_at);
       return horizonSeen;
     },
+    remainingMs,
     report: (stats: RunStats) => {
       state.stats = stats;
       onChange({ ...state.run, stats });

@@ -1,6 +1,6 @@
 export type { JobDefinition, JobHandler, JobServices, JobSettings, RunContext } from './definition.ts';
 export { type Engine, EngineUnavailable } from './engine.ts';
-export { createInProcessEngine } from './engines/in-process.ts';
+export { createInProcessEngine, type InProcessEngine } from './engines/in-process.ts';
 export {
   isEnded,
   RUN_DAYS_MAX,
@@ -26,3 +26,4 @@ export {
 } from './run-store.ts';
 export { createRuns, type Runs, type StartRun } from './runs.ts';
 export { currentSlot, isSchedule, isSlot, nextSlot } from './schedule.ts';
+export { workUntil } from './work-until.ts';

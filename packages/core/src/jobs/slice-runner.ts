@@ -21,6 +21,11 @@ export interface SliceRunnerOptions {
   readonly slicesMax: number;
   /** What a shutdown makes of a slice: the end of it, or one that waits for another worker. */
   readonly afterShutdown: 'interrupted' | 'waiting';
+  /**
+   * Where this process is ended at a given instant, whatever it does: asked as a slice is taken, and answers with the
+   * milliseconds that are left at any time. Default: it is asked to stop first.
+   */
+  readonly untilEnd?: () => () => number;
 }
 
 export interface SliceRunner extends Pick<Engine, 'cancel' | 'snapshot' | 'onChange' | 'close'> {
@@ -31,6 +36,8 @@ export interface SliceRunner extends Pick<Engine, 'cancel' | 'snapshot' | 'onCha
    * @throws {RangeError} if there is no such job
    */
   take(run: Run, slice: number): Promise<Parting> | null;
+  /** Resolves once nothing is worked on here. */
+  idle(): Promise<void>;
 }
 
 interface ActiveSlice {
@@ -41,7 +48,7 @@ interface ActiveSlice {
 }
 
 export function createSliceRunner(options: SliceRunnerOptions): SliceRunner {
-  const { jobs, store, services, afterShutdown } = options;
+  const { jobs, store, services, afterShutdown, untilEnd = () => () => Number.POSITIVE_INFINITY } = options;
   const limit = pLimit(options.slicesMax);
   const active = new Map<string, ActiveSlice>();
   const listeners = new Set<(run: Run) => void>();
@@ -61,7 +68,7 @@ export function createSliceRunner(options: SliceRunnerOptions): SliceRunner {
   ): Promise<Parting> => {
     try {
       return await executeRun({
-        ...{ definition, run, slice, services, store, stop, afterShutdown },
+        ...{ definition, run, slice, services, store, stop, afterShutdown, remainingMs: untilEnd() },
         onChange: publish,
       });
     } catch (error) {
@@ -97,6 +104,9 @@ export function createSliceRunner(options: SliceRunnerOptions): SliceRunner {
     onChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
+    },
+    async idle() {
+      while (active.size > 0) await Promise.all([...active.values()].map(({ parted }) => parted));
     },
     async close(graceMs) {
       closing = true;

@@ -14,6 +14,10 @@ const LEASE_MS = 300_000;
 /** Half of the lease, so that the call and what is read after it end within it. */
 const DISPATCH_MS_MAX = 150_000;
 
+/** A call of 120 s and its record; and with the files that are fetched before it. */
+const CALL_MS_MAX = 125_000;
+const CLAIM_MS_MIN = 150_000;
+
 /** Posts of one run at the same time: each may hold 60 MB of files. */
 const CONCURRENCY_MAX = 4;
 
@@ -26,6 +30,8 @@ export function createPostOutbox(services: PostServices): Outbox<ClaimedPost, Po
     concurrencyMax: CONCURRENCY_MAX,
     leaseMs: LEASE_MS,
     dispatchMsMax: DISPATCH_MS_MAX,
+    callMsMax: CALL_MS_MAX,
+    claimMsMin: CLAIM_MS_MIN,
     claim: (request) => store.claim(request),
     release: (claimId, worker) => store.release(claimId, worker),
     record: (results) => store.record(results),

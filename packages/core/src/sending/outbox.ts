@@ -40,6 +40,13 @@ export interface Outbox<
    * within the lease. A process that slept in between gives the row back.
    */
   readonly dispatchMsMax: number;
+  /**
+   * How long a call takes at most, with what is read after it and with its record, in milliseconds: in a process that is
+   * ended at a given instant none begins later than that before it.
+   */
+  readonly callMsMax: number;
+  /** How much of such a process must be left for a claim, in milliseconds: a call, and what comes before it. */
+  readonly claimMsMin: number;
   claim(request: ClaimRequest): Promise<Claim<Item>>;
   /** Gives back what a claim took whose answer was lost; answers how many. */
   release(claimId: string, worker: string): Promise<number>;

@@ -3,13 +3,16 @@
  *
  * The jobs that send read back too, while they run; this one does it when none of them does.
  */
-import type { JobDefinition, JobHandler, JobServices } from '../jobs/index.ts';
+import { type JobDefinition, type JobHandler, type JobServices, workUntil } from '../jobs/index.ts';
 import { countsFrom } from './counts.ts';
 import type { Outbox, ReadBackResolution } from './outbox.ts';
 import { createReadBacks } from './read-backs.ts';
 
 /** What was looked for, and how that ended. */
 const COUNTED = ['seen', 'confirmed', 'resent', 'held', 'unknown'] as const;
+
+/** How long what a look at the ledger gave may be looked for on LinkedIn, in milliseconds. */
+const LOOK_MS_MAX = 60_000;
 
 /** Builds an outbox, loading what it needs when the job first runs. */
 export type LoadOutbox = () => Promise<(services: JobServices) => Pick<Outbox, 'readBack'>>;
@@ -42,9 +45,10 @@ function reconcileAll(
       }
       context.report({ ...counts });
     };
+    const lookUntil = (): Date => workUntil(context, services.effects, LOOK_MS_MAX);
     await Promise.all(
       makers.map((make) =>
-        createReadBacks(make(services).readBack, services, count).work(context.signal, context.horizonAt),
+        createReadBacks(make(services).readBack, services, count).work(context.signal, lookUntil),
       ),
     );
     return { ...counts };

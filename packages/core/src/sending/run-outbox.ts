@@ -6,7 +6,7 @@
  * window, pause and gap allows; between two rows of an account the run waits, holding nothing.
  * It claims for its free slots, and a little ahead: for those that become free while it claims.
  */
-import type { JobServices, RunContext, RunStats } from '../jobs/index.ts';
+import { type JobServices, type RunContext, type RunStats, workUntil } from '../jobs/index.ts';
 import { RpcError } from '../rpc/index.ts';
 import type { AttemptResult, Backlog, ClaimedAttempt } from './attempts.ts';
 import { releaseOf } from './attempts.ts';
@@ -163,17 +163,26 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
       !this.#platformKeyRefused &&
       !this.#readingFailed &&
       this.#tally.callsLeft > 0 &&
-      this.#services.effects.now() < this.#context.horizonAt()
+      this.#services.effects.now() < this.#claimUntil()
     );
   }
 
+  #claimUntil(): Date {
+    return workUntil(this.#context, this.#services.effects, this.#outbox.claimMsMin);
+  }
+
   #maySend(): boolean {
-    return !this.#context.signal.aborted && !this.#platformKeyRefused && !this.#isOver;
+    return (
+      !this.#context.signal.aborted &&
+      !this.#platformKeyRefused &&
+      !this.#isOver &&
+      this.#context.remainingMs() >= this.#outbox.callMsMax
+    );
   }
 
   /** The wait before the next claim in milliseconds, or null if nothing more can be done in time. */
   #waitAfter(claim: Claim<Item>): number | null {
-    const horizon = this.#context.horizonAt();
+    const horizon = this.#claimUntil();
     const nextAt = claim.next_claim_at === null ? null : new Date(claim.next_claim_at);
     const isInTime = nextAt !== null && nextAt < horizon;
     // A result that is still being written, or was written during the claim, may let its account go on,

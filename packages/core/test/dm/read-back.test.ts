@@ -373,6 +373,7 @@ describe('the reconciler', () => {
         isFirst: true,
         signal: new AbortController().signal,
         horizonAt: () => new Date(campaign.effects.now().getTime() + 5 * MINUTE_MS),
+        remainingMs: () => Number.POSITIVE_INFINITY,
         report: (shown) => stats.push(shown),
       },
       campaign.system.services,

@@ -50,6 +50,8 @@ async function fileServerForTest(): Promise<FileServer> {
 
 export interface PublishingOptions {
   readonly settings?: Partial<JobSettings>;
+  /** Where the process is ended at a given instant: so long after a run was taken up. */
+  readonly endsInMs?: number;
   readonly sandbox?: SandboxOptions;
   readonly intercept?: Intercept;
   readonly apiKey?: string;
@@ -120,6 +122,7 @@ export async function publishingOf(db: TestDatabase, options: PublishingOptions 
       media: watched(driver, fetcher),
       settings: { ...DEFAULT_SETTINGS, ...options.settings },
     },
+    options.endsInMs,
   );
   const accountId = await makeAccount(db, 'ada');
   await db.query('update public.account_policies set post_gap_s = 0', []);

@@ -22,6 +22,8 @@ export interface CampaignOptions {
   readonly apiKey?: string;
   readonly timeoutMs?: number;
   readonly settings?: Partial<JobSettings>;
+  /** Where the process is ended at a given instant: so long after a run was taken up. */
+  readonly endsInMs?: number;
   /** What stands before the number in each message. */
   readonly text?: string;
 }
@@ -80,6 +82,7 @@ export async function campaignOf(db: TestDatabase, options: CampaignOptions): Pr
       sendConcurrency: options.sendConcurrency ?? 10,
       settings: { ...DEFAULT_SETTINGS, ...options.settings },
     },
+    options.endsInMs,
   );
 
   const ids = new Map<string, string>();

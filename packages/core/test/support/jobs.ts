@@ -1,4 +1,4 @@
-import type { Effects } from '../../src/effects/index.ts';
+import { countdown, type Effects } from '../../src/effects/index.ts';
 import {
   createInProcessEngine,
   createRunStore,
@@ -59,12 +59,17 @@ export interface System {
   ended(id: string): Promise<Run>;
 }
 
-/** One process: an in-process engine and what triggers it. */
+/**
+ * One process: an in-process engine and what triggers it.
+ *
+ * @param endsInMs where it is ended at a given instant: so long after a run was taken up
+ */
 export function systemOf(
   jobs: readonly JobDefinition[],
   rpc: Rpc,
   effects: Effects,
   more: Partial<JobServices> = {},
+  endsInMs?: number,
 ): System {
   const log = captureLog();
   const services: JobServices = {
@@ -79,7 +84,8 @@ export function systemOf(
     ...more,
   };
   const store = createRunStore(rpc);
-  const engine = createInProcessEngine(jobs, store, services);
+  const process = endsInMs === undefined ? {} : { untilEnd: () => countdown(effects, endsInMs) };
+  const engine = createInProcessEngine(jobs, store, services, process);
   const runs = createRuns(store, engine, effects);
   return {
     runs,

@@ -12,6 +12,7 @@ const WEB = path.join(repositoryRoot, 'apps', 'web');
 const SOURCES = [
   path.join(WEB, 'src'),
   path.join(WEB, 'next.config.ts'),
+  path.join(repositoryRoot, 'apps', 'jobs-api', 'src'),
   path.join(repositoryRoot, 'packages', 'core', 'src'),
   path.join(repositoryRoot, 'pnpm-lock.yaml'),
 ];

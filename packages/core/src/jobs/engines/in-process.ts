@@ -2,18 +2,21 @@
 import type { JobDefinition, JobServices } from '../definition.ts';
 import type { Engine } from '../engine.ts';
 import type { RunStore } from '../run-store.ts';
-import { createSliceRunner } from '../slice-runner.ts';
+import { createSliceRunner, type SliceRunner, type SliceRunnerOptions } from '../slice-runner.ts';
 
 /** Runs at once. Each job has at most one active run, so this only bounds what cannot happen. */
 const RUNS_MAX = 16;
+
+export type InProcessEngine = Engine & Pick<SliceRunner, 'idle'>;
 
 export function createInProcessEngine(
   jobs: readonly JobDefinition[],
   store: RunStore,
   services: JobServices,
-): Engine {
+  options: Pick<SliceRunnerOptions, 'untilEnd'> = {},
+): InProcessEngine {
   const runner = createSliceRunner({
-    ...{ jobs, store, services },
+    ...{ jobs, store, services, ...options },
     slicesMax: RUNS_MAX,
     afterShutdown: 'interrupted',
   });

@@ -7,6 +7,7 @@ import { AutoRefresh } from '../../../dashboard/auto-refresh.tsx';
 import { RunFacts } from '../../../dashboard/run-facts.tsx';
 import { TroubleNotice } from '../../../dashboard/trouble-notice.tsx';
 import { readDashboardEnv } from '../../../env.ts';
+import { fetchJobsApi } from '../../../jobs-api/fetch.ts';
 import { readRun } from '../../../jobs-api/read.ts';
 
 export const metadata: Metadata = { title: 'Run' };
@@ -18,7 +19,7 @@ export default async function Page({ params }: { params: Promise<{ id: string }>
   await connection();
   const { id } = await params;
   if (!UUID.test(id)) notFound();
-  const reading = await readRun(id, { readEnv: readDashboardEnv, effects: realEffects, fetch });
+  const reading = await readRun(id, { readEnv: readDashboardEnv, effects: realEffects, fetch: fetchJobsApi });
   if (reading.kind === 'absent') notFound();
   return (
     <>

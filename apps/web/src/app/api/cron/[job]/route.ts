@@ -5,10 +5,11 @@
 import { realEffects } from '@revos/core/effects';
 import { createLogger } from '@revos/core/telemetry';
 import { answerCron } from '../../../../cron/answer-cron.ts';
+import { runDirectly } from '../../../../cron/run-directly.ts';
 import { readCronEnv } from '../../../../env.ts';
 
-/** In seconds: the trigger's own budget is 50. */
-export const maxDuration = 60;
+/** In seconds: a trigger takes 50 at most, a slot that is worked on here takes all of them. */
+export const maxDuration = 300;
 
 const logger = createLogger('web', 'info');
 
@@ -20,7 +21,9 @@ async function answer(request: Request, { params }: { params: Promise<{ job: str
       readEnv: readCronEnv,
       effects: realEffects,
       fetch,
-      onFailure: (failure) => logger.error(failure, 'the trigger made no run'),
+      runDirectly,
+      onFailure: (failure) => logger.error(failure, 'the trigger made no run, or its run failed'),
+      onFallback: (cause) => logger.warn(cause, 'the slot is worked on here: no answer from the jobs API'),
     },
   );
 }

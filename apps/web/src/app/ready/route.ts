@@ -1,0 +1,2 @@
+/** As the job API has it, where this app serves that. */
+export { GET } from '../api/[...path]/route.ts';
