@@ -92,10 +92,14 @@ describe('readOverview', () => {
   });
 
   it('says what is not set', async () => {
-    const reading = await readOverview(dependencies(undefined));
+    const env = { JOBS_API_URL: 'http://jobs.example.com' };
+    const reading = await readOverview({
+      ...dependencies(undefined),
+      readEnv: () => readDashboardEnv(env),
+    });
     expect(reading).toMatchObject({
       kind: 'trouble',
-      trouble: { what: 'The dashboard is not set up: JOBS_API_URL is missing or wrong.' },
+      trouble: { what: 'The dashboard is not set up: JOBS_API_URL and OPS_TOKEN are missing or wrong.' },
     });
   });
 });

@@ -189,7 +189,7 @@ describe('the pool', () => {
   });
 
   it('lets a call wait no longer than its time', async () => {
-    const rpc = rpcOf(url, { connectionsMax: 1, timeoutMs: 400 });
+    const rpc = rpcOf(url, { connectionsMax: 1, timeoutMs: 3_000 });
     const held = failureOf(rpc.call('probe_sleep', { seconds: 20 }));
     const waited = failureOf(rpc.call('probe_list'));
     expect(await waited).toMatchObject({ kind: 'unavailable', code: '' });
@@ -230,13 +230,13 @@ describe('time', () => {
   });
 
   it('is counted from the call on: what it waits for a session is gone', async () => {
-    const rpc = rpcOf(url, { connectionsMax: 1, timeoutMs: 3_000 });
+    const rpc = rpcOf(url, { connectionsMax: 1, timeoutMs: 5_000 });
     await rpc.call('probe_sleep', { seconds: 0 });
-    const first = rpc.call('probe_sleep', { seconds: 2 });
-    // It has a session after two seconds, and would be done after four.
-    const second = failureOf(rpc.call('probe_sleep', { seconds: 2 }));
+    const first = rpc.call('probe_sleep', { seconds: 3 });
+    // It has a session after three seconds, and would be done after six.
+    const second = failureOf(rpc.call('probe_sleep', { seconds: 3 }));
     expect(await first).toBe(true);
-    expect((await second).message).toBe('probe_sleep: no answer within 3000 ms');
+    expect((await second).message).toBe('probe_sleep: no answer within 5000 ms');
   });
 
   it('runs out for a call that has none left, wherever it hangs', async () => {
@@ -333,7 +333,7 @@ describe('a session that is lost', () => {
 
   it('without a word is waited for as long as a call may take, and left', async () => {
     const relay = await silentRelay();
-    const rpc = rpcOf(urlWith({ port: String(relay.port) }), { connectionsMax: 1, timeoutMs: 500 });
+    const rpc = rpcOf(urlWith({ port: String(relay.port) }), { connectionsMax: 1, timeoutMs: 3_000 });
     await rpc.call('probe_list');
     relay.fallSilent();
     const error = await failureOf(rpc.call('probe_list'));
