@@ -14,6 +14,8 @@ export interface SupabaseRpcOptions {
    * and well below a run's 60 s without a heartbeat, so that one hung call does not cost the run.
    */
   readonly timeoutMs?: number;
+  /** Told before each repeat of a call that Postgres undid. */
+  readonly onRepeated?: (() => void) | undefined;
   /** For tests: answers the requests in this process. */
   readonly fetch?: typeof fetch;
 }
@@ -28,7 +30,7 @@ export function createSupabaseRpc(options: SupabaseRpcOptions): Rpc {
     global: { fetch: guardedFetch(options.fetch ?? globalThis.fetch, ANSWER_BYTES_MAX) },
   });
 
-  return withUndoneRepeated({
+  const rpc: Rpc = {
     async call<Result>(name: string, args: Readonly<Record<string, unknown>> = {}): Promise<Result> {
       // Parameters are `p_…` in SQL, so that none is ever taken for a column.
       const named = Object.fromEntries(
@@ -46,7 +48,8 @@ export function createSupabaseRpc(options: SupabaseRpcOptions): Rpc {
       return data as Result;
     },
     close: async () => {},
-  });
+  };
+  return withUndoneRepeated(rpc, options.onRepeated);
 }
 
 /** A SQLSTATE, or a code of PostgREST or of a gateway: what else stands there is text of any origin. */

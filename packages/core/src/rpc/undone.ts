@@ -10,7 +10,8 @@ const UNDONE = new Set(['40001', '40P01']);
 /** What stood in its way has gone on by then; so often in a row is none of those. */
 const TRIES_MAX = 5;
 
-export function withUndoneRepeated(rpc: Rpc): Rpc {
+/** @param onRepeated told before each repeat */
+export function withUndoneRepeated(rpc: Rpc, onRepeated: () => void = () => {}): Rpc {
   return {
     async call<Result>(name: string, args?: Readonly<Record<string, unknown>>): Promise<Result> {
       for (let tries = 1; ; tries += 1) {
@@ -18,6 +19,7 @@ export function withUndoneRepeated(rpc: Rpc): Rpc {
           return await rpc.call<Result>(name, args);
         } catch (error) {
           if (tries === TRIES_MAX || !(error instanceof RpcError && UNDONE.has(error.code))) throw error;
+          onRepeated();
         }
       }
     },

@@ -4,6 +4,7 @@ import type { Logger } from '../telemetry/index.ts';
 import type { AttemptResult, RecordedResult } from './attempts.ts';
 import { countsFrom } from './counts.ts';
 import type { ReadBackResolution } from './outbox.ts';
+import { recordedEndOf } from './recorded-end.ts';
 
 /**
  * `due` is how many rows were due when the run began; `confirmed`, `resent` and `held` are unknowns that were
@@ -23,12 +24,6 @@ const COUNTED = [
 ] as const;
 
 type Counted = (typeof COUNTED)[number];
-
-/** Whether a row is as a result said, though an earlier call had recorded it, whose answer was lost. */
-function isAsSaid(result: AttemptResult | undefined, status: string | null): boolean {
-  if (result?.outcome === 'not_sent') return status === 'pending' || status === 'failed';
-  return result?.outcome === status;
-}
 
 export interface Tally<Result extends AttemptResult> {
   /** Calls that the run may still make. What was given back unsent was none. */
@@ -52,12 +47,13 @@ export function createTally<Result extends AttemptResult>(
   const counts = countsFrom(COUNTED, stats);
   const callsMax = params.limit ?? Number.POSITIVE_INFINITY;
 
-  const countOne = (result: Result | undefined, { status, applied, attempt_id }: RecordedResult): void => {
-    if (result?.next_step === 'release') counts.released += 1;
-    else if (applied === 'missing' || (applied === 'ignored' && !isAsSaid(result, status))) {
+  const countOne = (result: Result | undefined, answer: RecordedResult): void => {
+    const end = recordedEndOf(result, answer);
+    if (end !== 'late') counts[end] += 1;
+    else {
+      const { attempt_id, applied, status } = answer;
       logger.warn({ attempt_id, applied, status }, 'a result came too late');
-    } else if (status === 'sent' || status === 'failed' || status === 'unknown') counts[status] += 1;
-    else counts.retried += 1;
+    }
   };
 
   return {

@@ -24,6 +24,8 @@ export interface PostgresRpcOptions {
   readonly connectionsMax?: number;
   /** How long one call may take, in milliseconds, its wait for a connection included; 30 s, as over the REST API. */
   readonly timeoutMs?: number;
+  /** Told before each repeat of a call that Postgres undid. */
+  readonly onRepeated?: (() => void) | undefined;
   /** Default: the process's own clock. */
   readonly effects?: Pick<Effects, 'sleep'>;
 }
@@ -96,14 +98,15 @@ export function createPostgresRpc(options: PostgresRpcOptions): Rpc {
     return closed;
   });
 
-  return withUndoneRepeated({
+  const timed: Rpc = {
     call<Result>(name: string, args?: Readonly<Record<string, unknown>>): Promise<Result> {
       return within(effects, timeoutMs, rpc.call<Result>(name, args), () => {
         throw new RpcError('unavailable', name, '', `no answer within ${timeoutMs} ms`);
       });
     },
     close: () => rpc.close(),
-  });
+  };
+  return withUndoneRepeated(timed, options.onRepeated);
 }
 
 function openPool(address: DatabaseAddress, connectionsMax: number, timeoutMs: number): pg.Pool {

@@ -19,6 +19,8 @@ export interface UnipileV1Options {
   readonly searchTimeoutMs?: number;
   /** Whose timers end a call, and whose clock a `Retry-After` with a date is measured by. Default: the process's own. */
   readonly effects?: Pick<Effects, 'now' | 'sleep'>;
+  /** Told before each read that is asked once more. */
+  readonly onReadRepeated?: (() => void) | undefined;
   /** Default: sockets of its own. */
   readonly transport?: Transport;
 }
@@ -33,8 +35,8 @@ export function createUnipileV1(options: UnipileV1Options): Unipile {
     effects = realEffects,
     transport = openSockets(),
   } = options;
-  const { dsn, apiKey } = options;
-  const exchange = createExchange({ dsn, apiKey, readTimeoutMs, effects, transport });
+  const { dsn, apiKey, onReadRepeated } = options;
+  const exchange = createExchange({ dsn, apiKey, readTimeoutMs, effects, transport, onReadRepeated });
   const search = <Found>(look: (whole: AbortSignal) => Promise<Found>): Promise<Found> =>
     withTimeout(effects, searchTimeoutMs, look);
   return {

@@ -102,6 +102,8 @@ export interface ExchangeOptions {
   readonly readTimeoutMs: number;
   readonly effects: Pick<Effects, 'now' | 'sleep'>;
   readonly transport: Transport;
+  /** Told before each read that is asked once more. */
+  readonly onReadRepeated?: (() => void) | undefined;
 }
 
 export function createExchange(options: ExchangeOptions): Exchange {
@@ -168,7 +170,9 @@ export function createExchange(options: ExchangeOptions): Exchange {
       }
       const first = await readOnce(url, whole);
       const isWorthAnother = !first.ok && (first.kind === 'ambiguous' || first.kind === 'unreachable');
-      return isRetried && isWorthAnother ? readOnce(url, whole) : first;
+      if (!isRetried || !isWorthAnother) return first;
+      options.onReadRepeated?.();
+      return readOnce(url, whole);
     },
     async close() {
       await Promise.all([transport.writing.close(), transport.reading.close()]);
