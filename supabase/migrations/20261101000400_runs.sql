@@ -542,7 +542,7 @@ security invoker
 set search_path = ''
 as $$
   select jsonb_build_object(
-    'schema_version', 4,
+    'schema_version', 5,
     'now', p_now,
     'can_see', (
       select jsonb_object_agg(expected.name, case

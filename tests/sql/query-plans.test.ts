@@ -233,6 +233,18 @@ const CASES: ReadonlyArray<{
     },
   },
   {
+    name: 'system_metrics',
+    prepare: async () => () => call('system_metrics($1, $2)', [['dm-queue', 'post-scheduler'], NOW]),
+    // What waits, once; the gates of 200 accounts; of the others what counts in a day.
+    rowsMax: {
+      dm_queue: ACCOUNTS * OF_EACH.pending,
+      dm_attempts: 200 * (OF_EACH.attemptsOfWeek + 5) + ACCOUNTS * 20,
+      account_policies: ACCOUNTS + 200 * 2,
+      post_publications: 10,
+      post_attempts: 200 * 3,
+    },
+  },
+  {
     name: 'post_claim',
     prepare: async () => () =>
       call('post_claim($1, $2, $3, 360, gen_random_uuid(), null, $4)', ['worker-1', BATCH, 300_000, NOW]),
