@@ -80,6 +80,7 @@ describe('the comparison of secrets', () => {
     const doors = [
       'apps/jobs-api/src/plugins/auth.ts',
       'apps/jobs-api/src/plugins/basic-auth.ts',
+      'apps/jobs-api/src/plugins/metrics-page.ts',
       'apps/web/src/cron/answer-cron.ts',
       'apps/web/src/ops-gate.ts',
       'packages/core/src/signing/trigger.ts',

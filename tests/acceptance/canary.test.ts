@@ -33,6 +33,7 @@ const SECRETS = [
   'DATABASE_URL',
   'JOBS_SIGNING_SECRETS',
   'JOB_SECRET',
+  'METRICS_TOKEN',
   'OPS_TOKEN',
   'OPS_TOKENS',
   'REDIS_URL',
@@ -51,6 +52,7 @@ const NO_SECRETS = [
   'JOB_ENGINE',
   'JOB_SCHEDULES',
   'LOG_LEVEL',
+  'METRICS_PORT',
   'NO_COLOR',
   'PORT',
   'POST_LATE_LIMIT_MINUTES',
@@ -144,6 +146,7 @@ beforeAll(async () => {
     jobsApiEnv: {
       REDIS_URL: `redis://revos:${encodeURIComponent(REDIS_PASSWORD)}@127.0.0.1:${port}`,
       LOG_LEVEL: 'trace',
+      METRICS_TOKEN: 'Canary-of-a-scraper-0123456789',
     },
   });
   secrets = secretsOf({ ...stack.environments.web, ...stack.environments.jobsApi });

@@ -25,6 +25,8 @@ const Key = Type.String({ pattern: '^[!-~]+$' });
 
 const RedisUrl = Type.Refine(Type.String({ pattern: '^rediss?://' }), (url) => URL.canParse(url));
 
+const PORT_RANGE = { minimum: 0, maximum: 65_535 } as const;
+
 /** What everything reads that works on runs, a function of the web app too. */
 const PartsEnv = Type.Object({
   SUPABASE_URL: Type.Refine(Type.String(), isSafeAddress),
@@ -62,16 +64,17 @@ const WorkEnv = Type.Object({
   SCHEDULER: Type.Union([Type.Literal('off'), Type.Literal('internal')], { default: 'off' }),
   CATCH_UP: Type.Union([Type.Literal('off'), Type.Literal('latest')], { default: 'latest' }),
   SHUTDOWN_GRACE_SECONDS: Type.Integer({ minimum: 1, maximum: 280, default: 18 }),
+  /** Opened for metrics alone, to whoever can reach it. */
+  METRICS_PORT: Type.Optional(Type.Integer(PORT_RANGE)),
 });
 type WorkEnv = Static<typeof WorkEnv>;
-
-const PORT_RANGE = { minimum: 0, maximum: 65_535 } as const;
 
 /** What the jobs API reads besides. */
 const ApiEnv = Type.Object({
   JOB_SECRET: Type.Refine(Type.String(), areTokens),
   JOBS_SIGNING_SECRETS: Type.Refine(Type.String(), areSigningSecrets),
   OPS_TOKENS: Type.Refine(Type.String(), areOpsTokens),
+  METRICS_TOKEN: Type.Optional(Type.Refine(Type.String(), areTokens)),
   PORT: Type.Integer({ ...PORT_RANGE, default: 10_000 }),
   HOST: Type.String({ default: '0.0.0.0' }),
   PROXY_HOPS: Type.Integer({ minimum: 0, maximum: 5, default: 0 }),
@@ -103,6 +106,13 @@ export type EngineConfig =
       readonly concurrency: number;
     };
 
+export interface MetricsConfig {
+  /** One for metrics alone, without a credential; undefined for none. */
+  readonly port: number | undefined;
+  /** Bearer tokens for /metrics of the jobs API; none of them, and it is not there. */
+  readonly tokens: readonly string[];
+}
+
 export interface PartsConfig {
   readonly supabaseUrl: string;
   readonly database: DatabaseConfig;
@@ -121,6 +131,8 @@ export interface WorkerConfig extends PartsConfig {
   readonly engine: EngineConfig;
   readonly scheduler: 'off' | 'internal';
   readonly catchUp: 'off' | 'latest';
+  /** Null: nobody may see any, and nothing is counted. */
+  readonly metrics: MetricsConfig | null;
   readonly shutdownGraceMs: number;
 }
 
@@ -165,12 +177,12 @@ export function loadConfig(source: NodeJS.ProcessEnv = process.env): Config {
   const cronTokens = commaSeparated(env.JOB_SECRET);
   const signingSecrets = commaSeparated(env.JOBS_SIGNING_SECRETS);
   const ops = opsTokens(env.OPS_TOKENS);
-  // A token that is both could pass as ops without a signature.
-  if (ops.some(([, token]) => cronTokens.includes(token))) {
-    throw new EnvironmentError([], ['JOB_SECRET', 'OPS_TOKENS']);
-  }
+  const operators = ops.map(([, token]) => token);
+  const scrapers = commaSeparated(env.METRICS_TOKEN ?? '');
+  refuseShared({ JOB_SECRET: cronTokens, OPS_TOKENS: operators, METRICS_TOKEN: scrapers });
+  refuseSamePort(env);
   return {
-    ...workerConfigOf(env, [...signingSecrets, ...cronTokens, ...ops.map(([, token]) => token)]),
+    ...workerConfigOf(env, [...signingSecrets, ...cronTokens, ...operators, ...scrapers], scrapers),
     cronTokens,
     signingSecrets,
     opsTokens: ops,
@@ -189,6 +201,7 @@ export function loadWorkerConfig(source: NodeJS.ProcessEnv = process.env): Worke
   const port = { PORT: Type.Optional(Type.Integer(PORT_RANGE)), HOST: ApiEnv.properties.HOST };
   const schema = Type.Object({ ...WorkEnv.properties, ...port, ...neededBesides(source) });
   const env = readEnv(schema, withNewerNames(source));
+  refuseSamePort(env);
   return { ...workerConfigOf(env, []), port: env.PORT ?? null, host: env.HOST };
 }
 
@@ -209,13 +222,45 @@ export function loadDirectConfig(source: NodeJS.ProcessEnv = process.env): Direc
   return { ...partsConfigOf(env, tokens), opsTokens: ops };
 }
 
-/** @param credentials secrets that only the jobs API has */
-function workerConfigOf(env: WorkEnv, credentials: readonly string[]): WorkerConfig {
+/** 0 is another one each time. */
+function refuseSamePort({ METRICS_PORT: own, PORT: port }: { METRICS_PORT?: number; PORT?: number }): void {
+  if (own !== undefined && own !== 0 && own === port) {
+    throw new EnvironmentError([], ['METRICS_PORT', 'PORT']);
+  }
+}
+
+/** A token that is two could do what only one of them may: be ops without a signature, or more than scrape. */
+function refuseShared(tokens: Readonly<Record<string, readonly string[]>>): void {
+  const shared = Object.entries(tokens).filter(([name, own]) =>
+    Object.entries(tokens).some(
+      ([other, theirs]) => other !== name && own.some((token) => theirs.includes(token)),
+    ),
+  );
+  if (shared.length > 0)
+    throw new EnvironmentError(
+      [],
+      shared.map(([name]) => name),
+    );
+}
+
+/**
+ * @param credentials secrets that only the jobs API has
+ * @param metricsTokens those among them that open /metrics
+ */
+function workerConfigOf(
+  env: WorkEnv,
+  credentials: readonly string[],
+  metricsTokens: readonly string[] = [],
+): WorkerConfig {
   return {
     ...partsConfigOf(env, credentials),
     engine: engineOf(env),
     scheduler: env.SCHEDULER,
     catchUp: env.CATCH_UP,
+    metrics:
+      env.METRICS_PORT === undefined && metricsTokens.length === 0
+        ? null
+        : { port: env.METRICS_PORT, tokens: metricsTokens },
     shutdownGraceMs: env.SHUTDOWN_GRACE_SECONDS * 1_000,
   };
 }

@@ -13,7 +13,7 @@ const { config, services } = await prepareOrRefuse('jobs API', async () => {
   const config = loadConfig();
   return { config, services: await buildServices(config, 'jobs-api') };
 });
-const { jobs, runs, store, engine, bullmq, rpc, analytics, effects, logger } = services;
+const { jobs, runs, store, engine, bullmq, rpc, analytics, metrics, effects, logger } = services;
 
 let app: App | undefined;
 
@@ -24,6 +24,9 @@ endInOrder(config.shutdownGraceMs, logger, async () => {
 
 const probe = createSystemProbe(rpc, effects, config.database.kind);
 await checkOrRefuse('jobs API', probe, logger);
+
+const tokens = config.metrics?.tokens ?? [];
+const metricsPage = metrics !== null && tokens.length > 0 ? { metrics, tokens } : null;
 
 app = await buildApp({
   jobs,
@@ -40,13 +43,14 @@ app = await buildApp({
     opsTokens: config.opsTokens,
     signingSecrets: config.signingSecrets,
   },
-  pages: (scope) => pages(scope, { opsTokens: config.opsTokens, bullmq }),
+  pages: (scope) => pages(scope, { opsTokens: config.opsTokens, bullmq, metrics: metricsPage }),
   postLateLimitMinutes: config.settings.postLateLimitMinutes,
   version: versionOf(config),
   shutdownGraceMs: config.shutdownGraceMs,
   proxyHops: config.proxyHops,
 });
 
+await metrics?.listen();
 await app.listen({ host: config.host, port: config.port });
 
 const { signal } = app.drain;

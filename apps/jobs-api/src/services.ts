@@ -18,8 +18,9 @@ import { jobsWithSchedules } from '@revos/core/registry';
 import { createSupabaseRpc, type Rpc } from '@revos/core/rpc';
 import { createPostgresRpc } from '@revos/core/rpc/postgres';
 import { createLogger, type Logger } from '@revos/core/telemetry';
-import { createUnipileV1 } from '@revos/core/unipile';
+import { createUnipileV1, type Unipile } from '@revos/core/unipile';
 import type { PartsConfig, WorkerConfig } from './env.ts';
+import type { Metrics } from './metrics/index.ts';
 import { CLIENTS_MS_MAX } from './start.ts';
 
 /** What every process has that works on runs, whatever its engine is. */
@@ -29,6 +30,8 @@ export interface Parts {
   readonly jobServices: JobServices;
   readonly rpc: Rpc;
   readonly analytics: Analytics;
+  /** Null where nobody may see them: then nothing is counted. */
+  readonly metrics: Metrics | null;
   readonly effects: Effects;
   readonly logger: Logger;
   /** Lets go of the database and of Unipile, once nothing works any more. */
@@ -42,17 +45,27 @@ export interface Services extends Parts {
   readonly bullmq: Bullmq | null;
 }
 
-/** @param name what the process is: it stands in the log, and before its place in the ledger */
-export function openParts(config: PartsConfig, name: 'jobs-api' | 'worker' | 'direct'): Parts {
+type MakeMetrics = (parts: Pick<Parts, 'jobs' | 'effects' | 'logger'>) => Metrics;
+
+/**
+ * @param name what the process is: it stands in the log, and before its place in the ledger
+ * @param makeMetrics null to count nothing
+ */
+export function openParts(
+  config: PartsConfig,
+  name: 'jobs-api' | 'worker' | 'direct',
+  makeMetrics: MakeMetrics | null = null,
+): Parts {
   const logger = createLogger(name, config.logLevel, { secrets: config.secrets });
   const effects = realEffects;
-  const rpc = openRpc(config, logger);
-  const unipile = createUnipileV1({ dsn: config.unipileDsn, apiKey: config.unipileApiKey });
+  const jobs = jobsWithSchedules(config.jobSchedules);
+  const metrics = makeMetrics?.({ jobs, effects, logger }) ?? null;
+  const rpc = openRpc(config, logger, metrics);
+  const unipile = openUnipile(config, metrics);
   // RevOS keeps a post's files in Supabase Storage.
   const media = createMediaFetcher({ allowedOrigins: [new URL(config.supabaseUrl).origin] });
   const analytics = createAnalytics(rpc, { effects, logger, redisUrl: config.settings.redisUrl });
-  const jobs = jobsWithSchedules(config.jobSchedules);
-  const store = createRunStore(rpc);
+  const store = openRunStore(rpc, metrics);
   const jobServices: JobServices = {
     effects,
     rpc,
@@ -65,7 +78,7 @@ export function openParts(config: PartsConfig, name: 'jobs-api' | 'worker' | 'di
     sendConcurrency: config.sendConcurrency,
   };
   return {
-    ...{ jobs, store, jobServices, rpc, analytics, effects, logger },
+    ...{ jobs, store, jobServices, rpc, analytics, metrics, effects, logger },
     close: () =>
       closeInTime({ effects, logger }, [unipile.close(), media.close(), analytics.close(), rpc.close()]),
   };
@@ -73,17 +86,19 @@ export function openParts(config: PartsConfig, name: 'jobs-api' | 'worker' | 'di
 
 /** The parts, and the engine that the configuration says. */
 export async function buildServices(config: WorkerConfig, name: 'jobs-api' | 'worker'): Promise<Services> {
-  const parts = openParts(config, name);
-  const { jobs, store, jobServices, effects } = parts;
+  const parts = openParts(config, name, await loadMetrics(config));
+  const { jobs, store, jobServices, rpc, metrics, effects } = parts;
   const bullmq = await openBullmq(config, jobs, store, jobServices);
   const engine = bullmq?.engine ?? createInProcessEngine(jobs, store, jobServices);
+  metrics?.measure({ rpc, engine, bullmq });
   return {
     ...parts,
     runs: createRuns(store, engine, effects),
     engine,
     bullmq,
     async close() {
-      await Promise.all([parts.close(), bullmq && closeInTime(parts, [bullmq.disconnect()])]);
+      const others = [bullmq?.disconnect(), metrics?.close()];
+      await Promise.all([parts.close(), closeInTime(parts, others)]);
     },
   };
 }
@@ -91,7 +106,7 @@ export async function buildServices(config: WorkerConfig, name: 'jobs-api' | 'wo
 /** A call that is still out would hold this up, and it has its lease. */
 async function closeInTime(
   { effects, logger }: Pick<Parts, 'effects' | 'logger'>,
-  closing: readonly Promise<unknown>[],
+  closing: readonly (Promise<unknown> | undefined)[],
 ): Promise<void> {
   await within(effects, CLIENTS_MS_MAX, Promise.all(closing), () =>
     logger.warn('not every client let go in time'),
@@ -108,8 +123,30 @@ async function openBullmq(
   return createBullmq(...parts, engine);
 }
 
-function openRpc({ database, supabaseUrl }: PartsConfig, logger: Logger): Rpc {
-  if (database.kind === 'rest') return createSupabaseRpc({ url: supabaseUrl, secretKey: database.secretKey });
+/** Loaded only where they are wanted. */
+async function loadMetrics({ metrics, commit }: WorkerConfig): Promise<MakeMetrics | null> {
+  if (metrics === null) return null;
+  const { createMetrics } = await import('./metrics/index.ts');
+  return (parts) => createMetrics({ ...parts, commit, port: metrics.port });
+}
+
+function openUnipile({ unipileDsn: dsn, unipileApiKey: apiKey }: PartsConfig, metrics: Metrics | null): Unipile {
+  const unipile = createUnipileV1({ dsn, apiKey, onReadRepeated: metrics?.onUnipileRepeated });
+  return metrics?.observeUnipile(unipile) ?? unipile;
+}
+
+function openRunStore(rpc: Rpc, metrics: Metrics | null): RunStore {
+  const store = createRunStore(rpc);
+  return metrics?.observeStore(store) ?? store;
+}
+
+function openRpc(config: PartsConfig, logger: Logger, metrics: Metrics | null): Rpc {
+  const rpc = connect(config, logger, metrics?.onDatabaseRepeated);
+  return metrics?.observeRpc(rpc) ?? rpc;
+}
+
+function connect({ database, supabaseUrl: url }: PartsConfig, logger: Logger, onRepeated?: () => void): Rpc {
+  if (database.kind === 'rest') return createSupabaseRpc({ url, secretKey: database.secretKey, onRepeated });
   const { address, connectionsMax } = database;
   if (address.isExposed) {
     logger.warn('DATABASE_URL asks for a connection that others may read or change: leave its sslmode out');
@@ -117,6 +154,7 @@ function openRpc({ database, supabaseUrl }: PartsConfig, logger: Logger): Rpc {
   return createPostgresRpc({
     address,
     connectionsMax,
+    onRepeated,
     onConnectionLost: (err) => logger.warn({ err }, 'a connection to the database was lost; another is made'),
   });
 }

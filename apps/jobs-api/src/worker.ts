@@ -19,7 +19,7 @@ const { config, services } = await prepareOrRefuse('worker', async () => {
   const config = loadWorkerConfig();
   return { config, services: await buildServices(config, 'worker') };
 });
-const { jobs, runs, store, engine, bullmq, rpc, effects, logger } = services;
+const { jobs, runs, store, engine, bullmq, rpc, metrics, effects, logger } = services;
 const hasClock = config.scheduler === 'internal';
 
 if (bullmq === null && !hasClock) {
@@ -50,6 +50,7 @@ endInOrder(config.shutdownGraceMs, logger, async () => {
 await checkOrRefuse('worker', probe, logger);
 
 if (!signal.aborted) {
+  await metrics?.listen();
   worker = bullmq?.startWorker();
   if (bullmq !== null) underWay.push(bullmq.keepSubmitted(signal));
   if (hasClock) {

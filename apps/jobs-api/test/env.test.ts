@@ -48,6 +48,7 @@ describe('loadConfig', () => {
       jobSchedules: undefined,
       scheduler: 'off',
       catchUp: 'latest',
+      metrics: null,
       port: 10_000,
       host: '0.0.0.0',
       proxyHops: 0,
@@ -207,6 +208,39 @@ describe('loadConfig', () => {
 
   it('refuses a token that is both cron and ops: it could pass without a signature', () => {
     expect(badNames({ OPS_TOKENS: `anna:${GOOD.JOB_SECRET}` })).toEqual(['JOB_SECRET', 'OPS_TOKENS']);
+  });
+});
+
+describe('metrics', () => {
+  const METRICS_TOKEN = 'scraper-canary-0123456789';
+
+  it('have tokens, a port, or both; a token is kept out of the log', () => {
+    const { metrics, secrets } = loadConfig({ ...GOOD, METRICS_TOKEN, METRICS_PORT: '9464' });
+    expect(metrics).toEqual({ port: 9_464, tokens: [METRICS_TOKEN] });
+    expect(secrets).toContain(METRICS_TOKEN);
+    expect(loadConfig({ ...GOOD, METRICS_PORT: '0' }).metrics).toEqual({ port: 0, tokens: [] });
+    expect(loadConfig({ ...GOOD, METRICS_TOKEN: `${METRICS_TOKEN}, ${METRICS_TOKEN}2` }).metrics).toEqual({
+      port: undefined,
+      tokens: [METRICS_TOKEN, `${METRICS_TOKEN}2`],
+    });
+  });
+
+  it('of a worker have a port alone', () => {
+    expect(loadWorkerConfig({ ...GOOD, METRICS_TOKEN }).metrics).toBeNull();
+    expect(loadWorkerConfig({ ...GOOD, METRICS_TOKEN, METRICS_PORT: '9464' }).metrics).toEqual({
+      port: 9_464,
+      tokens: [],
+    });
+  });
+
+  it.each([
+    { change: { METRICS_TOKEN: 'x'.repeat(15) }, bad: ['METRICS_TOKEN'] },
+    { change: { METRICS_TOKEN: GOOD.JOB_SECRET }, bad: ['JOB_SECRET', 'METRICS_TOKEN'] },
+    { change: { METRICS_TOKEN: 'ops-canary-0123456789' }, bad: ['METRICS_TOKEN', 'OPS_TOKENS'] },
+    { change: { METRICS_PORT: '65536' }, bad: ['METRICS_PORT'] },
+    { change: { METRICS_PORT: '10000' }, bad: ['METRICS_PORT', 'PORT'] },
+  ])('$change is refused', ({ change, bad }) => {
+    expect(badNames(change)).toEqual(bad);
   });
 });
 

@@ -8,6 +8,7 @@ import swagger from '@fastify/swagger';
 import type { FastifyInstance } from 'fastify';
 import fp from 'fastify-plugin';
 import manifest from '../../package.json' with { type: 'json' };
+import { METRICS_PATH } from '../metrics/port.ts';
 import { withComponents, withTitles } from '../openapi-components.ts';
 
 const DESCRIPTION = `Background jobs of RevOS: LinkedIn messages and posts, and what operators see and do of them.
@@ -23,8 +24,9 @@ export const REFERENCE_PATH = '/docs';
 /** Where the queue in Redis is shown as a page; the same holds for it. */
 export const BOARD_PATH = '/queues';
 
+/** For people and machines that read no document; so is what Prometheus scrapes. */
 const isPage = (url: string): boolean =>
-  [REFERENCE_PATH, BOARD_PATH].some((page) => url === page || url.startsWith(`${page}/`));
+  [REFERENCE_PATH, BOARD_PATH, METRICS_PATH].some((page) => url === page || url.startsWith(`${page}/`));
 
 const TAGS = [
   { name: 'jobs', description: 'What runs, and when.' },

@@ -18,6 +18,7 @@ import { createLogger, type Logger } from '@revos/core/telemetry';
 import { createUnipileV1 } from '@revos/core/unipile';
 import { type App, type AppOptions, buildApp } from '../../src/app.ts';
 import type { Limits } from '../../src/limits.ts';
+import type { Metrics } from '../../src/metrics/index.ts';
 import { pages } from '../../src/pages.ts';
 import { QUARTER_HOURLY } from './jobs.ts';
 
@@ -57,6 +58,10 @@ export interface TestAppOptions {
   /** Default: so many requests as a test likes; see `UNLIMITED`. */
   readonly limits?: Partial<Limits>;
   readonly credentials?: Partial<AppOptions['credentials']>;
+  /** Default: nothing is counted. */
+  readonly metrics?: Metrics;
+  /** What opens them. Default: nothing, so that there is no such path. */
+  readonly metricsTokens?: readonly string[];
 }
 
 /** Rates that no test comes near; what concerns sockets is as it is in production. */
@@ -67,18 +72,21 @@ const UNLIMITED: Partial<Limits> = {
 };
 
 export async function createTestApp(options: TestAppOptions): Promise<TestApp> {
-  const { rpc, jobs, effects = realEffects } = options;
+  const { jobs, effects = realEffects, metrics } = options;
+  const rpc = metrics?.observeRpc(options.rpc) ?? options.rpc;
   const logLines: string[] = [];
   const logger = createLogger('jobs-api', 'trace', {
     destination: { write: (line: string) => void logLines.push(line) },
   });
-  const store = createRunStore(rpc);
+  const plainStore = createRunStore(rpc);
+  const store = metrics?.observeStore(plainStore) ?? plainStore;
   const engine = createInProcessEngine(jobs, store, {
     effects,
     rpc,
     logger,
     ...UNUSED_SERVICES,
   });
+  metrics?.measure({ rpc, engine, bullmq: null });
   const runs = createRuns(store, engine, effects);
   const credentials: AppOptions['credentials'] = {
     cronTokens: [CRON_TOKEN, CRON_TOKEN_NEXT],
@@ -89,6 +97,8 @@ export async function createTestApp(options: TestAppOptions): Promise<TestApp> {
     signingSecrets: [SIGNING_SECRET, SIGNING_SECRET_NEXT],
     ...options.credentials,
   };
+  const tokens = options.metricsTokens ?? [];
+  const metricsPage = metrics !== undefined && tokens.length > 0 ? { metrics, tokens } : null;
   const app = await buildApp({
     jobs,
     runs,
@@ -98,7 +108,7 @@ export async function createTestApp(options: TestAppOptions): Promise<TestApp> {
     effects,
     logger,
     credentials,
-    pages: (scope) => pages(scope, { ...credentials, bullmq: null }),
+    pages: (scope) => pages(scope, { ...credentials, bullmq: null, metrics: metricsPage }),
     limits: { ...UNLIMITED, ...options.limits },
     postLateLimitMinutes: UNUSED_SERVICES.settings.postLateLimitMinutes,
     version: '1.2.3',
