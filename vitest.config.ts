@@ -9,6 +9,7 @@ export default defineConfig({
     // They have configurations of their own: whole systems, and what needs Chromium or a Redis.
     exclude: [
       'tests/acceptance/**',
+      'tests/monitoring/**',
       'apps/*/test/systems/**',
       'tests/browser/**',
       'tests/redis/**',

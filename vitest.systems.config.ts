@@ -5,7 +5,11 @@ export default defineConfig({
   test: {
     reporters: ['default', './tests/support/closing-line.ts'],
     globalSetup: ['./tests/support/web-setup.ts', './tests/support/postgres-setup.ts'],
-    include: ['tests/acceptance/**/*.test.ts', 'apps/*/test/systems/**/*.test.ts'],
+    include: [
+      'tests/acceptance/**/*.test.ts',
+      'tests/monitoring/**/*.test.ts',
+      'apps/*/test/systems/**/*.test.ts',
+    ],
     maxWorkers: 3,
     testTimeout: 60_000,
     hookTimeout: 180_000,

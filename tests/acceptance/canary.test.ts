@@ -687,6 +687,24 @@ describe('the command line', () => {
   });
 });
 
+describe('the metrics', () => {
+  it('count what went wrong, and name nobody', async () => {
+    const authorization = `Bearer ${stack.environments.jobsApi.METRICS_TOKEN}`;
+    const { status, text } = await ask(`${stack.jobsApi.url}/metrics`, { headers: { authorization } });
+    expect(status).toBe(200);
+    expect(text).toMatch(
+      /revos_attempts_total\{kind="message",outcome="unknown",reason="answer_lost"\} [1-9]/,
+    );
+    expect(text).toMatch(
+      /revos_attempts_total\{kind="message",outcome="failed",reason="recipient_unreachable"\} [1-9]/,
+    );
+    expect(leaksIn([{ where: 'the metrics', text }], [...secrets, ...TEXTS, TOLD, STRAY])).toEqual([]);
+    expect(text).not.toMatch(/[0-9a-f]{8}-[0-9a-f]{4}-|ACoAA|Canary/);
+    expect(text).not.toContain(accountId);
+    expect((await ask(`${stack.jobsApi.url}/metrics`, { headers: asOps() })).status).toBe(401);
+  });
+});
+
 describe('a crash', () => {
   const CRASHES = {
     'an error of Postgres': (text: string) =>

@@ -34,9 +34,12 @@ export const SHARES = ['0%', '1-25%', '26-50%', '51-75%', '76-99%', '100%'] as c
 
 export const QUEUE_STATES = ['waiting', 'prioritized', 'delayed', 'active', 'failed'] as const;
 
+/** What Unipile is asked for. */
+const OPERATIONS = ['send_message', 'create_post', 'find_message', 'find_post', 'read_post'] as const;
+export type Operation = (typeof OPERATIONS)[number];
+
 /** What is done again because it did not come to an answer. */
 const REPEATS = ['database_call', 'unipile_read'] as const;
-export type Repeat = (typeof REPEATS)[number];
 
 const RUN_STATUSES = RunStatus.anyOf.map(({ const: status }) => status);
 const ENDED = RUN_STATUSES.filter((status) => status !== 'queued' && status !== 'running');
@@ -255,11 +258,13 @@ export function createMeters({ jobs, version, commit }: MetersOptions) {
     for (const status of ENDED) meters.runsEnded.inc({ job_name, status }, 0);
     meters.runDuration.zero({ job_name });
     meters.slotLateness.zero({ job_name });
+    meters.claimedAhead.set({ job_name }, 0);
   }
   for (const kind of KINDS) {
     meters.attempts.inc({ kind, outcome: 'sent', reason: 'none' }, 0);
     for (const resolution of RESOLUTIONS) meters.readBacks.inc({ kind, resolution }, 0);
   }
+  for (const operation of OPERATIONS) meters.callsInFlight.set({ operation }, 0);
   for (const of of REPEATS) meters.repeats.inc({ of }, 0);
   return { ...meters, runStatuses: RUN_STATUSES };
 }

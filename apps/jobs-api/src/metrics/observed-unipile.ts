@@ -1,7 +1,7 @@
 /** Unipile, with how long its calls take, what their answers are, and how many are under way. */
 import type { Effects } from '@revos/core/effects';
 import type { Failure, FailureKind, Unipile } from '@revos/core/unipile';
-import type { Meters } from './meters.ts';
+import type { Meters, Operation } from './meters.ts';
 
 /** What a failure says to who looks at a graph: whose trouble it is. */
 const CLASS_OF: Readonly<Record<FailureKind, string>> = {
@@ -26,7 +26,7 @@ export function observeUnipile(
   effects: Pick<Effects, 'monotonicMs'>,
 ): Unipile {
   const observed = async <Answer extends { readonly ok: true } | Failure>(
-    operation: string,
+    operation: Operation,
     call: () => Promise<Answer>,
   ): Promise<Answer> => {
     const beganMs = effects.monotonicMs();
