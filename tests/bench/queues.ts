@@ -6,6 +6,7 @@ import {
   readMigrations,
   withClient,
 } from '@revos/local-stack';
+import type pg from 'pg';
 
 export type QueueKind = 'plain' | 'revos';
 
@@ -31,6 +32,26 @@ export async function createTemplates(server: LocalPostgres): Promise<void> {
   await createTemplate(server.connectionString, { name: 'revos', migrations: await readMigrations() });
 }
 
+/** Pending messages of many accounts, in a database of ours. */
+export async function fillQueue(client: Pick<pg.Client, 'query'>, messageCount: number): Promise<void> {
+  const accountCount = Math.ceil(messageCount / MESSAGES_PER_ACCOUNT);
+  await client.query(
+    `insert into linkedin_accounts (account_name, unipile_account_id)
+     select 'a' || n, 'u' || n from generate_series(1, $1) as n`,
+    [accountCount],
+  );
+  await client.query(
+    `insert into dm_queue (linkedin_account_id, recipient_id, message)
+     select account.id, 'ACoAA' || n, 'Hello ' || n
+     from generate_series(1, $1) as n join linkedin_accounts as account on account.account_name = 'a' || (n % $2 + 1)`,
+    [messageCount, accountCount],
+  );
+  await client.query(
+    `update account_policies set window_start = '00:00', window_end = '24:00', work_days = '{1,2,3,4,5,6,7}',
+     gap_min_s = 0, gap_max_s = 0, dms_per_day = 50`,
+  );
+}
+
 /** A database with so many pending messages of many accounts, which may send at any hour and without a gap. */
 export async function createQueue(
   server: LocalPostgres,
@@ -47,23 +68,7 @@ export async function createQueue(
          select 'u' || n % $2, 'ACoAA' || n, 'Hello ' || n from generate_series(1, $1) as n`,
         [messageCount, accountCount],
       );
-    } else {
-      await client.query(
-        `insert into linkedin_accounts (account_name, unipile_account_id)
-         select 'a' || n, 'u' || n from generate_series(1, $1) as n`,
-        [accountCount],
-      );
-      await client.query(
-        `insert into dm_queue (linkedin_account_id, recipient_id, message)
-         select account.id, 'ACoAA' || n, 'Hello ' || n
-         from generate_series(1, $1) as n join linkedin_accounts as account on account.account_name = 'a' || (n % $2 + 1)`,
-        [messageCount, accountCount],
-      );
-      await client.query(
-        `update account_policies set window_start = '00:00', window_end = '24:00', work_days = '{1,2,3,4,5,6,7}',
-         gap_min_s = 0, gap_max_s = 0, dms_per_day = 50`,
-      );
-    }
+    } else await fillQueue(client, messageCount);
     await client.query('vacuum analyze');
   });
   return url;

@@ -12,6 +12,7 @@ const MEASURES = [
   'run-memory',
   'recovery',
   'start-up',
+  'scrape',
   'cron-route',
 ] as const;
 
