@@ -2,6 +2,8 @@
  * What is monitored, held against a real scrape: the jobs API as a process that has really sent messages to the sandbox, over the
  * REST API. promtool judges the scrape, the rules and the rules' tests; each expression names only what was scraped.
  */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -10,6 +12,7 @@ import { jobs } from '@revos/core/registry';
 import { createSupabaseRpc, type Rpc } from '@revos/core/rpc';
 import { REASONS } from '@revos/core/sending';
 import { type LocalSupabase, startSupabase } from '@revos/local-stack';
+import { machineEnv } from '@revos/local-stack/env';
 import { type Sandbox, startSandbox } from '@revos/unipile-sandbox';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { parse } from 'yaml';
@@ -18,6 +21,11 @@ import { environmentFor, type ServerProcess, startServer } from '../../apps/jobs
 import { promtool } from '../support/promtool.ts';
 
 const FOLDER = path.resolve(import.meta.dirname, '../../monitoring');
+const WORKER = path.resolve(import.meta.dirname, '../../apps/jobs-api/src/worker.ts');
+
+/** Where a process says on which port its metrics are. */
+const PORT_LINE = /"port":(\d+),"msg":"metrics are served"/;
+
 const TOKEN = 'scraper-token-0123456789';
 /** What no scrape may have in it. */
 const TEXT = 'Canary of a message 4b1d';
@@ -186,10 +194,39 @@ describe('a scrape', () => {
   });
 
   it('has the same on the port of its own', async () => {
-    const [, port] = /"port":(\d+),"msg":"metrics are served"/.exec(server.stdout()) ?? [];
+    const [, port] = PORT_LINE.exec(server.stdout()) ?? [];
     const response = await fetch(`http://127.0.0.1:${port}/metrics`);
     const namesOf = (scraped: string) => [...new Set(samplesOf(scraped).map(({ name }) => name))].sort();
     expect(namesOf(await response.text())).toEqual(namesOf(text));
+  });
+
+  it('of a worker, which has no other port, has the same', async () => {
+    const { PORT, HOST, ...environment } = environmentFor(supabase, sandbox.url);
+    const child = spawn(process.execPath, [WORKER], {
+      env: { ...machineEnv(), ...environment, SCHEDULER: 'internal', METRICS_PORT: '0' } as NodeJS.ProcessEnv,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const exited = once(child, 'exit');
+    const port = Promise.withResolvers<number>();
+    let output = '';
+    child.stdout.on('data', (chunk) => {
+      output += String(chunk);
+      const found = PORT_LINE.exec(output)?.[1];
+      if (found !== undefined) port.resolve(Number(found));
+    });
+    void exited.then(([code]) => port.reject(new Error(`the worker ended with ${code}: ${output}`)));
+    try {
+      const response = await fetch(`http://127.0.0.1:${await port.promise}/metrics`);
+      const scraped = await response.text();
+      expect(await promtool(['check', 'metrics'], { input: scraped })).toEqual({ isContent: true, said: '' });
+      const declaredIn = (told: string) => [...told.matchAll(/^# TYPE (\w+) /gm)].map(([, name]) => name);
+      expect(declaredIn(scraped)).toEqual(declaredIn(text));
+      expect(scraped).toContain('revos_database_up 1');
+    } finally {
+      child.kill('SIGTERM');
+      // Its port is let go of with all else.
+      expect(await exited).toEqual([0, null]);
+    }
   });
 
   it('has no id, name, text or secret in it', () => {

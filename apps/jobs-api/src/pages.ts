@@ -12,7 +12,10 @@ export interface PagesOptions extends Pick<AuthOptions, 'opsTokens'> {
   readonly metrics?: MetricsPageOptions | null;
 }
 
-export async function pages(app: FastifyInstance, { opsTokens, bullmq, metrics }: PagesOptions): Promise<void> {
+export async function pages(
+  app: FastifyInstance,
+  { opsTokens, bullmq, metrics }: PagesOptions,
+): Promise<void> {
   await app.register(referencePage, { opsTokens });
   if (metrics) await app.register(metricsPage, metrics);
   if (bullmq === null) return;

@@ -130,7 +130,10 @@ async function loadMetrics({ metrics, commit }: WorkerConfig): Promise<MakeMetri
   return (parts) => createMetrics({ ...parts, commit, port: metrics.port });
 }
 
-function openUnipile({ unipileDsn: dsn, unipileApiKey: apiKey }: PartsConfig, metrics: Metrics | null): Unipile {
+function openUnipile(
+  { unipileDsn: dsn, unipileApiKey: apiKey }: PartsConfig,
+  metrics: Metrics | null,
+): Unipile {
   const unipile = createUnipileV1({ dsn, apiKey, onReadRepeated: metrics?.onUnipileRepeated });
   return metrics?.observeUnipile(unipile) ?? unipile;
 }

@@ -1,5 +1,6 @@
 /** `/metrics`: who may see it, what it counts, and what it says while the database is away. */
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { type Effects, realEffects } from '@revos/core/effects';
 import type { JobDefinition, Run } from '@revos/core/jobs';
@@ -22,6 +23,7 @@ import {
 } from './support/app.ts';
 import { openTestDatabase, type TestDatabase } from './support/database.ts';
 import { failingJob, gatedJob, quickJob } from './support/jobs.ts';
+import { headOf, rawRequest } from './support/raw-http.ts';
 
 const TOKEN = 'scraper-token-0123456789';
 const asScraper = { authorization: `Bearer ${TOKEN}` };
@@ -134,6 +136,17 @@ describe('who may see them', () => {
     ]);
     expect(response.payload).not.toContain('revos_');
     expect(reads()).toBe(0);
+  });
+
+  it('nobody who shows two credentials', async () => {
+    const { app } = await measuredApp();
+    await app.listen({ host: '127.0.0.1', port: 0 });
+    const { port } = app.server.address() as AddressInfo;
+    const answer = await rawRequest(
+      port,
+      `GET /metrics HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${TOKEN}\r\nauthorization: Bearer ${TOKEN}-x\r\nconnection: close\r\n\r\n`,
+    );
+    expect(headOf(answer).status).toBe(401);
   });
 
   it('who has any of the tokens, which open nothing else', async () => {
@@ -257,6 +270,48 @@ describe('what they count', () => {
     expect(
       samplesOf(await scrape(test), 'revos_runs_ended_total')['job_name="gated",status="succeeded"'],
     ).toBe(1);
+  });
+
+  const askFor = (store: TestApp['store'], scheduledFor: Date | null = null) =>
+    store.start({
+      job: 'quick',
+      trigger: 'ops',
+      scheduledFor,
+      requestedBy: 'ada',
+      horizonAt: new Date(Date.now() + 60_000),
+    });
+
+  it('no end that the database gave a run: it was nobody’s here', async () => {
+    const test = await measuredApp();
+    const { run } = await askFor(test.store);
+    await test.store.begin(run.id, 'w');
+    await test.store.cancel(run.id, 'ada');
+    // The next one makes room for itself.
+    await askFor(test.store);
+    const told = await test.store.finish(run.id, 'w', {
+      status: 'cancelled',
+      stats: {},
+      error: null,
+      horizonSeen: new Date(run.horizon_at),
+    });
+    expect(told).toMatchObject({ owned: true, run: { status: 'cancelled' } });
+    const counted = samplesOf(await scrape(test), 'revos_runs_ended_total');
+    expect(Object.values(counted)).toEqual([0, 0, 0, 0]);
+  });
+
+  it('no lateness of a run that another process had begun', async () => {
+    const [first, second] = [await measuredApp(), await measuredApp()];
+    const { run } = await askFor(first.store, slotNow());
+    await first.store.begin(run.id, 'first');
+    await database.asOwner(
+      `update public.run_slices set heartbeat_at = heartbeat_at - interval '1 minute';
+       update public.job_runs set started_at = started_at - interval '1 minute'`,
+    );
+    expect(await second.store.begin(run.id, 'second')).toMatchObject({ owned: true });
+    const [counted, notCounted] = [await scrape(first), await scrape(second)].map(
+      (text) => samplesOf(text, 'revos_slot_lateness_seconds_count')['job_name="quick"'],
+    );
+    expect([counted, notCounted]).toEqual([1, 0]);
   });
 
   it('what runs have claimed ahead, until they end', async () => {
@@ -457,6 +512,23 @@ describe('a scrape', () => {
     held.release();
     await answered;
     await expect.poll(async () => samplesOf(await metrics.scrape(), 'revos_database_up')).toEqual({ '': 1 });
+  });
+});
+
+describe('a process that tells no metrics', () => {
+  it('loads none of them: they are imported where they are asked for', () => {
+    const src = path.resolve(import.meta.dirname, '../src');
+    const files = globSync(['*.ts', '{plugins,routes}/**/*.ts', 'metrics/port.ts'], { cwd: src });
+    const loading = files.filter((file) =>
+      /^import (?!type )[^;]*from '(?:prom-client|[./]+\/metrics\/(?!port\.ts)[^']+)'/m.test(
+        readFileSync(path.join(src, file), 'utf8'),
+      ),
+    );
+    expect(files.length).toBeGreaterThan(30);
+    expect(loading).toEqual([]);
+    expect(readFileSync(path.join(src, 'services.ts'), 'utf8')).toContain(
+      "await import('./metrics/index.ts')",
+    );
   });
 });
 
