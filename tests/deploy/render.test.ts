@@ -185,7 +185,7 @@ describe('render.worker.yaml', () => {
       startCommand: 'node apps/jobs-api/src/worker.ts',
     });
     expect(maxShutdownDelaySeconds).toBe(jobsApi.maxShutdownDelaySeconds);
-    const ofTriggers = ['JOB_SECRET', 'JOBS_SIGNING_SECRETS', 'OPS_TOKENS', 'PROXY_HOPS'];
+    const ofTriggers = ['JOB_SECRET', 'JOBS_SIGNING_SECRETS', 'OPS_TOKENS', 'METRICS_TOKEN', 'PROXY_HOPS'];
     const keys = (vars: readonly EnvVar[]) => vars.map(({ key }) => key).sort();
     expect(keys(envVars)).toEqual(
       [...keys(jobsApi.envVars).filter((key) => !ofTriggers.includes(key)), 'SCHEDULER'].sort(),
