@@ -1,6 +1,7 @@
 /** This project's way to Postgres itself; a connection that is lost is the end of a measurement. */
 import type { Rpc } from '@revos/core/rpc';
-import { createPostgresRpc, readDatabaseUrl } from '@revos/core/rpc/postgres';
+import { readDatabaseUrl } from '@revos/core/rpc/database-url';
+import { createPostgresRpc } from '@revos/core/rpc/postgres';
 
 export function openDirect(databaseUrl: string): Rpc {
   const address = readDatabaseUrl(databaseUrl);

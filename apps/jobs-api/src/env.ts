@@ -3,7 +3,7 @@ import querystring from 'node:querystring';
 import { commaSeparated, EnvironmentError, isSafeAddress, readEnv } from '@revos/core/config';
 import type { JobSettings } from '@revos/core/jobs';
 import { jobsWithSchedules } from '@revos/core/registry';
-import { type DatabaseAddress, readCertificates, readDatabaseUrl } from '@revos/core/rpc/postgres';
+import { type DatabaseAddress, readCertificates, readDatabaseUrl } from '@revos/core/rpc/database-url';
 import Type, { type Static } from 'typebox';
 import { areOpsTokens, areSigningSecrets, areTokens, opsTokens } from './credentials.ts';
 

@@ -16,7 +16,6 @@ import type { Bullmq } from '@revos/core/jobs/engines/bullmq';
 import { createMediaFetcher } from '@revos/core/media';
 import { jobsWithSchedules } from '@revos/core/registry';
 import { createSupabaseRpc, type Rpc } from '@revos/core/rpc';
-import { createPostgresRpc } from '@revos/core/rpc/postgres';
 import { createLogger, type Logger } from '@revos/core/telemetry';
 import { createUnipileV1, type Unipile } from '@revos/core/unipile';
 import type { PartsConfig, WorkerConfig } from './env.ts';
@@ -51,16 +50,16 @@ type MakeMetrics = (parts: Pick<Parts, 'jobs' | 'effects' | 'logger'>) => Metric
  * @param name what the process is: it stands in the log, and before its place in the ledger
  * @param makeMetrics null to count nothing
  */
-export function openParts(
+export async function openParts(
   config: PartsConfig,
   name: 'jobs-api' | 'worker' | 'direct',
   makeMetrics: MakeMetrics | null = null,
-): Parts {
+): Promise<Parts> {
   const logger = createLogger(name, config.logLevel, { secrets: config.secrets });
   const effects = realEffects;
   const jobs = jobsWithSchedules(config.jobSchedules);
   const metrics = makeMetrics?.({ jobs, effects, logger }) ?? null;
-  const rpc = openRpc(config, logger, metrics);
+  const rpc = await openRpc(config, logger, metrics);
   const unipile = openUnipile(config, metrics);
   // RevOS keeps a post's files in Supabase Storage.
   const media = createMediaFetcher({ allowedOrigins: [new URL(config.supabaseUrl).origin] });
@@ -86,7 +85,7 @@ export function openParts(
 
 /** The parts, and the engine that the configuration says. */
 export async function buildServices(config: WorkerConfig, name: 'jobs-api' | 'worker'): Promise<Services> {
-  const parts = openParts(config, name, await loadMetrics(config));
+  const parts = await openParts(config, name, await loadMetrics(config));
   const { jobs, store, jobServices, rpc, metrics, effects } = parts;
   const bullmq = await openBullmq(config, jobs, store, jobServices);
   const engine = bullmq?.engine ?? createInProcessEngine(jobs, store, jobServices);
@@ -143,17 +142,23 @@ function openRunStore(rpc: Rpc, metrics: Metrics | null): RunStore {
   return metrics?.observeStore(store) ?? store;
 }
 
-function openRpc(config: PartsConfig, logger: Logger, metrics: Metrics | null): Rpc {
-  const rpc = connect(config, logger, metrics?.onDatabaseRepeated);
+async function openRpc(config: PartsConfig, logger: Logger, metrics: Metrics | null): Promise<Rpc> {
+  const rpc = await connect(config, logger, metrics?.onDatabaseRepeated);
   return metrics?.observeRpc(rpc) ?? rpc;
 }
 
-function connect({ database, supabaseUrl: url }: PartsConfig, logger: Logger, onRepeated?: () => void): Rpc {
+async function connect(
+  { database, supabaseUrl: url }: PartsConfig,
+  logger: Logger,
+  onRepeated?: () => void,
+): Promise<Rpc> {
   if (database.kind === 'rest') return createSupabaseRpc({ url, secretKey: database.secretKey, onRepeated });
   const { address, connectionsMax } = database;
   if (address.isExposed) {
     logger.warn('DATABASE_URL asks for a connection that others may read or change: leave its sslmode out');
   }
+  // Loaded only where it is wanted.
+  const { createPostgresRpc } = await import('@revos/core/rpc/postgres');
   return createPostgresRpc({
     address,
     connectionsMax,

@@ -32,7 +32,7 @@ export interface JobApi {
  */
 export async function openJobApi(runMsMax: number, source?: NodeJS.ProcessEnv): Promise<JobApi> {
   const config = loadDirectConfig(source);
-  const parts = openParts(config, 'direct');
+  const parts = await openParts(config, 'direct');
   const { jobs, store, jobServices, rpc, analytics, effects, logger } = parts;
   const engine = createInProcessEngine(jobs, store, jobServices, {
     untilEnd: () => countdown(effects, runMsMax),

@@ -37,7 +37,7 @@ export async function runSlot(
   source?: NodeJS.ProcessEnv,
 ): Promise<DirectRun> {
   const config = loadDirectConfig(source);
-  const parts = openParts(config, 'direct');
+  const parts = await openParts(config, 'direct');
   const { jobs, store, jobServices, effects, logger } = parts;
   try {
     const engine = createInProcessEngine(jobs, store, jobServices, { untilEnd: () => remainingMs });

@@ -1,5 +1,5 @@
 /** The cache in Redis: keys that expire by themselves, shared by every process that has the same Redis. */
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import type { Effects } from '../effects/index.ts';
 import type { Cache, Cached } from './cache.ts';
 
@@ -18,6 +18,36 @@ const reconnectMs = (tries: number): number => Math.min(tries * 200, 5_000);
  * @param url `redis://…` or `rediss://…`
  */
 export function createRedisCache(url: string, effects: Pick<Effects, 'now'>): Cache {
+  const opened = openRedis(url);
+  // Each command that fails for it says so itself.
+  const connected = opened.then((redis) => redis.connect()).catch(() => {});
+  const whenConnected = async (): Promise<Redis> => {
+    await connected;
+    return opened;
+  };
+
+  return {
+    async read(key) {
+      const redis = await whenConnected();
+      const kept = await redis.get(PREFIX + key);
+      return kept === null ? null : (JSON.parse(kept) as Cached<unknown>);
+    },
+    async write(key, value, keepMs) {
+      const redis = await whenConnected();
+      const cached = { as_of: effects.now().toISOString(), value };
+      await redis.set(PREFIX + key, JSON.stringify(cached), 'PX', Math.max(Math.ceil(keepMs), 1));
+      return cached;
+    },
+    async close() {
+      (await opened).disconnect();
+      await connected;
+    },
+  };
+}
+
+/** The client, before it connects. Loaded only where there is a Redis. */
+async function openRedis(url: string): Promise<Redis> {
+  const { Redis } = await import('ioredis');
   const redis = new Redis(url, {
     lazyConnect: true,
     enableOfflineQueue: false,
@@ -26,25 +56,7 @@ export function createRedisCache(url: string, effects: Pick<Effects, 'now'>): Ca
     commandTimeout: COMMAND_MS_MAX,
     retryStrategy: reconnectMs,
   });
-  // Without a listener it prints to the console. Each command that fails for it says so itself, and so for `connected`.
+  // Without a listener it prints to the console.
   redis.on('error', () => {});
-  const connected = redis.connect().catch(() => {});
-
-  return {
-    async read(key) {
-      await connected;
-      const kept = await redis.get(PREFIX + key);
-      return kept === null ? null : (JSON.parse(kept) as Cached<unknown>);
-    },
-    async write(key, value, keepMs) {
-      await connected;
-      const cached = { as_of: effects.now().toISOString(), value };
-      await redis.set(PREFIX + key, JSON.stringify(cached), 'PX', Math.max(Math.ceil(keepMs), 1));
-      return cached;
-    },
-    async close() {
-      redis.disconnect();
-      await connected;
-    },
-  };
+  return redis;
 }

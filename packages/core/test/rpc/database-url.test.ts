@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readCertificates, readDatabaseUrl } from '../../src/rpc/postgres/index.ts';
+import { readCertificates, readDatabaseUrl } from '../../src/rpc/postgres/database-url.ts';
 import { selfSigned } from '../support/self-signed.ts';
 
 const CERT = selfSigned.cert;

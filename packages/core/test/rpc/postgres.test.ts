@@ -10,7 +10,8 @@ import {
 } from '@revos/local-stack';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { Rpc, RpcError } from '../../src/rpc/index.ts';
-import { createPostgresRpc, type PostgresRpcOptions, readDatabaseUrl } from '../../src/rpc/postgres/index.ts';
+import { readDatabaseUrl } from '../../src/rpc/postgres/database-url.ts';
+import { createPostgresRpc, type PostgresRpcOptions } from '../../src/rpc/postgres/index.ts';
 import { selfSigned } from '../support/self-signed.ts';
 import { describeRpc, failureOf, type Implementation, PROBES } from './rpc-suite.ts';
 

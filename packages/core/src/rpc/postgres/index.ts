@@ -14,8 +14,6 @@ import { createSqlRpc, type SqlQuery } from '../sql.ts';
 import { withUndoneRepeated } from '../undone.ts';
 import type { DatabaseAddress } from './database-url.ts';
 
-export { type DatabaseAddress, readCertificates, readDatabaseUrl } from './database-url.ts';
-
 export interface PostgresRpcOptions {
   readonly address: DatabaseAddress;
   /** Told of a connection that was lost while nobody used it; the next call makes another. Its text holds no secret. */
