@@ -20,6 +20,7 @@ const PNPM = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8')).p
 const COMMANDS = {
   start: ['node', 'packages/local-stack/src/demo/start.ts'],
   test: ['vitest', 'run'],
+  build: ['node', 'scripts/build.ts'],
   gen: ['node', 'scripts/gen.ts'],
   exec: [],
 };

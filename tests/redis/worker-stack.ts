@@ -15,7 +15,7 @@ import { makeAccount } from '../../packages/core/test/support/database.ts';
 import { type RedisServer, startRedis } from './redis-server.ts';
 
 const APP = path.resolve(import.meta.dirname, '../../apps/jobs-api');
-const OPS_TOKEN = 'ops-token-0123456789';
+export const OPS_TOKEN = 'ops-token-0123456789';
 const GRACE_SECONDS = 8;
 
 export interface AppProcess {
@@ -41,8 +41,19 @@ export interface WorkerStack {
   close(): Promise<void>;
 }
 
-/** @param latencyMs how long each call to Unipile takes */
-export async function startWorkerStack(latencyMs: { min: number; max: number }): Promise<WorkerStack> {
+/** The arguments of Node.js for each kind of process: the sources as they are. */
+const SOURCES: Programs = { 'jobs-api': ['src/server.ts'], worker: ['src/worker.ts'] };
+
+export type Programs = Readonly<Record<AppProcess['kind'], readonly string[]>>;
+
+/**
+ * @param latencyMs how long each call to Unipile takes
+ * @param programs for processes that were built
+ */
+export async function startWorkerStack(
+  latencyMs: { min: number; max: number },
+  programs = SOURCES,
+): Promise<WorkerStack> {
   const [redis, postgres, sandbox] = await Promise.all([
     startRedis(),
     startPostgres(),
@@ -59,7 +70,7 @@ export async function startWorkerStack(latencyMs: { min: number; max: number }):
     ready: RegExp,
     env: Readonly<Record<string, string>>,
   ): Promise<AppProcess & { readonly readyLine: string }> => {
-    const child = spawn(process.execPath, [kind === 'jobs-api' ? 'src/server.ts' : 'src/worker.ts'], {
+    const child = spawn(process.execPath, programs[kind], {
       cwd: APP,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {

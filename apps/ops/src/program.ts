@@ -1,5 +1,6 @@
 /** The commands, and what all of them take. */
 import { Command } from 'commander';
+import manifest from '../package.json' with { type: 'json' };
 import { type Action, actionFor, type Io } from './cli-context.ts';
 import { address } from './command-line.ts';
 import { addAccountsCommands } from './commands/accounts.ts';
@@ -26,6 +27,7 @@ An account is given by its id or its name. Instants are shown in UTC.`;
 export function createProgram(io: Io, onEnd: (code: ExitCode) => void): Command {
   const program = new Command('ops')
     .description('RevOS jobs from a terminal: runs, messages, posts, accounts.')
+    .version(manifest.version, '--version', 'the version of this program')
     .option('--url <address>', 'where the jobs API is; JOBS_API_URL by default', address)
     .option('--json', 'the answer of the API as it is, and nothing else on standard output')
     .option('--no-color', 'no colours')

@@ -9,7 +9,8 @@ import type { LocalSupabase } from '@revos/local-stack';
 import { machineEnv } from '@revos/local-stack/env';
 import { CRON_TOKEN, OPS_TOKEN, SIGNING_SECRET } from './app.ts';
 
-const SERVER = path.resolve(import.meta.dirname, '../../src/server.ts');
+/** The arguments of Node.js: the sources as they are. */
+const SOURCES: readonly string[] = [path.resolve(import.meta.dirname, '../../src/server.ts')];
 
 export interface ServerProcess {
   readonly child: ChildProcess;
@@ -43,9 +44,13 @@ export function environmentFor(
   };
 }
 
-/** Starts the service and takes it as it comes: it may refuse. */
-export function spawnServer(environment: Environment): Omit<ServerProcess, 'port'> {
-  const child = spawn(process.execPath, [SERVER], {
+/**
+ * Starts the service and takes it as it comes: it may refuse.
+ *
+ * @param program the arguments of Node.js, for a service that was built
+ */
+export function spawnServer(environment: Environment, program = SOURCES): Omit<ServerProcess, 'port'> {
+  const child = spawn(process.execPath, program, {
     env: { ...machineEnv(), ...environment, DO_NOT_TRACK: '1' } as NodeJS.ProcessEnv,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -64,8 +69,8 @@ export function spawnServer(environment: Environment): Omit<ServerProcess, 'port
 }
 
 /** Starts the service, and gives it back once it listens. */
-export async function startServer(environment: Environment): Promise<ServerProcess> {
-  const server = spawnServer(environment);
+export async function startServer(environment: Environment, program = SOURCES): Promise<ServerProcess> {
+  const server = spawnServer(environment, program);
   const listening = new Promise<number>((resolve, reject) => {
     server.child.stdout?.on('data', () => {
       const port = /Server listening at http:\/\/127\.0\.0\.1:(\d+)/.exec(server.stdout())?.[1];
