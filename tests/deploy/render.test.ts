@@ -4,6 +4,7 @@ import path from 'node:path';
 import { Ajv } from 'ajv';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { BUNDLES } from '../../scripts/build.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const read = (file: string): string => readFileSync(path.join(ROOT, file), 'utf8');
@@ -16,6 +17,7 @@ interface EnvVar {
 
 interface Service {
   readonly name: string;
+  readonly buildCommand: string;
   readonly startCommand: string;
   readonly healthCheckPath: string;
   readonly maxShutdownDelaySeconds: number;
@@ -34,6 +36,11 @@ beforeAll(() => {
   if (!found) throw new Error('render.yaml has no revos-jobs-api');
   jobsApi = found;
 });
+
+/** The commands that start what `npm run build` makes. */
+const STARTS = BUNDLES.flatMap(({ app, entries }) =>
+  Object.keys(entries).map((name) => `node ${app}/dist/${name}.js`),
+);
 
 const valueOfKey = (key: string): string | undefined =>
   jobsApi.envVars.find((envVar) => envVar.key === key)?.value;
@@ -84,10 +91,19 @@ describe('render.yaml', () => {
     expect(jobsApi.maxShutdownDelaySeconds).toBeGreaterThan(Number(valueOfKey('SHUTDOWN_GRACE_SECONDS')) + 6);
   });
 
-  it('starts a file that exists, is asked for its health where it answers, and is built when its sources change', () => {
-    const [program, file] = jobsApi.startCommand.split(' ');
+  it('installs with the pnpm of the project, and builds', () => {
+    const { packageManager } = JSON.parse(read('package.json'));
+    const [install, build] = jobsApi.buildCommand.split(' && ');
+    expect(install).toMatch(`npx --yes ${packageManager} install --frozen-lockfile --prod `);
+    const [program, script, app] = (build ?? '').split(' ');
     expect(program).toBe('node');
-    expect(existsSync(path.join(ROOT, file ?? ''))).toBe(true);
+    expect(existsSync(path.join(ROOT, script ?? ''))).toBe(true);
+    expect(BUNDLES.map((bundle) => bundle.app)).toContain(`apps/${app}`);
+    expect(jobsApi.buildFilter.paths).toContain(script);
+  });
+
+  it('starts what is built, is asked for its health where it answers, and is built when its sources change', () => {
+    expect(STARTS).toContain(jobsApi.startCommand);
     expect(read('apps/jobs-api/src/routes/health.ts')).toContain(`'${jobsApi.healthCheckPath}'`);
     expect(jobsApi.rootDir).toBeUndefined();
     expect(jobsApi.buildFilter.paths).toEqual(
@@ -148,7 +164,8 @@ describe('render.scale.yaml', () => {
     for (const key of ['JOB_SECRET', 'JOBS_SIGNING_SECRETS', 'OPS_TOKENS']) {
       expect([...ofWorker.keys()], key).not.toContain(key);
     }
-    expect(existsSync(path.join(ROOT, worker.startCommand.split(' ')[1] ?? ''))).toBe(true);
+    expect(STARTS).toContain(worker.startCommand);
+    expect(worker.buildCommand).toBe(api.buildCommand);
     expect(worker.maxShutdownDelaySeconds).toBe(api.maxShutdownDelaySeconds);
     expect(worker.buildFilter).toEqual(api.buildFilter);
     expect(worker.plan).not.toBe('free');
