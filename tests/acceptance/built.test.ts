@@ -4,7 +4,14 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Run } from '@revos/core/jobs';
 import { createSupabaseRpc, type Rpc } from '@revos/core/rpc';
-import { clientOf, createTemplate, type LocalSupabase, readMigrations, startPostgres, startSupabase } from '@revos/local-stack';
+import {
+  clientOf,
+  createTemplate,
+  type LocalSupabase,
+  readMigrations,
+  startPostgres,
+  startSupabase,
+} from '@revos/local-stack';
 import { type Sandbox, startSandbox } from '@revos/unipile-sandbox';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { asOps, CRON_TOKEN, OPS_TOKEN, SIGNING_SECRET } from '../../apps/jobs-api/test/support/app.ts';
@@ -176,7 +183,9 @@ describe('the built jobs API', () => {
   it('speaks to Postgres itself with DATABASE_URL', async () => {
     const postgres = await startPostgres();
     try {
-      const template = await createTemplate(postgres.connectionString, { migrations: await readMigrations() });
+      const template = await createTemplate(postgres.connectionString, {
+        migrations: await readMigrations(),
+      });
       const url = await postgres.createDatabase('direct', { template });
       const { port, child, exited, stderr } = await started({ DATABASE_URL: url });
       expect((await fetch(`http://127.0.0.1:${port}/ready`)).status).toBe(200);
