@@ -47,12 +47,17 @@ process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
 
-/** Starts it, and gives it back with how long it took until it was ready, in milliseconds. */
+/**
+ * Starts it, and gives it back with how long it took until it was ready, in milliseconds.
+ *
+ * @param program the arguments of Node.js; by default the sources as they are
+ */
 export async function startTimed(
   environment: Environment,
+  program?: readonly string[],
 ): Promise<ServerProcess & { readonly readyMs: number }> {
   const startedMs = performance.now();
-  const api = await startServer(environment);
+  const api = await startServer(environment, program);
   running.add(api.child);
   const ready = await fetch(`http://127.0.0.1:${api.port}/ready`);
   if (ready.status !== 200) throw new Error(`not ready: ${await ready.text()}`);
