@@ -194,13 +194,15 @@ describe('render.worker.yaml', () => {
 
   it('has one worker with its own clock, what it needs, and nothing of the triggers', () => {
     expect(alone.services).toHaveLength(1);
-    const { type, envVars, startCommand, plan, maxShutdownDelaySeconds } = alone.services[0] as Service & {
-      type: string;
-    };
-    expect({ type, startCommand, plan }).toEqual({
-      ...{ type: 'worker', plan: 'starter' },
-      startCommand: 'node apps/jobs-api/src/worker.ts',
+    const { type, envVars, buildCommand, startCommand, plan, maxShutdownDelaySeconds, buildFilter } = alone
+      .services[0] as Service & { type: string };
+    expect({ type, buildCommand, startCommand, plan }).toEqual({
+      ...{ type: 'worker', plan: 'starter', buildCommand: jobsApi.buildCommand },
+      startCommand: 'node apps/jobs-api/dist/worker.js',
     });
+    expect(buildFilter.paths.filter((file) => file !== 'render.worker.yaml')).toEqual(
+      jobsApi.buildFilter.paths.filter((file) => file !== 'render.yaml'),
+    );
     expect(maxShutdownDelaySeconds).toBe(jobsApi.maxShutdownDelaySeconds);
     const ofTriggers = ['JOB_SECRET', 'JOBS_SIGNING_SECRETS', 'OPS_TOKENS', 'METRICS_TOKEN', 'PROXY_HOPS'];
     const keys = (vars: readonly EnvVar[]) => vars.map(({ key }) => key).sort();
