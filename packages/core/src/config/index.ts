@@ -1,2 +1,2 @@
-export { isSafeAddress } from './address.ts';
+export { isSafeAddress, isSentryDsn, SENTRY_ENVIRONMENT } from './address.ts';
 export { commaSeparated, EnvironmentError, readEnv } from './env.ts';

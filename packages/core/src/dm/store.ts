@@ -16,7 +16,6 @@ import type {
 /** A message that was claimed for sending: the attempt is in the ledger already. */
 export interface ClaimedMessage extends ClaimedAttempt {
   readonly message_id: string;
-  readonly account_id: string;
   readonly unipile_account_id: string;
   readonly recipient_id: string;
   readonly chat_id: string | null;

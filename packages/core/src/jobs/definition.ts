@@ -6,7 +6,7 @@ import type { TObject } from 'typebox';
 import type { Effects } from '../effects/index.ts';
 import type { MediaFetcher } from '../media/index.ts';
 import type { Rpc } from '../rpc/index.ts';
-import type { Logger } from '../telemetry/index.ts';
+import type { Logger, Reports } from '../telemetry/index.ts';
 import type { Unipile } from '../unipile/index.ts';
 import type { Run, RunStats } from './run.ts';
 
@@ -27,6 +27,8 @@ export interface JobServices {
   readonly unipile: Unipile;
   readonly media: MediaFetcher;
   readonly logger: Logger;
+  /** Told of what should not happen; nobody by default. */
+  readonly reports?: Reports;
   /** Names this process in the ledger, e.g. `jobs-api@host:pid`. */
   readonly worker: string;
   /** Calls to Unipile at once in this process, 1 to 200. */

@@ -1,4 +1,5 @@
 /** The engine port: where a run's work is done. Implementations stand in `engines/`. */
+import { RpcError } from '../rpc/index.ts';
 import type { Run } from './run.ts';
 
 export interface Engine {
@@ -32,4 +33,9 @@ export interface Engine {
 /** The engine cannot take a run now. It stays queued, and is taken up later by itself. */
 export class EngineUnavailable extends Error {
   override readonly name = 'EngineUnavailable';
+}
+
+/** Whether what was thrown only says that the database or the queue is away: it is tried again, and no fault of ours. */
+export function isOutage(thrown: unknown): boolean {
+  return thrown instanceof EngineUnavailable || (thrown instanceof RpcError && thrown.kind === 'unavailable');
 }

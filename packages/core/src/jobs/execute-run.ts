@@ -7,7 +7,8 @@
  */
 import { messageOf } from '../telemetry/index.ts';
 import type { JobDefinition, JobServices } from './definition.ts';
-import type { Run, RunStats } from './run.ts';
+import { isOutage } from './engine.ts';
+import { type Run, type RunStats, runFacts } from './run.ts';
 import type { RunStore, SliceEnd, Told } from './run-store.ts';
 
 /** Milliseconds between two heartbeats; `run_recover` gives up on a run after 60 s without one. */
@@ -128,6 +129,7 @@ async function runHandler(execution: RunExecution, state: SliceState): Promise<S
     state.stats = await handler(context, services);
   } catch (error) {
     services.logger.error({ err: error, run_id: state.run.id, job: state.run.job }, 'run failed');
+    services.reports?.error(error, runFacts(state.run, slice));
     return { status: 'failed', stats: state.stats, error: storableMessage(error), horizonSeen };
   }
   if (!stop.signal.aborted) return { status: 'succeeded', stats: state.stats, error: null, horizonSeen };
@@ -148,13 +150,16 @@ async function persist<Answer>(
   call: () => Promise<Answer>,
 ): Promise<Answer | 'unrecorded'> {
   const { run, slice, services } = execution;
+  let refusal: unknown;
   for (let attempt = 1; attempt <= PERSIST_ATTEMPTS_MAX; attempt += 1) {
     try {
       return await call();
     } catch (error) {
       services.logger.warn({ err: error, run_id: run.id, slice, attempt }, 'the run was not recorded');
+      refusal = error;
       await services.effects.sleep(PERSIST_RETRY_MS * attempt);
     }
   }
+  if (!isOutage(refusal)) services.reports?.error(refusal, runFacts(run, slice));
   return 'unrecorded';
 }

@@ -1,5 +1,6 @@
+export { withCheckIns } from './check-ins.ts';
 export type { JobDefinition, JobHandler, JobServices, JobSettings, RunContext } from './definition.ts';
-export { type Engine, EngineUnavailable } from './engine.ts';
+export { type Engine, EngineUnavailable, isOutage } from './engine.ts';
 export { createInProcessEngine, type InProcessEngine } from './engines/in-process.ts';
 export {
   isEnded,
@@ -10,6 +11,7 @@ export {
   RunStats,
   RunStatus,
   RunTrigger,
+  runFacts,
 } from './run.ts';
 export { missedSlot, silentMs } from './run-health.ts';
 export {

@@ -4,6 +4,7 @@
  * The shape is that of the SQL function `run_json`, and of the HTTP API. Instants are ISO 8601 in UTC.
  */
 import Type, { type Static } from 'typebox';
+import type { ErrorFacts } from '../telemetry/index.ts';
 
 const Nullable = <Schema extends Parameters<typeof Type.Union>[0][number]>(schema: Schema) =>
   Type.Union([schema, Type.Null()]);
@@ -135,4 +136,9 @@ export type Run = Static<typeof Run>;
 /** Whether the run has come to its end. */
 export function isEnded(run: Pick<Run, 'status'>): boolean {
   return run.status !== 'queued' && run.status !== 'running';
+}
+
+/** What a report says of a slice of a run. */
+export function runFacts({ id, job, scheduled_for }: Run, slice: number): ErrorFacts {
+  return { job, run_id: id, slot: scheduled_for, slice };
 }

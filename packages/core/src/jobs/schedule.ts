@@ -35,6 +35,11 @@ export function nextSlot(schedule: string, slot: Date): Date | null {
   return cronOf(schedule).nextRun(slot);
 }
 
+/** The latest slot before `instant`, or null if the schedule has none. */
+export function previousSlot(schedule: string, instant: Date): Date | null {
+  return cronOf(schedule).previousRuns(1, instant)[0] ?? null;
+}
+
 /** Whether `instant` is exactly a slot of the schedule. */
 export function isSlot(schedule: string, instant: Date): boolean {
   return currentSlot(schedule, new Date(instant.getTime() - EARLY_MS_MAX))?.getTime() === instant.getTime();

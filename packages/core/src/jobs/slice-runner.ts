@@ -7,7 +7,7 @@ import { within } from '../effects/index.ts';
 import type { JobDefinition, JobServices } from './definition.ts';
 import type { Engine } from './engine.ts';
 import { executeRun, type Parting, type StopReason } from './execute-run.ts';
-import type { Run } from './run.ts';
+import { type Run, runFacts } from './run.ts';
 import type { RunStore } from './run-store.ts';
 
 /** How long marking slices that did not end in time may take, in milliseconds. */
@@ -74,6 +74,7 @@ export function createSliceRunner(options: SliceRunnerOptions): SliceRunner {
     } catch (error) {
       // Nothing that is expected gets here. Its heartbeats have stopped, so it is recovered.
       services.logger.error({ err: error, run_id: run.id, job: run.job, slice }, 'run was let go of');
+      services.reports?.error(error, runFacts(run, slice));
       return 'unrecorded';
     } finally {
       const last = active.get(run.id)?.run;

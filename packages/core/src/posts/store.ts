@@ -42,7 +42,6 @@ export interface UnknownPost {
 /** A post that was claimed for publishing: the attempt is in the ledger already. */
 export interface ClaimedPost extends ClaimedAttempt {
   readonly post_id: string;
-  readonly account_id: string;
   readonly unipile_account_id: string;
   /** `{{0}}` stands for the first of the mentions. */
   readonly text: string;

@@ -3,6 +3,8 @@
 /** A row that was claimed: its attempt is in the ledger already. */
 export interface ClaimedAttempt {
   readonly attempt_id: string;
+  /** `linkedin_accounts.id` */
+  readonly account_id: string;
   /** Attempts burned before this one. */
   readonly attempts: number;
   readonly lease_until: string;

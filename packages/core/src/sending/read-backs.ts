@@ -37,10 +37,10 @@ export interface ReadBacks {
 /** @param onResolved told of each batch once it is settled */
 export function createReadBacks<Item extends UnknownAttempt, Result extends ReadBackResult>(
   ledger: ReadBackLedger<Item, Result>,
-  services: Pick<JobServices, 'effects' | 'logger'>,
+  services: Pick<JobServices, 'effects' | 'logger' | 'reports'>,
   onResolved: (resolutions: readonly ReadBackResolution[]) => void,
 ): ReadBacks {
-  const { effects, logger } = services;
+  const { effects, logger, reports } = services;
   /** When the next one is to be read, null if none is; undefined while that is not known. */
   let nextAt: Date | null | undefined;
   let wake = new AbortController();
@@ -53,6 +53,7 @@ export function createReadBacks<Item extends UnknownAttempt, Result extends Read
       if (error instanceof RpcError) throw error;
       const { attempt_id } = item;
       logger.error({ err: error, attempt_id }, 'a look at LinkedIn failed: it is made again');
+      reports?.error(error, { attempt_id });
       return { attempt_id, found: 'unreadable', detail: 'the look failed' } as Result;
     }
   };
@@ -64,6 +65,7 @@ export function createReadBacks<Item extends UnknownAttempt, Result extends Read
       if (!(error instanceof RpcError) || !SPEAKS_OF_ONE.test(error.code)) throw error;
       const { attempt_id } = result;
       logger.error({ err: error, attempt_id }, 'what was found is refused: it is looked for again');
+      reports?.error(error, { attempt_id });
     }
   };
 

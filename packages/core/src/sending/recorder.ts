@@ -5,9 +5,8 @@
  * a quiet one writes at once. A result is not given up while the database is away: what is not
  * recorded in the end stays an open attempt, which becomes `unknown` when its lease ends.
  */
-import type { Effects } from '../effects/index.ts';
+import type { JobServices } from '../jobs/index.ts';
 import { RpcError } from '../rpc/index.ts';
-import type { Logger } from '../telemetry/index.ts';
 import type { AttemptResult, RecordedResult } from './attempts.ts';
 
 /** Results in one call; the database takes up to 1,000. */
@@ -34,10 +33,10 @@ export interface Recorder<Result extends AttemptResult> {
  */
 export function createRecorder<Result extends AttemptResult>(
   record: (results: readonly Result[]) => Promise<readonly RecordedResult[]>,
-  effects: Effects,
-  logger: Logger,
+  services: Pick<JobServices, 'effects' | 'logger' | 'reports'>,
   onRecorded: (results: readonly Result[], recorded: readonly RecordedResult[]) => void,
 ): Recorder<Result> {
+  const { effects, logger, reports } = services;
   const waiting: Result[] = [];
   let unwritten = 0;
   let writing: Promise<void> | null = null;
@@ -67,10 +66,9 @@ export function createRecorder<Result extends AttemptResult>(
       return;
     }
     unwritten -= 1;
-    logger.error(
-      { err: error, attempt_id: batch[0]?.attempt_id },
-      'result refused: its attempt becomes unknown',
-    );
+    const attempt_id = batch[0]?.attempt_id;
+    logger.error({ err: error, attempt_id }, 'result refused: its attempt becomes unknown');
+    reports?.error(error, attempt_id === undefined ? {} : { attempt_id });
   };
 
   const writeAll = async (): Promise<void> => {

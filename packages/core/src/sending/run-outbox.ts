@@ -6,7 +6,7 @@
  * window, pause and gap allows; between two rows of an account the run waits, holding nothing.
  * It claims for its free slots, and a little ahead: for those that become free while it claims.
  */
-import { type JobServices, type RunContext, type RunStats, workUntil } from '../jobs/index.ts';
+import { type JobServices, type RunContext, type RunStats, runFacts, workUntil } from '../jobs/index.ts';
 import { RpcError } from '../rpc/index.ts';
 import type { AttemptResult, Backlog, ClaimedAttempt } from './attempts.ts';
 import { releaseOf } from './attempts.ts';
@@ -81,7 +81,7 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
   #isOver = false;
 
   constructor(outbox: Outbox<Item, Result>, context: RunContext, services: JobServices) {
-    const { effects, logger } = services;
+    const { logger } = services;
     this.#outbox = outbox;
     this.#context = context;
     this.#services = services;
@@ -101,8 +101,7 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
     );
     this.#recorder = createRecorder(
       (results) => outbox.record(results),
-      effects,
-      logger,
+      services,
       (results, answers) => {
         this.#tally.recorded(results, answers);
         if (answers.some(({ status }) => status === 'unknown')) this.#readBacks.lookAgain();
@@ -232,8 +231,10 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
     try {
       return await this.#outbox.send(item, maySend, this.#context.signal);
     } catch (error) {
-      const { attempt_id } = item;
+      const { attempt_id, account_id } = item;
       this.#services.logger.error({ err: error, attempt_id }, 'a call failed within this process');
+      const { run, slice } = this.#context;
+      this.#services.reports?.error(error, { ...runFacts(run, slice), account_id, attempt_id });
       const lost = { attempt_id, outcome: 'unknown', reason: 'answer_lost', is_strike: true } as const;
       return { ...lost, error_type: error instanceof Error ? error.name : null } as AttemptResult as Result;
     }

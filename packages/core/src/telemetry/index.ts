@@ -1,2 +1,3 @@
 export { type ErrorRecord, errorRecord, messageOf } from './error-record.ts';
-export { createLogger, type Logger, type LoggerOptions } from './logger.ts';
+export { createLogger, type Logger, type LoggerOptions, withoutSecrets } from './logger.ts';
+export { type CheckIn, type ErrorFacts, NO_REPORTS, type Reports } from './reports.ts';

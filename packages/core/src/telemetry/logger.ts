@@ -72,8 +72,8 @@ function withMessage(this: PinoLogger, args: Parameters<LogFn>, method: LogFn): 
   method.apply(this, [fields, errorRecord(error).message]);
 }
 
-/** Cuts secrets out of a line, as they are and as JSON writes them. */
-function withoutSecrets(secrets: readonly string[]): (line: string) => string {
+/** Cuts secrets out of a text, as they are and as JSON writes them. Those below eight characters stay. */
+export function withoutSecrets(secrets: readonly string[]): (line: string) => string {
   const forms = new Set(
     secrets
       .filter((secret) => secret.length >= SECRET_LENGTH_MIN)

@@ -11,6 +11,7 @@ import {
 import type { Failure, FailureKind } from '../../src/unipile/index.ts';
 
 const message: ClaimedAttempt = {
+  account_id: '00000000-0000-4000-8000-000000000001',
   attempt_id: '00000000-0000-4000-8000-000000000001',
   attempts: 0,
   lease_until: '2026-03-02T10:02:00.000Z',

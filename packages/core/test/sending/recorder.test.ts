@@ -23,7 +23,7 @@ function recorderOf(answer: (ids: number[], call: number) => Promise<void> | voi
   };
   const effects = simulatedEffects(new Date('2026-03-02T09:00:00Z'));
   const log = captureLog();
-  const recorder = createRecorder(record, effects, log.logger, (results, answers) => {
+  const recorder = createRecorder(record, { effects, logger: log.logger }, (results, answers) => {
     expect(idsOf(answers)).toEqual(idsOf(results));
     recorded.push(idsOf(results));
   });

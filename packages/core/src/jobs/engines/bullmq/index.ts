@@ -45,7 +45,7 @@ export function createBullmq(
   services: JobServices,
   options: BullmqOptions,
 ): Bullmq {
-  const { effects, logger } = services;
+  const { effects, logger, reports } = services;
   const { redisUrl, concurrency, ...engineOptions } = options;
   const redis = openRedis(redisUrl, logger);
   const queue = openSliceQueue(redis);
@@ -55,13 +55,13 @@ export function createBullmq(
     slicesMax: concurrency + OWN_SLICES_MAX,
     afterShutdown: 'waiting',
   });
-  const parts = { jobs, store, runner, redis, effects, logger };
+  const parts = { jobs, store, runner, redis, effects, logger, reports };
   const engine = createBullmqEngine({ ...parts, queue, ...engineOptions });
   return {
     engine,
     queue,
     fallback: options.fallback,
-    keepSubmitted: (signal) => runResubmitter({ engine, effects, logger, signal }),
+    keepSubmitted: (signal) => runResubmitter({ engine, effects, logger, reports, signal }),
     startWorker: () => startBullmqWorker({ ...parts, concurrency }),
     async disconnect() {
       await queue.close();

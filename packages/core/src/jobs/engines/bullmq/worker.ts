@@ -6,8 +6,9 @@
  */
 import { DelayedError, type Job, Worker } from 'bullmq';
 import { type Effects, within } from '../../../effects/index.ts';
-import type { Logger } from '../../../telemetry/index.ts';
+import type { Logger, Reports } from '../../../telemetry/index.ts';
 import type { JobDefinition } from '../../definition.ts';
+import { isOutage } from '../../engine.ts';
 import type { Parting } from '../../execute-run.ts';
 import type { RunStore } from '../../run-store.ts';
 import type { SliceRunner } from '../../slice-runner.ts';
@@ -52,6 +53,7 @@ export interface BullmqWorkerOptions {
   readonly redis: RedisConnection;
   readonly effects: Effects;
   readonly logger: Logger;
+  readonly reports?: Reports | undefined;
   /** Slices at once, 1 to 64. */
   readonly concurrency: number;
 }
@@ -67,7 +69,7 @@ export interface BullmqWorker {
 }
 
 export function startBullmqWorker(options: BullmqWorkerOptions): BullmqWorker {
-  const { jobs, store, runner, redis, effects, logger, concurrency } = options;
+  const { jobs, store, runner, redis, effects, logger, reports, concurrency } = options;
   let isClosing = false;
 
   const busyMs = (): number => BUSY_MS_MIN + effects.random() * (BUSY_MS_MAX - BUSY_MS_MIN);
@@ -92,6 +94,7 @@ export function startBullmqWorker(options: BullmqWorkerOptions): BullmqWorker {
       againMs = await work(job.data);
     } catch (error) {
       logger.warn({ err: error, ...job.data }, 'a slice could not be begun; it is offered again');
+      if (!isOutage(error)) reports?.error(error, job.data);
       againMs = RETRY_MS;
     }
     if (againMs === null) return;
