@@ -1,0 +1,1 @@
+export { createSentryReports, type SentryOptions } from './reports.ts';
