@@ -13,7 +13,7 @@ import type { Bullmq } from '@revos/core/jobs/engines/bullmq';
 import { type JsonExtent, jsonExtent } from '@revos/core/json';
 import { createOperations } from '@revos/core/operations';
 import type { Rpc } from '@revos/core/rpc';
-import type { Logger } from '@revos/core/telemetry';
+import type { Logger, Reports } from '@revos/core/telemetry';
 import { readVerdict } from '@revos/core/verdict';
 import { type FastifyBaseLogger, type FastifyPluginAsync, fastify } from 'fastify';
 import { LIMITS, type Limits } from './limits.ts';
@@ -67,6 +67,8 @@ export interface AppOptions {
   readonly analytics: Analytics;
   readonly effects: Effects;
   readonly logger: Logger;
+  /** Told of what should not happen; nobody by default. */
+  readonly reports?: Reports;
   readonly credentials: AuthOptions & {
     /** `whsec_…`; any of them verifies. */
     readonly signingSecrets: readonly string[];
@@ -132,7 +134,7 @@ export async function buildApp(options: AppOptions) {
   });
   await app.register(securityHeaders);
   await app.register(rateLimits, limits);
-  await app.register(problems);
+  await app.register(problems, { reports: options.reports });
   await app.register(openapi);
   await app.register(drain, { engine, effects, graceMs: options.shutdownGraceMs });
   await app.register(sse, { heartbeatInterval: options.heartbeatMs ?? HEARTBEAT_MS });

@@ -1,6 +1,13 @@
 /** The environment of the jobs API, and of the workers, who need none of its credentials. The only file here that reads it. */
 import querystring from 'node:querystring';
-import { commaSeparated, EnvironmentError, isSafeAddress, readEnv } from '@revos/core/config';
+import {
+  commaSeparated,
+  EnvironmentError,
+  isSafeAddress,
+  isSentryDsn,
+  readEnv,
+  SENTRY_ENVIRONMENT,
+} from '@revos/core/config';
 import type { JobSettings } from '@revos/core/jobs';
 import { jobsWithSchedules } from '@revos/core/registry';
 import { type DatabaseAddress, readCertificates, readDatabaseUrl } from '@revos/core/rpc/database-url';
@@ -49,6 +56,9 @@ const PartsEnv = Type.Object({
     ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'].map((level) => Type.Literal(level)),
     { default: 'info' },
   ),
+  /** Errors and check-ins are told to it; to nobody without one. */
+  SENTRY_DSN: Type.Optional(Type.Refine(Type.String(), isSentryDsn)),
+  SENTRY_ENVIRONMENT: Type.String({ pattern: SENTRY_ENVIRONMENT, default: 'production' }),
   /** Set by Render: the commit that runs. */
   RENDER_GIT_COMMIT: Type.Optional(Type.String({ maxLength: 64 })),
 });
@@ -123,6 +133,8 @@ export interface PartsConfig {
   readonly jobSchedules: string | undefined;
   readonly logLevel: string;
   readonly commit: string | undefined;
+  /** Null: nobody is told of errors. */
+  readonly sentry: { readonly dsn: string; readonly environment: string } | null;
   /** Every secret by itself, for the log to cut out wherever it should turn up. */
   readonly secrets: readonly string[];
 }
@@ -280,8 +292,10 @@ function partsConfigOf(env: PartsEnv, credentials: readonly string[]): PartsConf
     jobSchedules: env.JOB_SCHEDULES,
     logLevel: env.LOG_LEVEL,
     commit: env.RENDER_GIT_COMMIT,
+    sentry:
+      env.SENTRY_DSN === undefined ? null : { dsn: env.SENTRY_DSN, environment: env.SENTRY_ENVIRONMENT },
     secrets: [
-      ...[env.SUPABASE_SECRET_KEY, env.UNIPILE_API_KEY].filter((key) => key !== undefined),
+      ...[env.SUPABASE_SECRET_KEY, env.UNIPILE_API_KEY, env.SENTRY_DSN].filter((key) => key !== undefined),
       ...credentials,
       ...passwordsIn(env.REDIS_URL),
       ...passwordsIn(env.DATABASE_URL),

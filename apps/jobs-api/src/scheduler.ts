@@ -5,8 +5,8 @@
  * instances may all run one; what it cannot start, the watchdog notices.
  */
 import type { Effects } from '@revos/core/effects';
-import { type JobDefinition, nextSlot, type Runs } from '@revos/core/jobs';
-import type { Logger } from '@revos/core/telemetry';
+import { isOutage, type JobDefinition, nextSlot, type Runs } from '@revos/core/jobs';
+import type { Logger, Reports } from '@revos/core/telemetry';
 
 /** How often a slot is asked for, and after how many milliseconds again, while the database is away. */
 const ATTEMPTS_MAX = 5;
@@ -17,6 +17,7 @@ export interface SchedulerOptions {
   readonly runs: Pick<Runs, 'start'>;
   readonly effects: Effects;
   readonly logger: Logger;
+  readonly reports?: Reports;
   /** Ends it. */
   readonly signal: AbortSignal;
 }
@@ -43,13 +44,16 @@ async function runClock(job: JobDefinition, options: SchedulerOptions): Promise<
 }
 
 async function startSlot(job: JobDefinition, slot: Date, options: SchedulerOptions): Promise<void> {
-  const { runs, effects, logger, signal } = options;
+  const { runs, effects, logger, reports, signal } = options;
   for (let attempt = 1; attempt <= ATTEMPTS_MAX && !signal.aborted; attempt += 1) {
     try {
       await runs.start({ job, trigger: 'worker', scheduledFor: slot, requestedBy: 'scheduler' });
       return;
     } catch (error) {
       logger.warn({ err: error, job: job.name, scheduled_for: slot, attempt }, 'slot could not be started');
+      if (attempt === 1 && !isOutage(error)) {
+        reports?.error(error, { job: job.name, slot: slot.toISOString() });
+      }
       await effects.sleep(RETRY_MS, signal);
     }
   }

@@ -13,11 +13,11 @@ const { config, services } = await prepareOrRefuse('jobs API', async () => {
   const config = loadConfig();
   return { config, services: await buildServices(config, 'jobs-api') };
 });
-const { jobs, runs, store, engine, bullmq, rpc, analytics, metrics, effects, logger } = services;
+const { jobs, runs, store, engine, bullmq, rpc, analytics, metrics, effects, logger, reports } = services;
 
 let app: App | undefined;
 
-endInOrder(config.shutdownGraceMs, logger, async () => {
+endInOrder(config.shutdownGraceMs, logger, reports, async () => {
   await app?.close();
   await services.close();
 });
@@ -38,6 +38,7 @@ app = await buildApp({
   analytics,
   effects,
   logger,
+  reports,
   credentials: {
     cronTokens: config.cronTokens,
     opsTokens: config.opsTokens,
@@ -55,7 +56,9 @@ await app.listen({ host: config.host, port: config.port });
 
 const { signal } = app.drain;
 if (bullmq !== null) void app.drain.track(bullmq.keepSubmitted(signal));
-void app.drain.track(runWatchdog({ jobs, runs, store, effects, logger, catchUp: config.catchUp, signal }));
+void app.drain.track(
+  runWatchdog({ jobs, runs, store, effects, logger, reports, catchUp: config.catchUp, signal }),
+);
 if (config.scheduler === 'internal') {
-  void app.drain.track(runScheduler({ jobs, runs, effects, logger, signal }));
+  void app.drain.track(runScheduler({ jobs, runs, effects, logger, reports, signal }));
 }

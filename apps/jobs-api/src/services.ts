@@ -11,16 +11,18 @@ import {
   type JobServices,
   type RunStore,
   type Runs,
+  withCheckIns,
 } from '@revos/core/jobs';
 import type { Bullmq } from '@revos/core/jobs/engines/bullmq';
 import { createMediaFetcher } from '@revos/core/media';
 import { jobsWithSchedules } from '@revos/core/registry';
 import { createSupabaseRpc, type Rpc } from '@revos/core/rpc';
-import { createLogger, type Logger } from '@revos/core/telemetry';
+import { createLogger, type Logger, NO_REPORTS, type Reports } from '@revos/core/telemetry';
 import { createUnipileV1, type Unipile } from '@revos/core/unipile';
 import type { PartsConfig, WorkerConfig } from './env.ts';
 import type { Metrics } from './metrics/index.ts';
 import { CLIENTS_MS_MAX } from './start.ts';
+import { versionOf } from './version.ts';
 
 /** What every process has that works on runs, whatever its engine is. */
 export interface Parts {
@@ -33,6 +35,7 @@ export interface Parts {
   readonly metrics: Metrics | null;
   readonly effects: Effects;
   readonly logger: Logger;
+  readonly reports: Reports;
   /** Lets go of the database and of Unipile, once nothing works any more. */
   close(): Promise<void>;
 }
@@ -59,12 +62,15 @@ export async function openParts(
   const effects = realEffects;
   const jobs = jobsWithSchedules(config.jobSchedules);
   const metrics = makeMetrics?.({ jobs, effects, logger }) ?? null;
+  const reports = await openReports(config, name);
   const rpc = await openRpc(config, logger, metrics);
   const unipile = openUnipile(config, metrics);
   // RevOS keeps a post's files in Supabase Storage.
   const media = createMediaFetcher({ allowedOrigins: [new URL(config.supabaseUrl).origin] });
   const analytics = createAnalytics(rpc, { effects, logger, redisUrl: config.settings.redisUrl });
-  const store = openRunStore(rpc, metrics);
+  const runStore = openRunStore(rpc, metrics);
+  const store =
+    config.sentry === null ? runStore : withCheckIns(runStore, { jobs, reports, effects, logger });
   const jobServices: JobServices = {
     effects,
     rpc,
@@ -72,12 +78,13 @@ export async function openParts(
     media,
     settings: config.settings,
     logger,
+    reports,
     // Unlike any other process, also the one that had this host and pid before it.
     worker: `${name}@${hostname()}:${process.pid}:${effects.uuid().slice(0, 8)}`,
     sendConcurrency: config.sendConcurrency,
   };
   return {
-    ...{ jobs, store, jobServices, rpc, analytics, metrics, effects, logger },
+    ...{ jobs, store, jobServices, rpc, analytics, metrics, effects, logger, reports },
     close: () =>
       closeInTime({ effects, logger }, [unipile.close(), media.close(), analytics.close(), rpc.close()]),
   };
@@ -110,6 +117,17 @@ async function closeInTime(
   await within(effects, CLIENTS_MS_MAX, Promise.all(closing), () =>
     logger.warn('not every client let go in time'),
   );
+}
+
+/** Sentry's code is loaded only where there is one to tell. */
+async function openReports(config: PartsConfig, name: 'jobs-api' | 'worker' | 'direct'): Promise<Reports> {
+  const { sentry, secrets } = config;
+  if (sentry === null) return NO_REPORTS;
+  const { createSentryReports } = await import('@revos/sentry');
+  return createSentryReports({
+    ...{ ...sentry, secrets, release: versionOf(config) },
+    process: name === 'direct' ? 'web' : name,
+  });
 }
 
 /** Loaded only where it is wanted. */

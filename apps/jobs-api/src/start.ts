@@ -1,7 +1,7 @@
 /** How a process of ours starts, or says why it does not, and how it ends. */
 import { setDefaultAutoSelectFamilyAttemptTimeout } from 'node:net';
 import { EnvironmentError } from '@revos/core/config';
-import { errorRecord, type Logger } from '@revos/core/telemetry';
+import { errorRecord, type Logger, type Reports } from '@revos/core/telemetry';
 import closeWithGrace from 'close-with-grace';
 import { failedChecks, isMisconfigured, type SystemProbe } from './system-probe.ts';
 
@@ -9,8 +9,10 @@ import { failedChecks, isMisconfigured, type SystemProbe } from './system-probe.
 export const CONNECTIONS_MS_MAX = 2_000;
 /** how long a run may take to stop that was triggered as a worker was closing, */
 export const LATE_RUN_MS_MAX = 1_000;
-/** and how long the clients of the database, Unipile and Redis may take to close. */
+/** how long the clients of the database, Unipile and Redis may take to close, */
 export const CLIENTS_MS_MAX = 1_000;
+/** and how long it may take to tell what is to be reported. */
+export const REPORTS_MS_MAX = 1_000;
 
 /** What the shutdown may take on top of its grace, in milliseconds, before the process is ended: all of that, and time to spare. */
 export const SHUTDOWN_EXTRA_MS = 6_000;
@@ -54,9 +56,15 @@ export async function checkOrRefuse(name: string, probe: SystemProbe, logger: Lo
 /**
  * From here on a signal ends the process in order, and whatever is uncaught ends it with one line of the log, and with 1.
  *
+ * @param reports told of what is uncaught
  * @param close what is to be done within `graceMs` milliseconds and a little more
  */
-export function endInOrder(graceMs: number, logger: Logger, close: () => Promise<void>): void {
+export function endInOrder(
+  graceMs: number,
+  logger: Logger,
+  reports: Reports,
+  close: () => Promise<void>,
+): void {
   const shutdown = {
     delay: graceMs + SHUTDOWN_EXTRA_MS,
     logger,
@@ -64,9 +72,12 @@ export function endInOrder(graceMs: number, logger: Logger, close: () => Promise
     onSecondError: (err: unknown) => logger.fatal({ err }, 'uncaught while shutting down; exiting'),
   };
   closeWithGrace(shutdown, async ({ signal, err }) => {
-    if (err) logger.fatal({ err }, 'uncaught; shutting down');
-    else logger.info({ signal }, 'shutting down');
+    if (err) {
+      logger.fatal({ err }, 'uncaught; shutting down');
+      reports.error(err, {}, 'fatal');
+    } else logger.info({ signal }, 'shutting down');
     await close();
+    await reports.flush(REPORTS_MS_MAX);
     logger.info('shut down');
   });
 }

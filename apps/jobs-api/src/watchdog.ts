@@ -5,8 +5,15 @@
  * cost the time until the next slot. Every instance may have one: a slot makes one run.
  */
 import type { Effects } from '@revos/core/effects';
-import { currentSlot, type JobDefinition, type Run, type RunStore, type Runs } from '@revos/core/jobs';
-import type { Logger } from '@revos/core/telemetry';
+import {
+  currentSlot,
+  isOutage,
+  type JobDefinition,
+  type Run,
+  type RunStore,
+  type Runs,
+} from '@revos/core/jobs';
+import type { Logger, Reports } from '@revos/core/telemetry';
 
 /** Between two looks, in milliseconds. */
 export const LOOK_MS = 30_000;
@@ -23,6 +30,7 @@ export interface WatchdogOptions {
   readonly store: Pick<RunStore, 'slot' | 'list' | 'recover'>;
   readonly effects: Effects;
   readonly logger: Logger;
+  readonly reports?: Reports;
   /** `latest`: starts a missed slot, and goes on with an interrupted one. */
   readonly catchUp: 'off' | 'latest';
   /** Ends it. */
@@ -39,7 +47,7 @@ interface Memory {
 
 /** Watches until `signal` aborts; resolves then, and never rejects. */
 export async function runWatchdog(options: WatchdogOptions): Promise<void> {
-  const { jobs, store, effects, logger, signal } = options;
+  const { jobs, store, effects, logger, reports, signal } = options;
   const startedAt = effects.now();
   const memories = new Map<string, Memory>(jobs.map(({ name }) => [name, { missed: null, resumed: null }]));
 
@@ -53,6 +61,7 @@ export async function runWatchdog(options: WatchdogOptions): Promise<void> {
       }
     } catch (error) {
       logger.warn({ err: error }, 'the watchdog could not look');
+      if (!isOutage(error)) reports?.error(error);
     }
     await effects.sleep(LOOK_MS, signal);
   }

@@ -19,7 +19,7 @@ const { config, services } = await prepareOrRefuse('worker', async () => {
   const config = loadWorkerConfig();
   return { config, services: await buildServices(config, 'worker') };
 });
-const { jobs, runs, store, engine, bullmq, rpc, metrics, effects, logger } = services;
+const { jobs, runs, store, engine, bullmq, rpc, metrics, effects, logger, reports } = services;
 const hasClock = config.scheduler === 'internal';
 
 if (bullmq === null && !hasClock) {
@@ -35,7 +35,7 @@ const health = config.port === null ? null : await openHealth(config.port);
 const underWay: Promise<void>[] = [];
 let worker: ReturnType<NonNullable<typeof bullmq>['startWorker']> | undefined;
 
-endInOrder(config.shutdownGraceMs, logger, async () => {
+endInOrder(config.shutdownGraceMs, logger, reports, async () => {
   ending.abort();
   const stopped = (worker ?? engine).close(config.shutdownGraceMs);
   await within(effects, config.shutdownGraceMs, Promise.all(underWay), () => {});
@@ -54,8 +54,9 @@ if (!signal.aborted) {
   worker = bullmq?.startWorker();
   if (bullmq !== null) underWay.push(bullmq.keepSubmitted(signal));
   if (hasClock) {
-    underWay.push(runWatchdog({ jobs, runs, store, effects, logger, catchUp: config.catchUp, signal }));
-    underWay.push(runScheduler({ jobs, runs, effects, logger, signal }));
+    const parts = { jobs, runs, store, effects, logger, reports, signal };
+    underWay.push(runWatchdog({ ...parts, catchUp: config.catchUp }));
+    underWay.push(runScheduler(parts));
   }
   logger.info({ engine: config.engine.kind, scheduler: config.scheduler }, 'the worker has started');
 }

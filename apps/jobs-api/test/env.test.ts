@@ -35,6 +35,7 @@ function badNames(change: Record<string, string | undefined>): readonly string[]
 describe('loadConfig', () => {
   it('has defaults for everything that is no secret and no address', () => {
     expect(loadConfig(GOOD)).toEqual({
+      sentry: null,
       supabaseUrl: GOOD.SUPABASE_URL,
       database: { kind: 'rest', secretKey: GOOD.SUPABASE_SECRET_KEY },
       unipileDsn: GOOD.UNIPILE_DSN,
@@ -179,6 +180,14 @@ describe('loadConfig', () => {
     { name: 'LOG_LEVEL', value: 'loud' },
     { name: 'SHUTDOWN_GRACE_SECONDS', value: '0' },
     { name: 'SHUTDOWN_GRACE_SECONDS', value: '281' },
+    { name: 'SENTRY_DSN', value: 'https://o1.ingest.sentry.io/42' },
+    { name: 'SENTRY_DSN', value: 'https://canary@o1.ingest.sentry.io/42' },
+    { name: 'SENTRY_DSN', value: `https://${'0'.repeat(32)}:canary@o1.ingest.sentry.io/42` },
+    { name: 'SENTRY_DSN', value: `https://${'0'.repeat(32)}@o1.ingest.sentry.io/project` },
+    { name: 'SENTRY_DSN', value: `https://${'0'.repeat(32)}@o1.ingest.sentry.io/42?a=b` },
+    { name: 'SENTRY_DSN', value: `http://${'0'.repeat(32)}@o1.ingest.sentry.io/42` },
+    { name: 'SENTRY_ENVIRONMENT', value: 'a b' },
+    { name: 'SENTRY_ENVIRONMENT', value: 'x'.repeat(65) },
   ])('refuses $name=$value', ({ name, value }) => {
     expect(badNames({ [name]: value })).toEqual([name]);
   });
@@ -188,6 +197,10 @@ describe('loadConfig', () => {
     { name: 'DATABASE_URL', value: `${DATABASE_URL}?sslmode=verify-full` },
     { name: 'DATABASE_CA', value: selfSigned.cert },
     { name: 'DATABASE_POOL_MAX', value: '50' },
+    { name: 'SENTRY_DSN', value: `https://${'0'.repeat(32)}@o1.ingest.sentry.io/42` },
+    { name: 'SENTRY_DSN', value: `https://${'a'.repeat(32)}@sentry.example.com/behind/a-path/42` },
+    { name: 'SENTRY_DSN', value: `http://${'0'.repeat(32)}@127.0.0.1:9000/42` },
+    { name: 'SENTRY_ENVIRONMENT', value: 'staging-2' },
     { name: 'UNIPILE_DSN', value: 'http://127.0.0.1:4010' },
     { name: 'UNIPILE_DSN', value: 'HTTP://localhost:4010' },
     { name: 'UNIPILE_DSN', value: 'http://[::1]:4010' },

@@ -8,8 +8,8 @@ import {
   type Runs,
   type RunTrigger,
 } from '@revos/core/jobs';
-import { withClock } from '@revos/core/rpc';
-import { createLogger } from '@revos/core/telemetry';
+import { RpcError, withClock } from '@revos/core/rpc';
+import { createLogger, NO_REPORTS } from '@revos/core/telemetry';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { LOOK_MS, runWatchdog } from '../src/watchdog.ts';
 import { UNUSED_SERVICES } from './support/app.ts';
@@ -32,6 +32,7 @@ let runs: Runs;
 let stop: AbortController;
 let watchdog: Promise<void> | undefined;
 let logLines: string[];
+let reported: unknown[];
 
 beforeAll(async () => {
   database = await openTestDatabase();
@@ -41,6 +42,7 @@ afterAll(() => database.close());
 beforeEach(() => {
   effects = simulatedEffects(START);
   logLines = [];
+  reported = [];
   const rpc = withClock(database.rpc, effects.now);
   store = createRunStore(rpc);
   const engine = createInProcessEngine(jobs, store, {
@@ -66,7 +68,8 @@ async function watch(catchUp: 'off' | 'latest' = 'latest'): Promise<void> {
   const logger = createLogger('test', 'info', {
     destination: { write: (line: string) => void logLines.push(line) },
   });
-  watchdog = runWatchdog({ jobs, runs, store, effects, logger, catchUp, signal: stop.signal });
+  const reports = { ...NO_REPORTS, error: (thrown: unknown) => void reported.push(thrown) };
+  watchdog = runWatchdog({ jobs, runs, store, effects, logger, reports, catchUp, signal: stop.signal });
   await asleep();
 }
 
@@ -166,6 +169,13 @@ describe('a slot that nobody asked for', () => {
     expect(await all()).toHaveLength(1);
   });
 
+  it('is not looked for where a look fails of a bug, which is reported', async () => {
+    const bug = new RpcError('bug', 'run_recover', '42883', 'no such function');
+    store = { ...store, recover: async () => Promise.reject(bug) };
+    await watch();
+    expect(reported).toEqual([bug]);
+  });
+
   it('is reported and started once the database is back', async () => {
     await watch();
     await looks(LOOKS_UNTIL_LATE - 2);
@@ -173,6 +183,7 @@ describe('a slot that nobody asked for', () => {
     await looks(4);
     expect(alarms()).toEqual([]);
     expect(logLines.join()).toContain('the watchdog could not look');
+    expect(reported).toEqual([]);
     database.reachable = true;
     const ended = database.answered('run_finish');
     await looks(1);

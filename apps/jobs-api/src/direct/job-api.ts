@@ -9,6 +9,7 @@ import { createInProcessEngine, createRuns } from '@revos/core/jobs';
 import { buildApp } from '../app.ts';
 import { loadDirectConfig } from '../env.ts';
 import { openParts } from '../services.ts';
+import { REPORTS_MS_MAX } from '../start.ts';
 import { createSystemProbe } from '../system-probe.ts';
 import { versionOf } from '../version.ts';
 
@@ -33,12 +34,12 @@ export interface JobApi {
 export async function openJobApi(runMsMax: number, source?: NodeJS.ProcessEnv): Promise<JobApi> {
   const config = loadDirectConfig(source);
   const parts = await openParts(config, 'direct');
-  const { jobs, store, jobServices, rpc, analytics, effects, logger } = parts;
+  const { jobs, store, jobServices, rpc, analytics, effects, logger, reports } = parts;
   const engine = createInProcessEngine(jobs, store, jobServices, {
     untilEnd: () => countdown(effects, runMsMax),
   });
   const app = await buildApp({
-    ...{ jobs, engine, rpc, analytics, effects, logger },
+    ...{ jobs, engine, rpc, analytics, effects, logger, reports },
     runs: createRuns(store, engine, effects),
     probe: createSystemProbe(rpc, effects, config.database.kind),
     credentials: { cronTokens: [], opsTokens: config.opsTokens, signingSecrets: [] },
@@ -50,7 +51,10 @@ export async function openJobApi(runMsMax: number, source?: NodeJS.ProcessEnv): 
   await app.ready();
 
   return {
-    idle: () => engine.idle(),
+    async idle() {
+      await engine.idle();
+      await reports.flush(REPORTS_MS_MAX);
+    },
     async answer(request) {
       const { pathname, search } = new URL(request.url);
       const response = await app.inject({

@@ -9,6 +9,7 @@ import { within } from '@revos/core/effects';
 import { createInProcessEngine, createRuns, type JobDefinition, type Run } from '@revos/core/jobs';
 import { loadDirectConfig } from '../env.ts';
 import { openParts } from '../services.ts';
+import { REPORTS_MS_MAX } from '../start.ts';
 
 /** What the end takes, in milliseconds: stopping what is under way, and letting go of the database and of Unipile. */
 const STOP_MS = 5_000;
@@ -38,7 +39,7 @@ export async function runSlot(
 ): Promise<DirectRun> {
   const config = loadDirectConfig(source);
   const parts = await openParts(config, 'direct');
-  const { jobs, store, jobServices, effects, logger } = parts;
+  const { jobs, store, jobServices, effects, logger, reports } = parts;
   try {
     const engine = createInProcessEngine(jobs, store, jobServices, { untilEnd: () => remainingMs });
     const runs = createRuns(store, engine, effects);
@@ -52,6 +53,6 @@ export async function runSlot(
     await within(effects, Math.max(remainingMs() - END_MS, 0), engine.idle(), stop);
     return { outcome: started.outcome, run: (await store.get(started.run.id)) ?? started.run };
   } finally {
-    await parts.close();
+    await Promise.all([parts.close(), reports.flush(REPORTS_MS_MAX)]);
   }
 }

@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
+import { NO_REPORTS, type Reports } from '@revos/core/telemetry';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { HttpProblem, PROBLEMS, type ProblemKind, renderProblem } from '../problems.ts';
@@ -11,13 +12,25 @@ import { PROBLEM_MEDIA_TYPE } from '../schemas/problem.ts';
 import { toProblem } from '../to-problem.ts';
 import { SECURITY_HEADERS } from './security-headers.ts';
 
+declare module 'fastify' {
+  interface FastifyInstance {
+    reports: Reports;
+  }
+}
+
+export interface ProblemsOptions {
+  /** Told of what should not happen; nobody by default. */
+  readonly reports?: Reports | undefined;
+}
+
 interface KnownPath {
   readonly pattern: RegExp;
   readonly methods: Set<string>;
 }
 
-export const problems = fp(
-  async (app: FastifyInstance) => {
+export const problems = fp<ProblemsOptions>(
+  async (app: FastifyInstance, { reports = NO_REPORTS }) => {
+    app.decorate('reports', reports);
     const knownPaths = new Map<string, KnownPath>();
 
     app.addHook('onRoute', ({ url, method }) => {
@@ -73,6 +86,8 @@ function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyRepl
   const problem = toProblem(error);
   if (problem.statusCode >= 500) {
     request.log.error({ err: error, problem: problem.kind }, 'request failed');
+    // Every other kind of these says what is away, and when to ask again.
+    if (problem.kind === 'internal') request.server.reports.error(error, { request_id: request.id });
   } else {
     // Not the error itself: a parser's message quotes the body.
     const { warning } = problem.options;

@@ -11,6 +11,7 @@ import { CRON_TOKEN, OPS_TOKEN, SIGNING_SECRET } from './app.ts';
 
 /** The arguments of Node.js: the sources as they are. */
 const SOURCES: readonly string[] = [path.resolve(import.meta.dirname, '../../src/server.ts')];
+const WORKER: readonly string[] = [path.resolve(import.meta.dirname, '../../src/worker.ts')];
 
 export interface ServerProcess {
   readonly child: ChildProcess;
@@ -49,7 +50,12 @@ export function environmentFor(
  *
  * @param program the arguments of Node.js, for a service that was built
  */
-export function spawnServer(environment: Environment, program = SOURCES): Omit<ServerProcess, 'port'> {
+export const spawnServer = (environment: Environment, program = SOURCES) => spawnApp(program, environment);
+
+/** Starts a worker, which listens nowhere. */
+export const spawnWorker = (environment: Environment) => spawnApp(WORKER, environment);
+
+function spawnApp(program: readonly string[], environment: Environment): Omit<ServerProcess, 'port'> {
   const child = spawn(process.execPath, program, {
     env: { ...machineEnv(), ...environment, DO_NOT_TRACK: '1' } as NodeJS.ProcessEnv,
     stdio: ['ignore', 'pipe', 'pipe'],
