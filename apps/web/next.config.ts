@@ -46,7 +46,7 @@ export default function config(phase: string): NextConfig {
   return {
     poweredByHeader: false,
     reactStrictMode: true,
-    transpilePackages: ['@revos/core', '@revos/jobs-api'],
+    transpilePackages: ['@revos/core', '@revos/jobs-api', '@revos/sentry'],
     outputFileTracingRoot: repositoryRoot,
     turbopack: { root: repositoryRoot },
     headers: () => Promise.resolve([{ source: '/:path*', headers: securityHeaders }]),

@@ -2,7 +2,8 @@
  * The environment of the web app, and the only place that reads it. It is read for each request, so
  * that a build needs no secret and a rotated one needs no build.
  */
-import { commaSeparated, isSafeAddress, readEnv } from '@revos/core/config';
+import querystring from 'node:querystring';
+import { commaSeparated, isSafeAddress, isSentryDsn, readEnv, SENTRY_ENVIRONMENT } from '@revos/core/config';
 import { currentSlot } from '@revos/core/jobs';
 import { jobsWithSchedules } from '@revos/core/registry';
 import { isSigningSecret } from '@revos/core/signing';
@@ -37,7 +38,20 @@ const Schedules = Type.Refine(Type.String(), (overrides: string) => {
   }
 });
 
+/** Errors are told to it; to nobody without one. Whoever reads it wrongly set says so, as of everything else. */
+const SENTRY = {
+  SENTRY_DSN: Type.Optional(Type.Refine(Type.String(), isSentryDsn)),
+  SENTRY_ENVIRONMENT: Type.Optional(Type.String({ pattern: SENTRY_ENVIRONMENT })),
+};
+
+const ReportsEnv = Type.Object({
+  ...SENTRY,
+  /** Set by Vercel: the commit that runs. */
+  VERCEL_GIT_COMMIT_SHA: Type.Optional(Type.String({ pattern: '^[0-9a-f]{7,64}$' })),
+});
+
 const RouteEnv = Type.Object({
+  ...SENTRY,
   /** What Vercel sends. */
   CRON_SECRET: Secret,
   /** Other schedules than the registry's, for development. */
@@ -66,11 +80,55 @@ const hasJobsApi = (source: Source): boolean => (source.JOBS_API_URL ?? '').trim
 const GateEnv = Type.Object({ OPS_TOKEN: Secret });
 
 const DashboardEnv = Type.Object({
+  ...SENTRY,
   /** Missing where this app serves the job API itself. */
   JOBS_API_URL: Type.Optional(JobsApiUrl),
   OPS_TOKEN: Secret,
 });
 export type DashboardEnv = Readonly<Static<typeof DashboardEnv>>;
+
+/** Variables whose values nobody may be told. */
+const SECRET_NAMES = [
+  'CRON_SECRET',
+  'JOB_SECRET',
+  'JOBS_SIGNING_SECRETS',
+  'OPS_TOKEN',
+  'SENTRY_DSN',
+  // Of an app that works on its slots itself.
+  'OPS_TOKENS',
+  'SUPABASE_SECRET_KEY',
+  'SUPABASE_SERVICE_ROLE_KEY',
+  'UNIPILE_API_KEY',
+  'DATABASE_URL',
+  'REDIS_URL',
+] as const;
+
+export interface ReportsConfig {
+  readonly dsn: string;
+  readonly environment: string;
+  readonly commit: string | undefined;
+  /** Every secret by itself. */
+  readonly secrets: readonly string[];
+}
+
+/** A value, and the token or password in it: `name:token`, `postgresql://user:password@host`. */
+function secretsIn(value: string): string[] {
+  const password = URL.parse(value)?.password ?? '';
+  const parts = [value, value.slice(value.indexOf(':') + 1), password, querystring.unescape(password)];
+  return parts.filter((part) => part !== '');
+}
+
+/** Who is told of errors; null for nobody. @throws {EnvironmentError} */
+export function readReportsEnv(source: Source = process.env): ReportsConfig | null {
+  const env = readEnv(ReportsEnv, source);
+  if (env.SENTRY_DSN === undefined) return null;
+  return {
+    dsn: env.SENTRY_DSN,
+    environment: env.SENTRY_ENVIRONMENT ?? 'production',
+    commit: env.VERCEL_GIT_COMMIT_SHA,
+    secrets: SECRET_NAMES.flatMap((name) => commaSeparated(source[name] ?? '').flatMap(secretsIn)),
+  };
+}
 
 /** What a cron route needs. @throws {EnvironmentError} */
 export function readCronEnv(source: Source = process.env): CronEnv {

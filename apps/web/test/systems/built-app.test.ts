@@ -1,12 +1,18 @@
 /** The app as it is deployed: built, started, and asked over HTTP, with a scripted jobs API behind it. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { globSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import type { Run } from '@revos/core/jobs';
 import { verifyTrigger } from '@revos/core/signing';
 import type { Verdict } from '@revos/core/verdict';
+import { type SentryStandIn, startSentry } from '@revos/local-stack/sentry';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { leaksIn } from '../../../../tests/support/canaries.ts';
 import { aRun } from '../a-run.ts';
 import { answerJson, type ScriptedServer, scriptedServer } from '../scripted-server.ts';
 
@@ -393,4 +399,144 @@ describe('without its environment', () => {
     expect(html).toContain('Is JOBS_API_URL right?');
     expect(html).not.toContain('the-ops-token-of-tests');
   }, 60_000);
+});
+
+describe('what Sentry is told', () => {
+  const TEXT = 'Hi "Ada" – canary of a message 4b1d, with <tags> & more';
+  /** Stands in Sentry's code, however it was made smaller. */
+  const IN_SENTRY = 'x-sentry-rate-limits';
+  /** What a page and a route call, out of order: each quotes a text, a secret or a row. */
+  const FAULTS = `import { readFileSync } from 'node:fs';
+import { registerHooks } from 'node:module';
+const text = ${JSON.stringify(TEXT)};
+const { json } = Response;
+Response.json = (body, init) => {
+  if (body.outcome === undefined) return json.call(Response, body, init);
+  throw Object.assign(new Error(text), { code: '23514', detail: text, parameters: [text] });
+};
+Number.prototype.toLocaleString = () => { throw new TypeError('quoted: ' + process.env.OPS_TOKEN); };
+registerHooks({ load(url, context, next) {
+  if (url.startsWith('file:') && readFileSync(new URL(url)).includes('${IN_SENTRY}')) process.stderr.write('loaded Sentry');
+  return next(url, context);
+} });`;
+  let sentry: SentryStandIn;
+  let folder: string;
+  let faulty: Readonly<Record<string, string>>;
+
+  beforeAll(async () => {
+    sentry = await startSentry();
+    folder = await mkdtemp(path.join(tmpdir(), 'revos-web-'));
+    const module = path.join(folder, 'faults.mjs');
+    await writeFile(module, FAULTS);
+    faulty = {
+      CRON_SECRET: 'the-cron-secret-of-tests',
+      JOBS_API_URL: jobsApi.url,
+      JOB_SECRET: 'the-job-secret-of-tests',
+      JOBS_SIGNING_SECRETS: SIGNING_SECRET,
+      OPS_TOKEN: 'the-ops-token-of-tests',
+      NODE_OPTIONS: `--import=${pathToFileURL(module)}`,
+    };
+  });
+  afterAll(async () => {
+    await sentry.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  it('is each error of a route and a page, once, without what it quoted', async () => {
+    runs = [aRun({ stats: { sent: 1_234 } })];
+    const told = await startApp({
+      ...faulty,
+      SENTRY_DSN: sentry.dsn,
+      SENTRY_ENVIRONMENT: 'staging',
+      VERCEL_GIT_COMMIT_SHA: 'abc1234',
+    });
+    expect((await get('/api/cron/no-such-job', AS_VERCEL, told.url)).status).toBe(404);
+    expect((await get('/no-such-page', AS_OPS, told.url)).status).toBe(404);
+    expect(sentry.requests).toEqual([]);
+    expect(told.output()).not.toContain('loaded Sentry');
+    const asked = await get(`/api/cron/dm-queue?text=${encodeURIComponent(TEXT)}`, AS_VERCEL, told.url);
+    expect(asked.status).toBe(500);
+    await (
+      await get(`/runs/${aRun().id}`, { ...AS_OPS, cookie: `a=${encodeURIComponent(TEXT)}` }, told.url)
+    ).text();
+    await expect.poll(() => sentry.items().length).toBe(2);
+    expect(told.output()).toContain('loaded Sentry');
+
+    const same = {
+      event_id: expect.stringMatching(/^[0-9a-f]{32}$/),
+      timestamp: expect.any(Number),
+      platform: 'node',
+      level: 'error',
+      release: expect.stringMatching(/^\d+\.\d+\.\d+\+abc1234$/),
+      environment: 'staging',
+    };
+    const exception = (type: string, value: string) => ({
+      values: [
+        {
+          ...{ type, value },
+          stacktrace: { frames: expect.any(Array) },
+          mechanism: { type: 'generic', handled: true },
+        },
+      ],
+    });
+    expect(sentry.items()).toEqual([
+      {
+        type: 'event',
+        payload: {
+          ...same,
+          exception: exception('Error', 'the database refused with 23514'),
+          tags: { process: 'web', route: '/api/cron/[job]', code: '23514' },
+        },
+      },
+      {
+        type: 'event',
+        payload: {
+          ...same,
+          exception: exception('TypeError', 'quoted: [redacted]'),
+          tags: { process: 'web', route: '/runs/[id]' },
+        },
+      },
+    ]);
+    const text = sentry.requests.map(({ url, headers, body }) => url + JSON.stringify(headers) + body).join();
+    const canaries = [TEXT, ...SECRETS].map((value) => ({ name: value.slice(0, 20), value }));
+    expect(leaksIn([{ where: 'what was sent', text }], canaries)).toEqual([]);
+  }, 60_000);
+
+  it('without a DSN is nothing', async () => {
+    sentry.forget();
+    const bare = await startApp(faulty);
+    expect((await get('/api/cron/dm-queue', AS_VERCEL, bare.url)).status).toBe(500);
+    expect(sentry.requests).toEqual([]);
+    expect(bare.output()).not.toContain('loaded Sentry');
+  }, 60_000);
+
+  it('with a DSN that is none is refused, by name', async () => {
+    const refused = await startApp({ ...faulty, SENTRY_DSN: TEXT });
+    const cron = await get('/api/cron/dm-queue', AS_VERCEL, refused.url);
+    expect(cron.status).toBe(500);
+    expect(await cron.json()).toMatchObject({ title: 'Not configured', variables: ['SENTRY_DSN'] });
+    const html = await (await get('/', AS_OPS, refused.url)).text();
+    expect(html).toContain('The dashboard is not set up: SENTRY_DSN is missing or wrong.');
+    expect(html).not.toContain(TEXT);
+    expect(refused.output()).not.toContain(TEXT);
+  }, 60_000);
+
+  it('stands in no code of a browser, nor in what the cron route loads as it starts', () => {
+    const inBrowser = globSync('.next/static/**/*.js', { cwd: WEB });
+    expect(inBrowser.length).toBeGreaterThan(3);
+    const named = (files: readonly string[]) =>
+      files.filter((file) => /sentry/i.test(readFileSync(path.join(WEB, file), 'utf8')));
+    expect(named(inBrowser)).toEqual([]);
+    const route = '.next/server/app/api/cron/[job]/route.js';
+    const holders = (files: readonly string[]) =>
+      files.filter((file) => readFileSync(path.join(WEB, file), 'utf8').includes(IN_SENTRY));
+    // What works on slots here can load it, if it is asked to: as a chunk of its own.
+    const loader = readFileSync(path.join(WEB, route), 'utf8');
+    const atStart = [...loader.matchAll(/\bc\("(server\/chunks\/[^"]+)"\)/g)].map(
+      ([, file]) => `.next/${file}`,
+    );
+    expect(atStart.length).toBeGreaterThan(1);
+    expect(holders(atStart)).toEqual([]);
+    expect(holders(globSync('.next/server/**/*.js', { cwd: WEB }))).not.toEqual([]);
+  });
 });

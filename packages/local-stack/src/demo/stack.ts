@@ -21,6 +21,8 @@ export interface StackOptions {
   readonly schedules?: string;
   /** Further variables of the jobs API. */
   readonly jobsApiEnv?: Readonly<Record<string, string>>;
+  /** Further variables of the web app. */
+  readonly webEnv?: Readonly<Record<string, string>>;
   /** SQL that comes after the migrations, for a database that has more in it than ours. */
   readonly moreSql?: string;
   /** Told of each step, for people who wait. */
@@ -146,6 +148,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       JOBS_API_URL: jobsApi.url,
       OPS_TOKEN: opsToken,
       NEXT_TELEMETRY_DISABLED: '1',
+      ...options.webEnv,
     };
     const web = keep(
       await startApp({

@@ -14,6 +14,7 @@ const SOURCES = [
   path.join(WEB, 'next.config.ts'),
   path.join(repositoryRoot, 'apps', 'jobs-api', 'src'),
   path.join(repositoryRoot, 'packages', 'core', 'src'),
+  path.join(repositoryRoot, 'packages', 'sentry', 'src'),
   path.join(repositoryRoot, 'pnpm-lock.yaml'),
 ];
 
