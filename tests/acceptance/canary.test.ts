@@ -16,6 +16,7 @@ import { startApp } from '@revos/local-stack/demo/processes';
 import { type Stack, startStack } from '@revos/local-stack/demo/stack';
 import { triggerCron } from '@revos/local-stack/demo/trigger';
 import { machineEnv } from '@revos/local-stack/env';
+import { type SentryStandIn, startSentry } from '@revos/local-stack/sentry';
 import type { Action } from '@revos/unipile-sandbox';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Canary, leaksIn, type Output } from '../support/canaries.ts';
@@ -37,6 +38,7 @@ const SECRETS = [
   'OPS_TOKEN',
   'OPS_TOKENS',
   'REDIS_URL',
+  'SENTRY_DSN',
   'SUPABASE_SECRET_KEY',
   'SUPABASE_SERVICE_ROLE_KEY',
   'UNIPILE_API_KEY',
@@ -62,10 +64,12 @@ const NO_SECRETS = [
   'RUN_SLICES',
   'SCHEDULER',
   'SEND_CONCURRENCY',
+  'SENTRY_ENVIRONMENT',
   'SHUTDOWN_GRACE_SECONDS',
   'SUPABASE_URL',
   'UNIPILE_DSN',
   'UNKNOWN_POLICY',
+  'VERCEL_GIT_COMMIT_SHA',
   'WORKER_CONCURRENCY',
 ];
 
@@ -124,6 +128,7 @@ create trigger canary_refuse before insert on public.dm_queue for each row execu
 let dataDir: string;
 let stack: Stack;
 let redis: Server;
+let sentry: SentryStandIn;
 let secrets: readonly Canary[];
 let accountId: string;
 
@@ -139,6 +144,7 @@ beforeAll(async () => {
   dataDir = await mkdtemp(path.join(tmpdir(), 'revos-canary-'));
   redis = await startQuotingRedis();
   const { port } = redis.address() as AddressInfo;
+  sentry = await startSentry();
   stack = await startStack({
     dataDir,
     onStep: () => {},
@@ -147,7 +153,9 @@ beforeAll(async () => {
       REDIS_URL: `redis://revos:${encodeURIComponent(REDIS_PASSWORD)}@127.0.0.1:${port}`,
       LOG_LEVEL: 'trace',
       METRICS_TOKEN: 'Canary-of-a-scraper-0123456789',
+      SENTRY_DSN: sentry.dsn,
     },
+    webEnv: { SENTRY_DSN: sentry.dsn },
   });
   secrets = secretsOf({ ...stack.environments.web, ...stack.environments.jobsApi });
   accountId = await declareAccount('Ada');
@@ -158,6 +166,7 @@ afterAll(async () => {
   for (const child of children) child.kill('SIGKILL');
   await stack?.close();
   redis?.close();
+  await sentry?.close();
   await rm(dataDir, { recursive: true, force: true });
 });
 
@@ -760,7 +769,7 @@ describe('a crash', () => {
   });
 });
 
-it('nothing of it stands in any log', async () => {
+it('nothing of it stands in any log, nor in what Sentry was told', async () => {
   await stack.close();
   const logs = await Promise.all(
     ['jobs-api.log', 'web.log'].map(async (name) => ({
@@ -783,5 +792,21 @@ it('nothing of it stands in any log', async () => {
     expect.soft(logs[0]?.text.includes(said), said).toBe(true);
   }
   expect(leaksIn(logs, [...secrets, ...TEXTS, TOLD, STRAY])).toEqual([]);
+
+  const told = sentry.requests.map(({ body }) => ({ where: 'what Sentry was told', text: body }));
+  expect(leaksIn(told, [...secrets, ...TEXTS, TOLD, STRAY])).toEqual([]);
+  const said = told.map(({ text }) => text).join('\n');
+  for (const part of [
+    'the database refused with 22P02"',
+    'the database refused with 23514"',
+    '"what was read cannot be parsed"',
+    '"something that is no error was thrown"',
+    '"level":"fatal"',
+    '"attempt_id"',
+    '"request_id"',
+    '"monitor_slug":"analytics"',
+  ]) {
+    expect.soft(said.includes(part), part).toBe(true);
+  }
   expect(outputs.length).toBeGreaterThan(150);
 });
