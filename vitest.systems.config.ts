@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
+/** What is packed and shipped, step by step: `npm run deep` alone has them. */
+const OF_RELEASES = ['tests/acceptance/image.test.ts', 'apps/ops/test/systems/pack.test.ts'];
+
 /** Whole systems, of all their processes: they mostly wait, so that they are a run of their own beside others. */
 export default defineConfig({
   test: {
@@ -10,6 +13,7 @@ export default defineConfig({
       'tests/monitoring/**/*.test.ts',
       'apps/*/test/systems/**/*.test.ts',
     ],
+    exclude: ['**/node_modules/**', ...(process.env.DEEP ? [] : OF_RELEASES)],
     maxWorkers: 3,
     testTimeout: 60_000,
     hookTimeout: 180_000,

@@ -46,6 +46,7 @@ const SECRETS = [
 
 const NO_SECRETS = [
   'CATCH_UP',
+  'DIRECT_FALLBACK',
   'DATABASE_CA',
   'DATABASE_POOL_MAX',
   'FORCE_COLOR',
