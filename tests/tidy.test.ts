@@ -129,7 +129,9 @@ describe('effects', () => {
       (file) => path.basename(file) !== 'env.ts',
     );
     expect(sources.length).toBeGreaterThan(50);
-    expect(sources.filter((file) => /process\.env\b/.test(codeOf(file)))).toEqual([]);
+    // Next.js puts the runtime's name in its place as it compiles.
+    const code = (file: string) => codeOf(file).replace(/process\.env\.NEXT_RUNTIME\b/g, '');
+    expect(sources.filter((file) => /process\.env\b/.test(code(file)))).toEqual([]);
   });
 });
 

@@ -1,24 +1,34 @@
-/** Tells Sentry of an error of a page or route. Loaded only where there is one to tell. */
+/**
+ * Tells Sentry of an error of a page or route.
+ *
+ * Sentry's code is loaded by the first error, and nowhere else: a start with a DSN is as quick as one without.
+ */
 import type { Reports } from '@revos/core/telemetry';
-import { createSentryReports } from '@revos/sentry';
 import manifest from '../package.json' with { type: 'json' };
-import type { ReportsConfig } from './env.ts';
+import { type ReportsConfig, readReportsEnv } from './env.ts';
 
 /** How long an answer may wait for it, in milliseconds. */
 const FLUSH_MS_MAX = 2_000;
 
 /** One for the process: it knows what it has told, and when Sentry takes nothing more. */
-let reports: Reports | undefined;
+let opened: Promise<Reports> | undefined;
 
 /**
- * Resolves once it is told, or takes too long.
+ * Resolves once it is told, or takes too long; at once where there is nobody to tell.
  *
  * @param route as its file names it: `/runs/[id]`
  */
-export async function reportError(error: unknown, route: string, config: ReportsConfig): Promise<void> {
-  const { dsn, environment, commit, secrets } = config;
-  const release = commit === undefined ? manifest.version : `${manifest.version}+${commit}`;
-  reports ??= createSentryReports({ dsn, environment, process: 'web', release, secrets });
+export async function reportError(error: unknown, route: string): Promise<void> {
+  const config = readReportsEnv();
+  if (config === null) return;
+  opened ??= open(config);
+  const reports = await opened;
   reports.error(error, { route });
   await reports.flush(FLUSH_MS_MAX);
+}
+
+async function open({ dsn, environment, commit, secrets }: ReportsConfig): Promise<Reports> {
+  const { createSentryReports } = await import('@revos/sentry');
+  const release = commit === undefined ? manifest.version : `${manifest.version}+${commit}`;
+  return createSentryReports({ dsn, environment, process: 'web', release, secrets });
 }
