@@ -24,7 +24,7 @@ const { values, positionals } = parseArgs({
 });
 
 /** Stories told without a guard before it is said to be unnoticed. */
-const SABOTAGE_SEEDS = 60;
+const SABOTAGE_SEEDS = 200;
 
 function wholeNumber(name: string, text: string): number {
   const value = Number(text);
