@@ -11,8 +11,6 @@ export function workUntil(
   effects: Pick<Effects, 'now'>,
   neededMs: number,
 ): Date {
-  const horizon = context.horizonAt();
-  const remainingMs = context.remainingMs();
-  if (remainingMs === Number.POSITIVE_INFINITY) return horizon;
-  return new Date(Math.min(horizon.getTime(), effects.now().getTime() + remainingMs - neededMs));
+  const endMs = effects.now().getTime() + context.remainingMs();
+  return new Date(Math.min(context.horizonAt().getTime(), endMs - neededMs));
 }
