@@ -1,4 +1,5 @@
 /** What the architecture stands on, held by a test. The rest is taste. */
+import { execFileSync } from 'node:child_process';
 import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { REASONS } from '@revos/core/sending';
@@ -148,6 +149,12 @@ describe('lists', () => {
 });
 
 describe('names and documents', () => {
+  it('nothing that is ignored is committed: what is built, or downloaded', () => {
+    const git = (...args: string[]) => execFileSync('git', args, { cwd: ROOT, encoding: 'utf8' }).split('\n');
+    expect(git('ls-files').length).toBeGreaterThan(500);
+    expect(git('ls-files', '--cached', '--ignored', '--exclude-standard').filter(Boolean)).toEqual([]);
+  });
+
   it('no folder is a drawer', () => {
     const drawers = files('{apps,packages,tests}/**').filter((name) =>
       /(^|\/)(utils|helpers|common|lib)(\/|$)/.test(name),
