@@ -10,6 +10,7 @@ import { openTestDatabase, type TestDatabase } from '../apps/jobs-api/test/suppo
 import { quickJob } from '../apps/jobs-api/test/support/jobs.ts';
 import { answerCron } from '../apps/web/src/cron/answer-cron.ts';
 import { readCronEnv } from '../apps/web/src/env.ts';
+import { TELLS_NOBODY } from '../apps/web/test/tells-nobody.ts';
 
 const OLD_TOKEN = 'cron-token-old-0123456789';
 const NEW_TOKEN = 'cron-token-new-0123456789';
@@ -45,6 +46,7 @@ async function triggered(web: Secrets, api: Secrets): Promise<number> {
     {
       ...{ readEnv: () => readCronEnv(environment), effects: realEffects, fetch },
       ...{
+        ...TELLS_NOBODY,
         onFailure: () => {},
         onFallback: () => expect.unreachable(),
         runDirectly: () => expect.unreachable(),

@@ -31,6 +31,7 @@ const LEVELS: Readonly<Record<string, number>> = {
   operations: 4,
   verdict: 4,
   'registry.ts': 5,
+  alerts: 5,
 };
 
 const partOf = (file: string): string => file.slice(CORE.length).split('/')[0] ?? '';

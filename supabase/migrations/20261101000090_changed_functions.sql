@@ -26,7 +26,8 @@ drop function if exists
   public.run_finish(uuid, text, text, jsonb, text, timestamptz, timestamptz),
   public.run_heartbeat(uuid, text, jsonb, timestamptz),
   public.run_list(text, text, integer, timestamptz),
-  public.run_start(text, text, timestamptz, text, timestamptz, timestamptz);
+  public.run_start(text, text, timestamptz, text, timestamptz, timestamptz),
+  public.waiting_json(bigint, integer, timestamptz);
 
 -- Replaced by job_runs_active_normal: a run asked for with parameters stands beside the normal one.
 drop index if exists public.job_runs_active;

@@ -542,7 +542,7 @@ security invoker
 set search_path = ''
 as $$
   select jsonb_build_object(
-    'schema_version', 5,
+    'schema_version', 6,
     'now', p_now,
     'can_see', (
       select jsonb_object_agg(expected.name, case
@@ -552,7 +552,7 @@ as $$
       end)
       from unnest(array['dm_queue', 'dm_attempts', 'account_policies', 'job_runs', 'job_slots', 'run_slices',
         'audit_log', 'sending_pause', 'post_publications', 'post_attempts', 'analytics_daily', 'analytics_cache',
-        'linkedin_accounts', 'posts']) as expected (name)
+        'alert_incidents', 'alert_deliveries', 'linkedin_accounts', 'posts']) as expected (name)
     )
   );
 $$;

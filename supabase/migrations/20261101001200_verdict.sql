@@ -8,8 +8,14 @@ create index if not exists dm_queue_held
 create index if not exists post_publications_held
   on public.post_publications (post_id) where state = 'unknown' and reason = 'unknown_held';
 
--- waiting_json: a kind of thing that waits: {count, is_more, since}. p_count: as counted, up to one more than p_count_max.
-create or replace function public.waiting_json(p_count bigint, p_count_max integer, p_since timestamptz)
+-- waiting_json: a kind of thing that waits: {count, is_more, since, ids}. p_count: as counted, up to one more than p_count_max.
+-- p_ids: the newest first; 100 of them are told.
+create or replace function public.waiting_json(
+  p_count bigint,
+  p_count_max integer,
+  p_since timestamptz,
+  p_ids uuid[] default '{}'
+)
 returns jsonb
 language sql
 immutable
@@ -17,11 +23,12 @@ security invoker
 set search_path = ''
 as $$
   select jsonb_build_object(
-    'count', least(p_count, p_count_max), 'is_more', p_count > p_count_max, 'since', nullif(p_since, '-infinity'));
+    'count', least(p_count, p_count_max), 'is_more', p_count > p_count_max, 'since', nullif(p_since, '-infinity'),
+    'ids', to_jsonb((coalesce(p_ids, '{}'))[1:100]));
 $$;
 
 -- system_accounts_waiting: accounts that send nothing until somebody acts, though a message waits for it: {count, is_more, since,
--- first: [{account_name, reason}]}. Up to 500 are looked at. Part of system_facts.
+-- ids, first: [{account_name, reason}]}. Up to 500 are looked at. Part of system_facts.
 create or replace function public.system_accounts_waiting()
 returns jsonb
 language plpgsql
@@ -49,7 +56,8 @@ begin
       )
       limit 501
     )
-    select public.waiting_json(count(*), 500, min(stuck.paused_at)) || jsonb_build_object('first', coalesce((
+    select public.waiting_json(count(*), 500, min(stuck.paused_at),
+      array_agg(stuck.account_id order by stuck.paused_at desc nulls first, stuck.account_id)) || jsonb_build_object('first', coalesce((
       select jsonb_agg(jsonb_build_object('account_name', account.account_name, 'reason', first.reason)
         order by first.paused_at, account.account_name)
       from (select each.* from stuck as each order by each.paused_at, each.account_id limit 3) as first
@@ -133,9 +141,12 @@ begin
     )
     select jsonb_build_object(
       'missed', public.waiting_json(count(*) filter (where looked.state = 'missed'), 1000,
-        min(looked.scheduled_for + make_interval(mins => p_late_limit_minutes)) filter (where looked.state = 'missed')),
+        min(looked.scheduled_for + make_interval(mins => p_late_limit_minutes)) filter (where looked.state = 'missed'),
+        array_agg(looked.post_id order by looked.scheduled_for desc, looked.post_id) filter (where looked.state = 'missed')),
       'held', public.waiting_json(count(*) filter (where looked.state = 'held'), 1000,
-        min(looked.updated_at) filter (where looked.state = 'held'))
+        min(looked.updated_at) filter (where looked.state = 'held'),
+        array_agg(looked.post_id order by looked.updated_at desc nulls first, looked.post_id)
+          filter (where looked.state = 'held'))
         || jsonb_build_object('by_reason', coalesce((
           select jsonb_object_agg(held.reason, held.count)
           from (
@@ -209,9 +220,9 @@ begin
     )),
     'accounts', public.system_accounts_waiting(),
     'held_messages', (
-      select public.waiting_json(count(*), 1000, min(held.since))
+      select public.waiting_json(count(*), 1000, min(held.since), array_agg(held.id order by held.since desc, held.id))
       from (
-        select (
+        select message.id, (
           select min(attempt.started_at) from public.dm_attempts as attempt
           where attempt.message_id = message.id and attempt.outcome = 'unknown'
         ) as since
@@ -222,9 +233,10 @@ begin
       ) as held
     ),
     'held_unknown_posts', (
-      select public.waiting_json(count(*), 1000, min(held.updated_at))
+      select public.waiting_json(count(*), 1000, min(held.updated_at),
+        array_agg(held.post_id order by held.updated_at desc, held.post_id))
       from (
-        select publication.updated_at from public.post_publications as publication
+        select publication.post_id, publication.updated_at from public.post_publications as publication
         where publication.state = 'unknown' and publication.reason = 'unknown_held'
         limit 1001
       ) as held

@@ -19,6 +19,7 @@ import { answerCron } from '../../apps/web/src/cron/answer-cron.ts';
 import { readCronEnv } from '../../apps/web/src/env.ts';
 import { jobsApiUrl } from '../../apps/web/src/jobs-api/url.ts';
 import { scriptedEffects } from '../../apps/web/test/scripted-effects.ts';
+import { TELLS_NOBODY } from '../../apps/web/test/tells-nobody.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const CRON_SECRET = 'the-cron-secret-of-drivers';
@@ -227,6 +228,7 @@ describe('a jobs API that dies', () => {
       { job: 'dm-queue', authorization: `Bearer ${CRON_SECRET}` },
       {
         ...{ readEnv: () => readCronEnv(env), effects, fetch },
+        ...TELLS_NOBODY,
         onFailure: (failure) => expect.unreachable(failure.detail),
         onFallback: () => {},
         runDirectly: (job, scheduledFor, remainingMs) => runSlot({ job, scheduledFor }, remainingMs, env),

@@ -43,7 +43,7 @@ async function waiting(name: string): Promise<Record<string, unknown>> {
   const fact = (await facts())[name] as { since: string | null };
   return { ...fact, since: fact.since === null ? null : at(fact.since) };
 }
-const NONE = { count: 0, is_more: false, since: null };
+const NONE = { count: 0, is_more: false, since: null, ids: [] };
 /** As if it had been queued at NOW: rows are made by the real clock. */
 const queuedNow = () => session.query('update dm_queue set created_at = $1', [NOW.toISOString()]);
 
@@ -114,6 +114,7 @@ describe('system_facts', () => {
     }
     expect(await waiting('accounts')).toMatchObject({
       ...{ count: 1, since: NOW },
+      ids: [waits],
       first: [{ account_name: expect.any(String), reason: 'holidays' }],
     });
     await session.rpc.call('account_resume', { account_id: waits, actor: 'ada' });
@@ -136,7 +137,7 @@ describe('system_facts', () => {
     await session.dm.resolve([{ attempt_id, found: 'absent' }], 'hold');
     advance(HOUR_MS);
     await session.dm.resolve([{ attempt_id, found: 'absent' }], 'hold');
-    expect(await waiting('held_messages')).toEqual({ count: 1, is_more: false, since: NOW });
+    expect(await waiting('held_messages')).toEqual({ count: 1, is_more: false, since: NOW, ids: [id] });
     await act(session, 'settle', [id], { decision: 'sent' });
     expect(await waiting('held_messages')).toEqual(NONE);
   });
@@ -153,17 +154,19 @@ describe('system_facts', () => {
     const account = await postingAccount(session, 1);
     const post = (content: string, ms: number) =>
       insertPost(session, { linkedin_account_id: account, content, scheduled_for: after(NOW, ms) });
-    await post('missed', -(LATE_LIMIT_MINUTES + 1) * MINUTE_MS);
-    await post(' ', HOUR_MS);
+    const missed = await post('missed', -(LATE_LIMIT_MINUTES + 1) * MINUTE_MS);
+    const empty = await post(' ', HOUR_MS);
     await post('late', -20 * MINUTE_MS);
     await post('in time', -19 * MINUTE_MS);
     await post('far', 2 * DAY_MS);
     expect(await waiting('missed_posts')).toEqual({
-      ...{ count: 1, is_more: false, since: after(NOW, -MINUTE_MS) },
+      ...{ count: 1, is_more: false, since: after(NOW, -MINUTE_MS), ids: [missed] },
     });
-    expect(await waiting('held_posts')).toMatchObject({ count: 1, by_reason: { post_empty: 1 } });
+    expect(await waiting('held_posts')).toMatchObject({
+      ...{ count: 1, by_reason: { post_empty: 1 }, ids: [empty] },
+    });
     expect(await waiting('late_posts')).toEqual({
-      ...{ count: 1, is_more: false, since: after(NOW, -20 * MINUTE_MS) },
+      ...{ count: 1, is_more: false, since: after(NOW, -20 * MINUTE_MS), ids: [] },
     });
     // Somebody paused the account: nobody is late.
     await session.rpc.call('account_pause', { account_id: account, reason: 'holidays', actor: 'ada' });
@@ -200,7 +203,7 @@ describe('system_facts', () => {
     const resumedAt = session.clock.now;
     expect(await waiting('late_messages')).toEqual(NONE);
     advance(15 * MINUTE_MS);
-    expect(await waiting('late_messages')).toEqual({ count: 1, is_more: false, since: resumedAt });
+    expect(await waiting('late_messages')).toEqual({ count: 1, is_more: false, since: resumedAt, ids: [] });
   });
 
   it.each([

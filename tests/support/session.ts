@@ -25,6 +25,7 @@ export interface Session {
 
 const TABLES =
   'dm_queue, dm_attempts, account_policies, job_runs, job_slots, audit_log, sending_pause, post_publications, ' +
+  'alert_incidents, alert_deliveries, ' +
   'post_attempts, analytics_daily, analytics_cache, dm_spent_keys, history_mark, linkedin_accounts, posts';
 
 /** With what was deleted before: a table that is truncated is a new file, for which every session makes all plans anew. */

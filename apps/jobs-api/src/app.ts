@@ -6,6 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import { fastifySSE as sse } from '@fastify/sse';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import { createAlertStore } from '@revos/core/alerts';
 import type { Analytics } from '@revos/core/analytics';
 import type { Effects } from '@revos/core/effects';
 import type { Engine, JobDefinition, Runs } from '@revos/core/jobs';
@@ -25,10 +26,11 @@ import { answerParserError, answerProblem, problems } from './plugins/problems.t
 import { addressOf, rateLimits } from './plugins/rate-limits.ts';
 import { SECURITY_HEADERS, securityHeaders } from './plugins/security-headers.ts';
 import { HttpProblem } from './problems.ts';
-import { createReadiness } from './readiness.ts';
+import { createReadiness, type Readiness } from './readiness.ts';
 import { createRedisCheck } from './redis-check.ts';
 import { RequestLog } from './request-log.ts';
 import { accountRoutes } from './routes/accounts.ts';
+import { alertRoutes } from './routes/alerts.ts';
 import { analyticsRoutes } from './routes/analytics.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { healthRoutes } from './routes/health.ts';
@@ -87,6 +89,13 @@ export interface AppOptions {
   readonly limits?: Partial<Limits>;
   readonly streamsMax?: number;
   readonly heartbeatMs?: number;
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Whether the service can do its work. */
+    readonly readiness: Readiness;
+  }
 }
 
 export type App = Awaited<ReturnType<typeof buildApp>>;
@@ -164,6 +173,7 @@ export async function buildApp(options: AppOptions) {
     checkRedis: redis ? createRedisCheck(redis, effects) : undefined,
     isRedisNeeded: redis?.fallback === 'none',
   });
+  app.decorate('readiness', readiness);
   await app.register(healthRoutes, { readiness, version: options.version });
   await app.register(
     async (api) => {
@@ -191,6 +201,7 @@ export async function buildApp(options: AppOptions) {
       await api.register(accountRoutes, operations);
       await api.register(sendingRoutes, operations);
       await api.register(auditRoutes, operations);
+      await api.register(alertRoutes, { alerts: createAlertStore(rpc) });
       await api.register(analyticsRoutes, { analytics: options.analytics });
       await api.register(openapiRoutes);
       await api.register(triggerRoutes, { jobs, runs, effects, signingSecrets: credentials.signingSecrets });

@@ -1,5 +1,6 @@
 /** The environment of the jobs API, and of the workers, who need none of its credentials. The only file here that reads it. */
 import querystring from 'node:querystring';
+import type { AlertsConfig } from '@revos/core/alerts';
 import {
   commaSeparated,
   EnvironmentError,
@@ -59,6 +60,12 @@ const PartsEnv = Type.Object({
   /** Errors and check-ins are told to it; to nobody without one. */
   SENTRY_DSN: Type.Optional(Type.Refine(Type.String(), isSentryDsn)),
   SENTRY_ENVIRONMENT: Type.String({ pattern: SENTRY_ENVIRONMENT, default: 'production' }),
+  /** Who is told of alerts; nobody without one. */
+  ALERT_WEBHOOK_URL: Type.Optional(Type.Refine(Type.String(), isSafeAddress)),
+  ALERT_WEBHOOK_SECRET: Type.Optional(Type.Refine(Type.String(), areSigningSecrets)),
+  SLACK_WEBHOOK_URL: Type.Optional(Type.Refine(Type.String(), isSafeAddress)),
+  /** Asked for every minute, so that somebody outside notices when it stops. */
+  HEARTBEAT_URL: Type.Optional(Type.Refine(Type.String(), isSafeAddress)),
   /** Set by Render: the commit that runs. */
   RENDER_GIT_COMMIT: Type.Optional(Type.String({ maxLength: 64 })),
 });
@@ -93,8 +100,17 @@ const ApiEnv = Type.Object({
 /** Names that are needed only because of what others say. */
 const neededForDatabase = (source: NodeJS.ProcessEnv) =>
   source.DATABASE_URL?.trim() ? {} : { SUPABASE_SECRET_KEY: Key };
-const neededBesides = (source: NodeJS.ProcessEnv) => ({
+/** A webhook that is not signed could be anybody's. */
+const neededForAlerts = (source: NodeJS.ProcessEnv) =>
+  source.ALERT_WEBHOOK_URL?.trim()
+    ? { ALERT_WEBHOOK_SECRET: Type.Refine(Type.String(), areSigningSecrets) }
+    : {};
+const neededForParts = (source: NodeJS.ProcessEnv) => ({
   ...neededForDatabase(source),
+  ...neededForAlerts(source),
+});
+const neededBesides = (source: NodeJS.ProcessEnv) => ({
+  ...neededForParts(source),
   ...(source.JOB_ENGINE?.trim() === 'bullmq' ? { REDIS_URL: RedisUrl } : {}),
 });
 
@@ -135,6 +151,7 @@ export interface PartsConfig {
   readonly commit: string | undefined;
   /** Null: nobody is told of errors. */
   readonly sentry: { readonly dsn: string; readonly environment: string } | null;
+  readonly alerts: AlertsConfig;
   /** Every secret by itself, for the log to cut out wherever it should turn up. */
   readonly secrets: readonly string[];
 }
@@ -226,7 +243,7 @@ export function loadDirectConfig(source: NodeJS.ProcessEnv = process.env): Direc
   const schema = Type.Object({
     ...PartsEnv.properties,
     OPS_TOKENS: Type.Optional(ApiEnv.properties.OPS_TOKENS),
-    ...neededForDatabase(source),
+    ...neededForParts(source),
   });
   const env = readEnv(schema, withNewerNames(source));
   const ops = opsTokens(env.OPS_TOKENS ?? '');
@@ -294,12 +311,31 @@ function partsConfigOf(env: PartsEnv, credentials: readonly string[]): PartsConf
     commit: env.RENDER_GIT_COMMIT,
     sentry:
       env.SENTRY_DSN === undefined ? null : { dsn: env.SENTRY_DSN, environment: env.SENTRY_ENVIRONMENT },
+    alerts: alertsOf(env),
     secrets: [
-      ...[env.SUPABASE_SECRET_KEY, env.UNIPILE_API_KEY, env.SENTRY_DSN].filter((key) => key !== undefined),
+      // Whoever has the address of such a webhook may use it.
+      ...[
+        env.SUPABASE_SECRET_KEY,
+        env.UNIPILE_API_KEY,
+        env.SENTRY_DSN,
+        env.SLACK_WEBHOOK_URL,
+        env.HEARTBEAT_URL,
+        env.ALERT_WEBHOOK_URL,
+      ].filter((key) => key !== undefined),
+      ...commaSeparated(env.ALERT_WEBHOOK_SECRET ?? ''),
       ...credentials,
       ...passwordsIn(env.REDIS_URL),
       ...passwordsIn(env.DATABASE_URL),
     ],
+  };
+}
+
+function alertsOf(env: PartsEnv): AlertsConfig {
+  const { ALERT_WEBHOOK_URL: url, ALERT_WEBHOOK_SECRET: secrets = '' } = env;
+  return {
+    webhook: url === undefined ? null : { url, secrets: commaSeparated(secrets) },
+    slackUrl: env.SLACK_WEBHOOK_URL ?? null,
+    heartbeatUrl: env.HEARTBEAT_URL ?? null,
   };
 }
 

@@ -1,4 +1,5 @@
 /** Starts the jobs API, and shuts it down. */
+import { openAlertWatch } from './alert-watch.ts';
 import { type App, buildApp } from './app.ts';
 import { loadConfig } from './env.ts';
 import { pages } from './pages.ts';
@@ -59,6 +60,7 @@ if (bullmq !== null) void app.drain.track(bullmq.keepSubmitted(signal));
 void app.drain.track(
   runWatchdog({ jobs, runs, store, effects, logger, reports, catchUp: config.catchUp, signal }),
 );
+void app.drain.track(openAlertWatch(services, config, app.readiness).run(signal));
 if (config.scheduler === 'internal') {
   void app.drain.track(runScheduler({ jobs, runs, effects, logger, reports, signal }));
 }

@@ -5,6 +5,7 @@
  * (`SCHEDULER=internal`) it triggers as well: one of them alone does everything.
  */
 import { within } from '@revos/core/effects';
+import { openAlertWatch } from './alert-watch.ts';
 import { loadWorkerConfig } from './env.ts';
 import { createReadiness } from './readiness.ts';
 import { createRedisCheck } from './redis-check.ts';
@@ -29,6 +30,11 @@ if (bullmq === null && !hasClock) {
 }
 
 const probe = createSystemProbe(rpc, effects, config.database.kind);
+const checkRedis = bullmq
+  ? createRedisCheck({ isReachable: bullmq.engine.isReachable, fallback: bullmq.fallback }, effects)
+  : undefined;
+// It takes its work out of Redis alone, unless it has a clock of its own.
+const readiness = createReadiness({ probe, checkRedis, isRedisNeeded: bullmq !== null && !hasClock });
 const ending = new AbortController();
 const { signal } = ending;
 const health = config.port === null ? null : await openHealth(config.port);
@@ -58,17 +64,13 @@ if (!signal.aborted) {
     underWay.push(runWatchdog({ ...parts, catchUp: config.catchUp }));
     underWay.push(runScheduler(parts));
   }
+  underWay.push(openAlertWatch(services, config, readiness).run(signal));
   logger.info({ engine: config.engine.kind, scheduler: config.scheduler }, 'the worker has started');
 }
 
 /** Listens before anything else: a platform that waits for the port sees why nothing is ready. */
 async function openHealth(port: number): Promise<{ close(): Promise<unknown> }> {
   const { buildHealthApp } = await import('./health-app.ts');
-  const checkRedis = bullmq
-    ? createRedisCheck({ isReachable: bullmq.engine.isReachable, fallback: bullmq.fallback }, effects)
-    : undefined;
-  // It takes its work out of Redis alone, unless it has a clock of its own.
-  const readiness = createReadiness({ probe, checkRedis, isRedisNeeded: bullmq !== null && !hasClock });
   const app = await buildHealthApp({ readiness, version: versionOf(config), logger, signal });
   await app.listen({ host: config.host, port });
   return app;

@@ -35,6 +35,7 @@ function badNames(change: Record<string, string | undefined>): readonly string[]
 describe('loadConfig', () => {
   it('has defaults for everything that is no secret and no address', () => {
     expect(loadConfig(GOOD)).toEqual({
+      alerts: { webhook: null, slackUrl: null, heartbeatUrl: null },
       sentry: null,
       supabaseUrl: GOOD.SUPABASE_URL,
       database: { kind: 'rest', secretKey: GOOD.SUPABASE_SECRET_KEY },

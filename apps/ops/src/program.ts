@@ -4,6 +4,7 @@ import manifest from '../package.json' with { type: 'json' };
 import { type Action, actionFor, type Io } from './cli-context.ts';
 import { address } from './command-line.ts';
 import { addAccountsCommands } from './commands/accounts.ts';
+import { addAlertsCommand } from './commands/alerts.ts';
 import { addAnalyticsCommands } from './commands/analytics.ts';
 import { addAuditCommand } from './commands/audit.ts';
 import { addDmCommands } from './commands/dm.ts';
@@ -50,6 +51,7 @@ export function createProgram(io: Io, onEnd: (code: ExitCode) => void): Command 
   addAccountsCommands(program, action);
   addUnknownsCommands(program, action);
   addAnalyticsCommands(program, action);
+  addAlertsCommand(program, action);
   addAuditCommand(program, action);
   return program;
 }

@@ -414,6 +414,21 @@ describe('the system', () => {
     );
   });
 
+  it('has the alerts that people were told of', async () => {
+    expect((await ops('alerts', 'code=posts_missed')).stdout).toBe('There are no such alerts.\n');
+    const found = {
+      ...{ code: 'slot_missed', state: 'late', subjects: ['dm-queue', 'reconcile'], is_partial: false },
+      ...{ sentence: 'A slot was missed.', why: null, what_to_do: null, since: null },
+    };
+    const looked_at = ['slot_missed'];
+    await system.rpc.call('alerts_observe', { found: [found], looked_at, channels: ['slack'] });
+    expect((await ops('alerts', 'open=true')).stdout).toMatch(
+      /not yet.*A slot was missed\..*slot_missed.*dm-queue and 1 more.*slack: waiting/,
+    );
+    expect(await json('alerts', 'subject=reconcile')).toMatchObject({ items: [{ code: 'slot_missed' }] });
+    expect((await ops('alerts', 'open=false')).stdout).toBe('There are no such alerts.\n');
+  });
+
   it('has jobs and runs', async () => {
     expect((await ops('jobs')).stdout).toMatch(/dm-queue/);
     expect(await json('jobs')).toMatchObject({

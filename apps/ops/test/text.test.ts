@@ -318,10 +318,16 @@ describe('accounts', () => {
 });
 
 describe('the verdict', () => {
-  const finding = { state: 'late', sentence: 'A slot of dm-queue was missed.', since: null } as const;
+  const finding = {
+    code: 'slot_missed',
+    state: 'late',
+    sentence: 'A slot of dm-queue was missed.',
+    since: null,
+  } as const;
   it('is said as the API says it, on lines of their own', () => {
     expect(
       verdictText({
+        code: 'all_paused',
         state: 'stopped',
         sentence: 'All sending is\npaused.',
         since: '2026-11-24T10:15:00.000Z',

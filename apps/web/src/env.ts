@@ -3,6 +3,7 @@
  * that a build needs no secret and a rotated one needs no build.
  */
 import querystring from 'node:querystring';
+import type { AlertsConfig } from '@revos/core/alerts';
 import { commaSeparated, isSafeAddress, isSentryDsn, readEnv, SENTRY_ENVIRONMENT } from '@revos/core/config';
 import { currentSlot } from '@revos/core/jobs';
 import { jobsWithSchedules } from '@revos/core/registry';
@@ -60,6 +61,15 @@ const RouteEnv = Type.Object({
   DIRECT_FALLBACK: Type.Union([Type.Literal('off'), Type.Literal('on')], { default: 'off' }),
 });
 
+/** Who is told that slots get no run; nobody without one. */
+const AlertsVariables = Type.Object({
+  ALERT_WEBHOOK_URL: Type.Optional(Type.Refine(Type.String(), isSafeAddress)),
+  ALERT_WEBHOOK_SECRET: Type.Optional(SigningSecrets),
+  SLACK_WEBHOOK_URL: Type.Optional(Type.Refine(Type.String(), isSafeAddress)),
+});
+
+export type AlertsEnv = Pick<AlertsConfig, 'webhook' | 'slackUrl'>;
+
 const TriggerEnv = Type.Object({
   JOBS_API_URL: JobsApiUrl,
   /** The bearer token towards the jobs API; of several, the first is used. */
@@ -70,6 +80,8 @@ const TriggerEnv = Type.Object({
 export type TriggerEnv = Readonly<Static<typeof TriggerEnv>>;
 
 export type CronEnv = Readonly<Static<typeof RouteEnv>> & {
+  /** Who is told that slots get no run; null for nobody. */
+  readonly alerts: AlertsEnv | null;
   /** The way to the jobs API; null where there is none, and this app works on its slots itself. */
   readonly jobsApi: TriggerEnv | null;
 };
@@ -101,6 +113,10 @@ const SECRET_NAMES = [
   'UNIPILE_API_KEY',
   'DATABASE_URL',
   'REDIS_URL',
+  'ALERT_WEBHOOK_URL',
+  'ALERT_WEBHOOK_SECRET',
+  'SLACK_WEBHOOK_URL',
+  'HEARTBEAT_URL',
 ] as const;
 
 export interface ReportsConfig {
@@ -132,10 +148,24 @@ export function readReportsEnv(source: Source = process.env): ReportsConfig | nu
 
 /** What a cron route needs. @throws {EnvironmentError} */
 export function readCronEnv(source: Source = process.env): CronEnv {
-  if (!hasJobsApi(source)) return { ...readEnv(RouteEnv, source), jobsApi: null };
+  const signs = source.ALERT_WEBHOOK_URL?.trim() ? { ALERT_WEBHOOK_SECRET: SigningSecrets } : {};
+  const route = { ...RouteEnv.properties, ...AlertsVariables.properties, ...signs };
+  if (!hasJobsApi(source)) {
+    const env = readEnv(Type.Object(route), source);
+    return { ...env, alerts: alertsOf(env), jobsApi: null };
+  }
   // Together, so that whatever is missing is told at once.
-  const env = readEnv(Type.Object({ ...RouteEnv.properties, ...TriggerEnv.properties }), source);
-  return { ...env, jobsApi: env };
+  const env = readEnv(Type.Object({ ...route, ...TriggerEnv.properties }), source);
+  return { ...env, alerts: alertsOf(env), jobsApi: env };
+}
+
+function alertsOf(env: Static<typeof AlertsVariables>): AlertsEnv | null {
+  const { ALERT_WEBHOOK_URL: url, ALERT_WEBHOOK_SECRET: secrets = '', SLACK_WEBHOOK_URL: slack } = env;
+  if (url === undefined && slack === undefined) return null;
+  return {
+    webhook: url === undefined ? null : { url, secrets: commaSeparated(secrets) },
+    slackUrl: slack ?? null,
+  };
 }
 
 /** Whether this app serves the job API itself, having no other. */

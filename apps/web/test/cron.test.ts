@@ -10,6 +10,7 @@ import type { Problem } from '../src/http/problem.ts';
 import { aRun } from './a-run.ts';
 import { type ScriptedEffects, scriptedEffects } from './scripted-effects.ts';
 import { answerJson, type Script, type ScriptedServer, scriptedServer } from './scripted-server.ts';
+import { TELLS_NOBODY } from './tells-nobody.ts';
 
 const NOW = new Date('2026-11-24T10:07:30.000Z');
 const SIGNING_SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
@@ -56,6 +57,7 @@ async function call(jobsApiUrl: string, options: Call = {}) {
     { job, authorization },
     {
       ...{ readEnv: () => readCronEnv(env), effects, fetch, runDirectly },
+      ...TELLS_NOBODY,
       onFailure: (failure) => failures.push(failure),
       onFallback: (cause) => fallbacks.push(cause),
     },

@@ -13,6 +13,7 @@ import { proxy } from '../src/proxy.ts';
 import { aRun } from './a-run.ts';
 import { scriptedEffects } from './scripted-effects.ts';
 import { type ScriptedServer, scriptedServer } from './scripted-server.ts';
+import { TELLS_NOBODY } from './tells-nobody.ts';
 
 const { FUZZ_PATH, FUZZ_RUNS } = process.env;
 const parameters = {
@@ -118,6 +119,7 @@ describe('the cron route', () => {
         }),
       effects: scriptedEffects(new Date('2026-11-24T10:07:30Z')),
       fetch: () => Promise.reject(new Error('nobody may ask')),
+      ...TELLS_NOBODY,
       onFailure: () => expect.unreachable(),
       onFallback: () => expect.unreachable(),
       runDirectly: () => expect.unreachable(),
@@ -213,6 +215,7 @@ describe('whatever the jobs API answers,', () => {
             readEnv: () => readCronEnv(env),
             effects: scriptedEffects(new Date('2026-11-24T10:07:30Z')),
             fetch,
+            ...TELLS_NOBODY,
             onFailure: (failure) => expectNoSecret(JSON.stringify(failure)),
             onFallback: () => expect.unreachable(),
             runDirectly: () => Promise.reject(new Error('the simulated jobs API is there')),

@@ -16,6 +16,7 @@ const job = {
 };
 
 const VERDICT = {
+  code: 'all_paused',
   state: 'stopped',
   sentence: 'All sending is paused.',
   since: '2026-11-24T10:00:00.000Z',

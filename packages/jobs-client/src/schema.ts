@@ -88,6 +88,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description What people were told of, the latest first, and whether it lasts. */
+        get: operations["listAlerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/analytics/daily": {
         parameters: {
             query?: never;
@@ -588,6 +605,46 @@ export interface components {
             /** @description The first 20 that change. */
             sample: string[];
         };
+        Alert: {
+            /**
+             * @description What was found, by a name that does not change.
+             * @enum {string}
+             */
+            code: "all_well" | "not_seen" | "never_run" | "not_ready" | "all_paused" | "key_refused" | "accounts_waiting" | "messages_held" | "posts_unknown" | "posts_missed" | "posts_held" | "run_failed" | "run_not_begun" | "run_silent" | "slot_missed" | "sends_nothing" | "messages_late" | "posts_late";
+            /** @description Whom it was told through which channel. */
+            deliveries: {
+                attempts: number;
+                /** @enum {string} */
+                channel: "webhook" | "slack" | "sentry";
+                delivered_at: string | null;
+                /** @description Why the last attempt failed: a status, or the code of a socket. */
+                error: string | null;
+                /** @enum {string} */
+                event: "opened" | "ended";
+                /** @enum {string} */
+                status: "waiting" | "delivered" | "given_up";
+            }[];
+            /** @description Null while it lasts. */
+            ended_at: string | null;
+            /** Format: uuid */
+            id: string;
+            /** @description Those of them that it is still about. */
+            open_subjects: string[];
+            /** Format: date-time */
+            opened_at: string;
+            /** @description As the verdict said it when it began. */
+            sentence: string;
+            since: string | null;
+            /**
+             * @description `well`; `late`: what is due goes, or should go, later than it could; `needs_a_person`: something waits until somebody acts; `stopped`: nothing goes out; `unknown`: it cannot be seen, or was not seen yet.
+             * @enum {string}
+             */
+            state: "well" | "late" | "needs_a_person" | "stopped" | "unknown";
+            /** @description What it was about as it began: names of jobs, ids of accounts, messages or posts, or `system`. */
+            subjects: string[];
+            what_to_do: string | null;
+            why: string | null;
+        };
         AuditEntry: {
             /** @description `subject.verb`, such as account.pause. */
             action: string;
@@ -661,6 +718,11 @@ export interface components {
             }[];
         };
         Finding: {
+            /**
+             * @description What was found, by a name that does not change.
+             * @enum {string}
+             */
+            code: "all_well" | "not_seen" | "never_run" | "not_ready" | "all_paused" | "key_refused" | "accounts_waiting" | "messages_held" | "posts_unknown" | "posts_missed" | "posts_held" | "run_failed" | "run_not_begun" | "run_silent" | "slot_missed" | "sends_nothing" | "messages_late" | "posts_late";
             /** @description For people, and the same wherever it is read. */
             sentence: string;
             since: string | null;
@@ -1142,6 +1204,11 @@ export interface components {
             also: components["schemas"]["Finding"][];
             /** Format: date-time */
             as_of: string;
+            /**
+             * @description What was found, by a name that does not change.
+             * @enum {string}
+             */
+            code: "all_well" | "not_seen" | "never_run" | "not_ready" | "all_paused" | "key_refused" | "accounts_waiting" | "messages_held" | "posts_unknown" | "posts_missed" | "posts_held" | "run_failed" | "run_not_begun" | "run_silent" | "slot_missed" | "sends_nothing" | "messages_late" | "posts_late";
             /** @description For people, and the same wherever it is read. */
             sentence: string;
             since: string | null;
@@ -1546,6 +1613,56 @@ export interface operations {
             413: components["responses"]["Refused413"];
             414: components["responses"]["Refused414"];
             415: components["responses"]["Refused415"];
+            422: components["responses"]["Refused422"];
+            429: components["responses"]["Refused429"];
+            431: components["responses"]["Refused431"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+        };
+    };
+    listAlerts: {
+        parameters: {
+            query?: {
+                /** @description Any of these. */
+                code?: ("all_well" | "not_seen" | "never_run" | "not_ready" | "all_paused" | "key_refused" | "accounts_waiting" | "messages_held" | "posts_unknown" | "posts_missed" | "posts_held" | "run_failed" | "run_not_begun" | "run_silent" | "slot_missed" | "sends_nothing" | "messages_late" | "posts_late")[];
+                /** @description The `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description ISO 8601 with a zone, such as 2026-03-01T09:30:00Z. */
+                from?: string;
+                /** @description Rows on a page. */
+                limit?: number;
+                /** @description Only those that last, or only those that are over. */
+                open?: boolean;
+                /** @description Any of these. */
+                state?: ("well" | "late" | "needs_a_person" | "stopped" | "unknown")[];
+                subject?: string;
+                /** @description ISO 8601 with a zone, such as 2026-03-01T09:30:00Z. */
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description As many as `limit` says, or fewer: a page ends early at 1 MB. */
+                        items: components["schemas"]["Alert"][];
+                        /** @description Null on the last page. */
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            414: components["responses"]["Refused414"];
             422: components["responses"]["Refused422"];
             429: components["responses"]["Refused429"];
             431: components["responses"]["Refused431"];

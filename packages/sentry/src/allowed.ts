@@ -109,6 +109,24 @@ const EVENT = members(
   ['event_id', 'exception', 'tags'],
 );
 
+const ALERT = members(
+  {
+    event_id: HEX_ID,
+    timestamp: number,
+    platform: text(/^node$/),
+    level: text(/^(?:error|info)$/),
+    release: RELEASE,
+    environment: ENVIRONMENT,
+    message: text(/^Alert (?:opened|ended): [a-z_]{1,48}$/),
+    fingerprint: list(text(/^[a-z_]{1,48}$/), 2),
+    tags: members({ process: text(/^(?:jobs-api|worker|web)$/), alert: text(/^[a-z_]{1,48}$/) }, [
+      'process',
+      'alert',
+    ]),
+  },
+  ['event_id', 'message', 'fingerprint', 'tags'],
+);
+
 const CHECK_IN = members(
   {
     check_in_id: HEX_ID,
@@ -128,7 +146,7 @@ const CHECK_IN = members(
 );
 
 const ITEMS: ReadonlyMap<string, Rule> = new Map([
-  ['event', EVENT],
+  ['event', (value) => EVENT(value) ?? ALERT(value)],
   ['check_in', CHECK_IN],
 ]);
 

@@ -1,5 +1,5 @@
 /** An error as Sentry has it: made of its record, which says nothing that the error was given. */
-import type { ErrorFacts, ErrorRecord } from '@revos/core/telemetry';
+import type { AlertReport, ErrorFacts, ErrorRecord } from '@revos/core/telemetry';
 import type { Event, StackFrame } from '@sentry/core';
 
 /**
@@ -29,6 +29,16 @@ export function eventOf(
         .filter(([, value]) => value !== undefined && value !== null)
         .map(([name, value]) => [name, String(value)]),
     ),
+  };
+}
+
+/** An alert: its name and no more. All of a name are one issue, whichever of them began or ended. */
+export function alertEventOf({ code, event }: AlertReport, process: string): Event {
+  return {
+    level: event === 'opened' ? 'error' : 'info',
+    message: `Alert ${event}: ${code}`,
+    fingerprint: ['alert', code],
+    tags: { process, alert: code },
   };
 }
 

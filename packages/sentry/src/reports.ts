@@ -1,5 +1,5 @@
 /**
- * Reports to Sentry: errors and check-ins, and nothing else.
+ * Reports to Sentry: errors, alerts and check-ins, and nothing else.
  *
  * A client of its own, with no integration: it hooks into nothing, follows no request and keeps no breadcrumbs. It is not
  * made known to the rest of the SDK either, so nothing but what is given here comes to it; and `allowed.ts` is what it sends.
@@ -16,7 +16,7 @@ import {
 import { createStackParser, createTransport, Scope } from '@sentry/core';
 import { nodeStackLineParser, ServerRuntimeClient } from '@sentry/core/server';
 import { type AllowedEnvelope, allowedEnvelope } from './allowed.ts';
-import { eventOf } from './event.ts';
+import { alertEventOf, eventOf } from './event.ts';
 import { requestTo } from './request.ts';
 
 export interface SentryOptions {
@@ -91,6 +91,9 @@ export function createSentryReports(options: SentryOptions): Reports {
         },
         new Scope(),
       );
+    },
+    alert({ code, event }) {
+      client.captureEvent(alertEventOf({ code, event }, process), {}, new Scope());
     },
     async flush(timeoutMs) {
       await client.flush(timeoutMs);

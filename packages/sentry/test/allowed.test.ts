@@ -37,6 +37,18 @@ const SAFE_EVENT = {
   tags: { process: 'worker', job: 'dm-queue', run_id: RUN_ID, slot: '2026-03-02T10:00:00+00:00' },
 };
 
+const SAFE_ALERT = {
+  event_id: ID,
+  timestamp: 1_770_000_000.5,
+  platform: 'node',
+  level: 'error',
+  release: '0.1.0+abc',
+  environment: 'production',
+  message: 'Alert opened: slot_missed',
+  fingerprint: ['alert', 'slot_missed'],
+  tags: { process: 'worker', alert: 'slot_missed' },
+};
+
 const SAFE_CHECK_IN = {
   check_in_id: ID,
   monitor_slug: 'dm-queue',
@@ -72,9 +84,19 @@ function poisoned(value: unknown): unknown {
 describe('an envelope', () => {
   it.each([
     { type: 'event', payload: SAFE_EVENT },
+    { type: 'event', payload: SAFE_ALERT },
     { type: 'check_in', payload: SAFE_CHECK_IN },
   ])('of a $type that is ours passes as it is', ({ type, payload }) => {
     expect(allowedEnvelope(envelope(type, payload))).toEqual([HEADERS, [[{ type }, payload]]]);
+  });
+
+  it.each([
+    { ...SAFE_ALERT, message: TEXT },
+    { ...SAFE_ALERT, message: `Alert opened: ${TEXT}` },
+    { ...SAFE_ALERT, tags: { process: 'worker', alert: TEXT } },
+    { ...SAFE_ALERT, fingerprint: TEXT },
+  ])('of an alert that says anything but its code is not sent', (payload) => {
+    expect(allowedEnvelope(envelope('event', payload))).toBeNull();
   });
 
   it.each([

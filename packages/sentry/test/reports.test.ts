@@ -159,6 +159,18 @@ describe('an error', () => {
   });
 });
 
+describe('an alert', () => {
+  it('is told by its code, when it begins and when it ends', async () => {
+    const reports = open();
+    for (const event of ['opened', 'ended'] as const) reports.alert({ code: 'slot_missed', event });
+    await reports.flush(FLUSH_MS);
+    expect(sentry.items('event').map(({ payload }) => payload)).toMatchObject([
+      { level: 'error', message: 'Alert opened: slot_missed', fingerprint: ['alert', 'slot_missed'] },
+      { level: 'info', message: 'Alert ended: slot_missed', fingerprint: ['alert', 'slot_missed'] },
+    ]);
+  });
+});
+
 describe('a check-in', () => {
   const slot = new Date('2026-03-02T10:00:00.000Z');
   const checkIn = { job: 'dm-queue', schedule: '*/15 * * * *', slot, runMinutesMax: 20 } as const;

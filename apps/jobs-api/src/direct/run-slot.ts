@@ -7,13 +7,19 @@
  */
 import { within } from '@revos/core/effects';
 import { createInProcessEngine, createRuns, type JobDefinition, type Run } from '@revos/core/jobs';
+import { openAlertWatch } from '../alert-watch.ts';
 import { loadDirectConfig } from '../env.ts';
+import { createReadiness } from '../readiness.ts';
 import { openParts } from '../services.ts';
 import { REPORTS_MS_MAX } from '../start.ts';
+import { createSystemProbe } from '../system-probe.ts';
 
 /** What the end takes, in milliseconds: stopping what is under way, and letting go of the database and of Unipile. */
 const STOP_MS = 5_000;
-const END_MS = STOP_MS + 2_000;
+const END_MS = STOP_MS + 3_000;
+
+/** How much longer than the run the look at alerts may take, in milliseconds; it goes on beside the run. */
+const ALERTS_MS_MAX = 1_000;
 
 export interface DirectSlot {
   /** Of the registry. */
@@ -40,17 +46,23 @@ export async function runSlot(
   const config = loadDirectConfig(source);
   const parts = await openParts(config, 'direct');
   const { jobs, store, jobServices, effects, logger, reports } = parts;
+  const probe = createSystemProbe(parts.rpc, effects, config.database.kind);
+  const readiness = createReadiness({ probe, checkRedis: undefined, isRedisNeeded: false });
+  const watch = openAlertWatch(parts, config, readiness);
   try {
     const engine = createInProcessEngine(jobs, store, jobServices, { untilEnd: () => remainingMs });
     const runs = createRuns(store, engine, effects);
     const started = await runs.start({
       ...{ job, scheduledFor, trigger: 'vercel-cron', requestedBy: 'cron' },
     });
+    const looked = watch.look();
     const stop = async (): Promise<void> => {
       logger.warn({ run_id: started.run.id, job: job.name }, 'the function ends: its run is stopped');
       await engine.close(STOP_MS);
     };
     await within(effects, Math.max(remainingMs() - END_MS, 0), engine.idle(), stop);
+    // What it does not get to tell is told by the next slot.
+    await within(effects, ALERTS_MS_MAX, looked, () => {});
     return { outcome: started.outcome, run: (await store.get(started.run.id)) ?? started.run };
   } finally {
     await Promise.all([parts.close(), reports.flush(REPORTS_MS_MAX)]);

@@ -43,6 +43,7 @@ const EXAMPLES: Readonly<Record<string, { query?: string; body?: object }>> = {
   listDailyAnalytics: {},
   getAnalyticsSummary: { query: RANGE },
   getPlatformAnalytics: {},
+  listAlerts: {},
   listAudit: {},
   getOpenApi: {},
 };

@@ -9,10 +9,11 @@ import { currentSlot, type JobDefinition } from '@revos/core/jobs';
 import { jobsWithSchedules } from '@revos/core/registry';
 import { bearerTokenOf, isSameSecret } from '@revos/core/signing';
 import { messageOf } from '@revos/core/telemetry';
-import type { CronEnv } from '../env.ts';
+import type { AlertsEnv, CronEnv } from '../env.ts';
 import type { HttpDependencies } from '../http/exchange.ts';
 import { type Problem, problemResponse } from '../http/problem.ts';
 import type { runDirectly } from './run-directly.ts';
+import type { TriggerAlerts } from './trigger-alerts.ts';
 import { type TriggerResult, triggerRun } from './trigger-run.ts';
 
 /** How long this function has, in milliseconds, less what its own end takes. `maxDuration` of the route is above it. */
@@ -29,6 +30,9 @@ export interface CronDependencies extends HttpDependencies {
   readonly runDirectly: typeof runDirectly;
   /** Told about each trigger that made no run, and each run that failed here. */
   readonly onFailure: (failure: Problem) => void;
+  /** Who tells people that slots get no run, and that they do again. */
+  readonly openAlerts: (env: AlertsEnv, place: number) => Promise<TriggerAlerts>;
+  readonly onAlertsFailed: (error: unknown) => void;
   /** Told why a slot is worked on here although there is a jobs API. */
   readonly onFallback: (cause: Problem) => void;
 }
@@ -45,12 +49,14 @@ export async function answerCron(request: CronRequest, dependencies: CronDepende
   if (!isSameSecret(bearerTokenOf(request.authorization ?? '') ?? '', env.CRON_SECRET)) {
     return problemResponse(UNAUTHORIZED, { 'www-authenticate': 'Bearer' });
   }
-  const job = jobsWithSchedules(env.JOB_SCHEDULES).find(({ name }) => name === request.job);
+  const jobs = jobsWithSchedules(env.JOB_SCHEDULES);
+  const job = jobs.find(({ name }) => name === request.job);
   if (job === undefined) return problemResponse(UNKNOWN_JOB);
   const scheduledFor = currentSlot(job.schedule, effects.now());
   if (scheduledFor === null) return problemResponse(NO_SLOT);
 
   const outcome = await runOf({ job, scheduledFor }, env, remainingMs, dependencies);
+  await tellPeople(outcome, env, jobs.indexOf(job), dependencies);
   if ('title' in outcome) {
     onFailure(outcome);
     return problemResponse(outcome);
@@ -60,6 +66,23 @@ export async function answerCron(request: CronRequest, dependencies: CronDepende
     { ...facts, slot: scheduledFor.toISOString() },
     { status, headers: { 'cache-control': 'no-store' } },
   );
+}
+
+/** A run that failed is a run: whoever watches the database tells of it. */
+async function tellPeople(
+  outcome: Started | Problem,
+  { alerts: channels }: CronEnv,
+  place: number,
+  { openAlerts, onAlertsFailed }: CronDependencies,
+): Promise<void> {
+  if (channels === null) return;
+  try {
+    const alerts = await openAlerts(channels, place);
+    if ('title' in outcome && !('run_id' in outcome)) await alerts.failed(outcome);
+    else await alerts.worked();
+  } catch (error) {
+    onAlertsFailed(error);
+  }
 }
 
 interface Slot {

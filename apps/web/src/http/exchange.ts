@@ -5,6 +5,7 @@
  * than it is given.
  */
 import type { Effects } from '@revos/core/effects';
+import { socketCodeOf } from '@revos/core/telemetry';
 
 export interface HttpDependencies {
   readonly effects: Effects;
@@ -39,7 +40,7 @@ export async function exchange(
     if (text === null) return { kind: 'no_answer', code: 'ANSWER_TOO_LONG' };
     return { kind: 'answer', status: response.status, headers: response.headers, text };
   } catch (error) {
-    return { kind: 'no_answer', code: timeout.signal.aborted ? 'TIMEOUT' : socketCode(error) };
+    return { kind: 'no_answer', code: timeout.signal.aborted ? 'TIMEOUT' : socketCodeOf(error) };
   } finally {
     done.abort();
     await timer;
@@ -55,13 +56,4 @@ async function readText(response: Response): Promise<string | null> {
     if (text.length > ANSWER_LENGTH_MAX) return null;
   }
   return text;
-}
-
-/** `fetch failed` says nothing; its cause, or the cause's first one, has the code. */
-function socketCode(error: unknown): string {
-  for (let at: unknown = error, depth = 0; at instanceof Error && depth < 5; depth += 1) {
-    if ('code' in at && typeof at.code === 'string') return at.code;
-    at = at instanceof AggregateError ? (at.errors[0] as unknown) : at.cause;
-  }
-  return 'NO_ANSWER';
 }

@@ -250,10 +250,19 @@ describe('the pages', () => {
   });
 
   it('/ says the verdict of the jobs API as it is, and does not judge by itself', async () => {
-    const finding = { state: 'late', sentence: 'A slot of <b>x</b> was missed.' } as const;
+    const finding = {
+      code: 'slot_missed',
+      state: 'late',
+      sentence: 'A slot of <b>x</b> was missed.',
+    } as const;
     const more = { since: null, why: null, what_to_do: null };
     verdict = {
-      ...{ state: 'stopped', sentence: 'All sending is paused.', since: '2026-11-24T10:06:40.000Z' },
+      ...{
+        code: 'all_paused',
+        state: 'stopped',
+        sentence: 'All sending is paused.',
+        since: '2026-11-24T10:06:40.000Z',
+      },
       ...{
         why: 'Paused by anna: wrong campaign.',
         what_to_do: 'Resume it.',

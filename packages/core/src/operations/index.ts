@@ -27,6 +27,16 @@ export {
   PostOptionsPatch,
   PostState,
 } from './posts.ts';
-export { Id, Instant, LIMIT_DEFAULT, Nullable, Page, type PageOf, Paging } from './shapes.ts';
+export {
+  AnyOf,
+  GivenInstant,
+  Id,
+  Instant,
+  LIMIT_DEFAULT,
+  Nullable,
+  Page,
+  type PageOf,
+  Paging,
+} from './shapes.ts';
 export { createOperations, MessageAction, type Operations, PostAction } from './store.ts';
 export { AuditEntry, AuditFilter, PauseRequest, Sending } from './system.ts';

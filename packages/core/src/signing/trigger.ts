@@ -25,14 +25,13 @@ export const TriggerBody = Type.Object(
 );
 export type TriggerBody = Static<typeof TriggerBody>;
 
+export type SignedHeaders = Readonly<
+  Record<'content-type' | 'webhook-id' | 'webhook-timestamp' | 'webhook-signature', string>
+>;
+
 export interface SignedTrigger {
   readonly body: string;
-  readonly headers: {
-    readonly 'content-type': 'application/json';
-    readonly 'webhook-id': string;
-    readonly 'webhook-timestamp': string;
-    readonly 'webhook-signature': string;
-  };
+  readonly headers: SignedHeaders;
 }
 
 /** Why a trigger was refused. A caller answers all of them alike, and logs the kind. */
@@ -95,14 +94,27 @@ export function signTrigger(trigger: TriggerBody, secrets: readonly string[], no
   if (secret === undefined) throw new RangeError('signTrigger needs at least one secret');
   const body = JSON.stringify(trigger);
   const id = triggerId(trigger.job, trigger.scheduled_for);
+  return { body, headers: signedHeaders(id, body, [secret], now) };
+}
+
+/**
+ * The headers of any other request of ours, as Standard Webhooks has them. Each secret signs, so that a receiver may hold the
+ * one or the other while they change.
+ *
+ * @param secrets `whsec_…`; one at least
+ */
+export function signedHeaders(
+  id: string,
+  body: string,
+  secrets: readonly string[],
+  now: Date,
+): SignedHeaders {
+  if (secrets.length === 0) throw new RangeError('signedHeaders needs at least one secret');
   return {
-    body,
-    headers: {
-      'content-type': 'application/json',
-      'webhook-id': id,
-      'webhook-timestamp': String(Math.floor(now.getTime() / 1000)),
-      'webhook-signature': new Webhook(secret).sign(id, now, body),
-    },
+    'content-type': 'application/json',
+    'webhook-id': id,
+    'webhook-timestamp': String(Math.floor(now.getTime() / 1000)),
+    'webhook-signature': secrets.map((secret) => new Webhook(secret).sign(id, now, body)).join(' '),
   };
 }
 

@@ -29,13 +29,26 @@ export interface CheckIn {
   readonly durationMs?: number;
 }
 
+/** That something people are to know of begins, or has ended. */
+export interface AlertReport {
+  /** A name of ours, such as `slot_missed`. */
+  readonly code: string;
+  readonly event: 'opened' | 'ended';
+}
+
 /** Nothing here throws or waits for an answer, but for `flush`. */
 export interface Reports {
   /** Something that should not happen. The same error is told once, however often it is given. */
   error(thrown: unknown, facts?: ErrorFacts, level?: 'error' | 'fatal'): void;
   checkIn(checkIn: CheckIn): void;
+  alert(alert: AlertReport): void;
   /** Waits until all of it is told, or for `timeoutMs` milliseconds. Never rejects. */
   flush(timeoutMs: number): Promise<void>;
 }
 
-export const NO_REPORTS: Reports = { error: () => {}, checkIn: () => {}, flush: async () => {} };
+export const NO_REPORTS: Reports = {
+  error: () => {},
+  checkIn: () => {},
+  alert: () => {},
+  flush: async () => {},
+};

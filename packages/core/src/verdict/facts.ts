@@ -6,6 +6,8 @@ export interface Waiting {
   readonly count: number;
   readonly is_more: boolean;
   readonly since: string | null;
+  /** The newest 100 of them; none where they are only counted. */
+  readonly ids: readonly string[];
 }
 
 /** An account that sends nothing until somebody acts, though something waits for it. */

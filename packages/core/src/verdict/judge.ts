@@ -6,29 +6,49 @@
 import { missedSlot, nextSlot, type Run, silentMs } from '../jobs/index.ts';
 import { reasonInWords } from '../sending/index.ts';
 import type { SystemFacts, VerdictFacts, Waiting } from './facts.ts';
-import { type Finding, VERDICT_STATES, type Verdict } from './verdict.ts';
+import { type Finding, type FindingCode, VERDICT_STATES, type Verdict } from './verdict.ts';
+
+/** A finding, and what it is about: names of jobs, or ids. */
+export interface Found extends Finding {
+  /** The newest of them first; one at least. */
+  readonly subjects: readonly string[];
+  /** There are more than are named. */
+  readonly isPartial: boolean;
+}
+
+/** What a finding is about that is about nothing in particular. */
+const SYSTEM = { subjects: ['system'], isPartial: false } as const;
 
 /** How long a run may be queued before it is late, in milliseconds. */
 const QUEUED_MS_MAX = 10 * 60_000;
 
 export function judge(facts: VerdictFacts, now: Date): Verdict {
-  const { system } = facts;
-  if (system === null) return unseen(facts.notReady ?? 'the database does not answer', now);
-  const found = [
-    ...stops(facts.notReady, system),
+  if (facts.system === null) return unseen(facts.notReady ?? 'the database does not answer', now);
+  const [first = WELL, ...also] = findings(facts, now).map(
+    ({ subjects: _subjects, isPartial: _isPartial, ...finding }): Finding => finding,
+  );
+  return { ...first, also, as_of: now.toISOString() };
+}
+
+/** All that was found, the most pressing first; of a database that did not answer only what keeps the service from its work. */
+export function findings(facts: VerdictFacts, now: Date): readonly Found[] {
+  const { notReady, system } = facts;
+  if (system === null) return notReadiness(notReady);
+  return [
+    ...notReadiness(notReady),
+    ...stops(system),
     ...waitsForAPerson(system),
     ...facts.jobs.flatMap((job) => ofJob(job, system, now)),
     ...lateness(system),
     ...neverRun(facts),
   ].toSorted((left, right) => pressingness(right) - pressingness(left));
-  const [first = WELL, ...also] = found;
-  return { ...first, also, as_of: now.toISOString() };
 }
 
 /** The verdict of whoever could not ask. */
 export function unseen(why: string, now: Date): Verdict {
   return {
     ...{
+      code: 'not_seen',
       state: 'unknown',
       sentence: 'Whether all is well cannot be seen.',
       since: null,
@@ -39,28 +59,37 @@ export function unseen(why: string, now: Date): Verdict {
   };
 }
 
-const WELL: Finding = { state: 'well', sentence: 'All is well.', since: null, why: null, what_to_do: null };
+const WELL: Finding = {
+  ...{ code: 'all_well', state: 'well' },
+  ...{ sentence: 'All is well.', since: null, why: null, what_to_do: null },
+};
 
 /** What was not seen yet is nothing to act on: it comes before `well` alone. */
 function pressingness({ state }: Finding): number {
   return state === 'unknown' ? 0.5 : VERDICT_STATES.indexOf(state);
 }
 
-function stops(notReady: string | null, { all_paused, key_refused_since }: SystemFacts): Finding[] {
-  const found: Finding[] = [];
-  if (notReady !== null) {
-    found.push({
+function notReadiness(notReady: string | null): Found[] {
+  if (notReady === null) return [];
+  return [
+    {
+      ...{ code: 'not_ready', ...SYSTEM },
       state: 'stopped',
       sentence: 'The service is not ready.',
       since: null,
       why: sentenceOf(notReady),
       what_to_do: 'Mend what GET /ready of the jobs API says is failing.',
-    });
-  }
+    },
+  ];
+}
+
+function stops({ all_paused, key_refused_since }: SystemFacts): Found[] {
+  const found: Found[] = [];
   if (all_paused !== null) {
     const { reason, paused_at, paused_until, paused_by } = all_paused;
     const until = paused_until === null ? '' : ` It ends by itself at ${inUtc(paused_until)}.`;
     found.push({
+      ...{ code: 'all_paused', ...SYSTEM },
       state: 'stopped',
       sentence: 'All sending is paused.',
       since: paused_at,
@@ -70,6 +99,7 @@ function stops(notReady: string | null, { all_paused, key_refused_since }: Syste
   }
   if (key_refused_since !== null) {
     found.push({
+      ...{ code: 'key_refused', ...SYSTEM },
       state: 'stopped',
       sentence: 'Unipile refuses our API key: nothing can be sent.',
       since: key_refused_since,
@@ -80,36 +110,51 @@ function stops(notReady: string | null, { all_paused, key_refused_since }: Syste
   return found;
 }
 
-function waitsForAPerson(system: SystemFacts): Finding[] {
+function waitsForAPerson(system: SystemFacts): Found[] {
   const { accounts, held_messages, held_unknown_posts, missed_posts, held_posts } = system;
-  const found = (waiting: Waiting, sentence: string, why: string | null, what_to_do: string): Finding[] =>
-    waiting.count === 0 ? [] : [{ state: 'needs_a_person', sentence, since: waiting.since, why, what_to_do }];
+  const found = (
+    code: FindingCode,
+    waiting: Waiting,
+    sentence: string,
+    why: string | null,
+    what_to_do: string,
+  ): Found[] => {
+    const { count, is_more, since, ids: subjects } = waiting;
+    if (count === 0) return [];
+    const isPartial = is_more || count > subjects.length;
+    return [{ code, state: 'needs_a_person', sentence, since, why, what_to_do, subjects, isPartial }];
+  };
   return [
     ...found(
+      'accounts_waiting',
       accounts,
       `${counted(accounts, 'account')} ${accounts.count === 1 ? 'waits' : 'wait'} for a person, with messages to send.`,
       reasonsOf(accounts),
       'Connect the account again, or mend what it was paused for and resume it: ops accounts list, ops resume <account>.',
     ),
     ...found(
+      'messages_held',
       held_messages,
       `${counted(held_messages, 'message')} may be on LinkedIn or not, and a person must say so.`,
       'The answer was lost, it was not found, and it is not sent again by itself.',
       'Look on LinkedIn, then settle it: ops unknowns, ops dm settle.',
     ),
     ...found(
+      'posts_unknown',
       held_unknown_posts,
       `${counted(held_unknown_posts, 'post')} may be on LinkedIn or not, and a person must say so.`,
       'The answer was lost, it was not found, and it is not published again by itself.',
       'Look on LinkedIn, then settle it: ops unknowns, ops posts settle.',
     ),
     ...found(
+      'posts_missed',
       missed_posts,
       `${counted(missed_posts, 'post')} ${missed_posts.count === 1 ? 'was' : 'were'} missed.`,
       'Its time passed by more than POST_LATE_LIMIT_MINUTES.',
       'Publish it now, give it another time, or cancel it: ops posts list state=missed.',
     ),
     ...found(
+      'posts_held',
       held_posts,
       `${counted(held_posts, 'post')} ${held_posts.count === 1 ? 'is' : 'are'} held.`,
       `${Object.entries(held_posts.by_reason)
@@ -134,11 +179,14 @@ function ofJob(
   { name, schedule }: VerdictFacts['jobs'][number],
   { first_run_at, last_runs }: SystemFacts,
   now: Date,
-): Finding[] {
+): Found[] {
   const run = last_runs[name] ?? null;
-  const found: Finding[] = [];
+  const found: Found[] = [];
+  const about = { subjects: [name], isPartial: false };
   if (run?.status === 'failed') {
     found.push({
+      ...about,
+      code: 'run_failed',
       state: 'needs_a_person',
       sentence: `The last run of ${name} failed.`,
       since: run.finished_at,
@@ -148,6 +196,8 @@ function ofJob(
   }
   if (run?.status === 'queued' && now.getTime() - Date.parse(run.requested_at) >= QUEUED_MS_MAX) {
     found.push({
+      ...about,
+      code: 'run_not_begun',
       state: 'late',
       sentence: `The run of ${name} does not begin.`,
       since: run.requested_at,
@@ -157,6 +207,8 @@ function ofJob(
   }
   if (run !== null && silentMs(run, now) !== null) {
     found.push({
+      ...about,
+      code: 'run_silent',
       state: 'late',
       sentence: `The run of ${name} gives no sign of life.`,
       since: run.heartbeat_at,
@@ -167,6 +219,8 @@ function ofJob(
   const missed = missedSlotOf(schedule, run, first_run_at, now);
   if (missed !== null) {
     found.push({
+      ...about,
+      code: 'slot_missed',
       state: 'late',
       sentence: `A slot of ${name} was missed.`,
       since: missed.toISOString(),
@@ -191,22 +245,37 @@ function missedSlotOf(schedule: string, run: Run | null, firstRunAt: string | nu
   return first === null || first > now ? null : missedSlot(schedule, begun, now);
 }
 
-function lateness({ late_messages, late_posts }: SystemFacts): Finding[] {
-  const found = (waiting: Waiting, sentence: string, job: string): Finding[] =>
-    waiting.count === 0
-      ? []
-      : [
-          {
-            state: 'late',
-            sentence,
-            since: waiting.since,
-            why: 'Nothing holds it back, and no run has taken it up.',
-            what_to_do: `See whether runs of ${job} begin, and whether they get through: ops runs --job ${job}.`,
-          },
-        ];
+function lateness({ late_messages, late_posts, last_runs }: SystemFacts): Found[] {
+  const found = (code: FindingCode, waiting: Waiting, sentence: string, job: string): Found[] => {
+    if (waiting.count === 0) return [];
+    const about = { ...SYSTEM, state: 'late', since: waiting.since } as const;
+    if (endedWithoutSending(last_runs[job], waiting)) {
+      return [
+        {
+          ...{ ...about, code: 'sends_nothing', subjects: [job] },
+          sentence: `Runs of ${job} end without sending anything. ${sentence}`,
+          why: 'Nothing holds it back, and the last run that could have taken it up did not.',
+          what_to_do: `See what the run says that it skipped, and its logs: ops runs --job ${job}.`,
+        },
+      ];
+    }
+    return [
+      {
+        ...{ ...about, code, sentence },
+        why: 'Nothing holds it back, and no run has taken it up.',
+        what_to_do: `See whether runs of ${job} begin, and whether they get through: ops runs --job ${job}.`,
+      },
+    ];
+  };
   return [
-    ...found(late_messages, `Messages of ${counted(late_messages, 'account')} are late.`, 'dm-queue'),
     ...found(
+      'messages_late',
+      late_messages,
+      `Messages of ${counted(late_messages, 'account')} are late.`,
+      'dm-queue',
+    ),
+    ...found(
+      'posts_late',
       late_posts,
       `${counted(late_posts, 'post')} ${late_posts.count === 1 ? 'is' : 'are'} late.`,
       'post-scheduler',
@@ -214,11 +283,18 @@ function lateness({ late_messages, late_posts }: SystemFacts): Finding[] {
   ];
 }
 
-function neverRun({ system, jobs }: VerdictFacts): Finding[] {
+/** Whether a run began after something could have gone, and is over, and nothing went. */
+function endedWithoutSending(run: Run | undefined, { since }: Waiting): boolean {
+  if (run?.status !== 'succeeded' || run.started_at === null || since === null) return false;
+  return Date.parse(run.started_at) > Date.parse(since) && run.stats.sent === 0;
+}
+
+function neverRun({ system, jobs }: VerdictFacts): Found[] {
   const isSeen = jobs.some(({ name }) => system?.last_runs[name] !== undefined);
   if (isSeen) return [];
   return [
     {
+      ...{ code: 'never_run', ...SYSTEM },
       state: 'unknown',
       sentence: 'No run yet. Whether all is well is not known.',
       since: null,

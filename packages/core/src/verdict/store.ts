@@ -20,7 +20,12 @@ export interface VerdictOptions {
 
 /** Judges what is seen now. A database that does not answer is a verdict too. */
 export async function readVerdict(options: VerdictOptions): Promise<Verdict> {
-  const { rpc, effects, logger, jobs, postLateLimitMinutes } = options;
+  return judge(await readFacts(options), options.effects.now());
+}
+
+/** What there is to judge. `system` is null where the database does not answer. */
+export async function readFacts(options: Omit<VerdictOptions, 'effects'>): Promise<VerdictFacts> {
+  const { rpc, logger, jobs, postLateLimitMinutes } = options;
   const [notReady, system] = await Promise.all([
     options.findTrouble(),
     rpc
@@ -34,5 +39,5 @@ export async function readVerdict(options: VerdictOptions): Promise<Verdict> {
         return null;
       }),
   ]);
-  return judge({ notReady, jobs, system }, effects.now());
+  return { notReady, jobs, system };
 }

@@ -17,7 +17,36 @@ export const VerdictState = Type.Enum([...VERDICT_STATES], {
 });
 export type VerdictState = (typeof VERDICT_STATES)[number];
 
+/** What can be found, by stable names: docs/alerts.md has each. */
+export const FINDING_CODES = [
+  'all_well',
+  'not_seen',
+  'never_run',
+  'not_ready',
+  'all_paused',
+  'key_refused',
+  'accounts_waiting',
+  'messages_held',
+  'posts_unknown',
+  'posts_missed',
+  'posts_held',
+  'run_failed',
+  'run_not_begun',
+  'run_silent',
+  'slot_missed',
+  'sends_nothing',
+  'messages_late',
+  'posts_late',
+] as const;
+
+export const FindingCode = Type.Enum([...FINDING_CODES], {
+  type: 'string',
+  description: 'What was found, by a name that does not change.',
+});
+export type FindingCode = (typeof FINDING_CODES)[number];
+
 const finding = {
+  code: FindingCode,
   state: VerdictState,
   sentence: Type.String({ description: 'For people, and the same wherever it is read.' }),
   since: Nullable(Instant),

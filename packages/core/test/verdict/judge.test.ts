@@ -5,9 +5,9 @@ import { judge, type SystemFacts, unseen, type Verdict } from '../../src/verdict
 
 const NOW = new Date('2026-11-24T10:20:00.000Z');
 const JOB = { name: 'dm-queue', schedule: '*/15 * * * *' };
-const NONE = { count: 0, is_more: false, since: null };
+const NONE = { count: 0, is_more: false, since: null, ids: [] };
 const SINCE = '2026-11-24T09:00:00.000Z';
-const SOME = { count: 2, is_more: false, since: SINCE };
+const SOME = { count: 2, is_more: false, since: SINCE, ids: ['a', 'b'] };
 
 const aRun = (more: Partial<Run> = {}): Run => ({
   id: '00000000-0000-4000-8000-000000000001',
@@ -73,7 +73,15 @@ describe('a slot that was missed', () => {
 describe('judge', () => {
   it('says that all is well where everything was seen, and nothing found', () => {
     expect(judged({})).toEqual({
-      ...{ state: 'well', sentence: 'All is well.', since: null, why: null, what_to_do: null, also: [] },
+      ...{
+        code: 'all_well',
+        state: 'well',
+        sentence: 'All is well.',
+        since: null,
+        why: null,
+        what_to_do: null,
+        also: [],
+      },
       as_of: NOW.toISOString(),
     });
   });
@@ -118,14 +126,14 @@ describe('judge', () => {
       },
     },
     {
-      facts: { held_messages: { count: 1, is_more: false, since: SINCE } },
+      facts: { held_messages: { ...SOME, count: 1 } },
       says: {
         state: 'needs_a_person',
         sentence: '1 message may be on LinkedIn or not, and a person must say so.',
       },
     },
     {
-      facts: { held_messages: { count: 1_000, is_more: true, since: SINCE } },
+      facts: { held_messages: { ...SOME, count: 1_000, is_more: true } },
       says: { sentence: '1,000 or more messages may be on LinkedIn or not, and a person must say so.' },
     },
     {
@@ -148,6 +156,21 @@ describe('judge', () => {
       facts: { late_messages: SOME },
       says: { state: 'late', sentence: 'Messages of 2 accounts are late.', since: SINCE },
     },
+    {
+      facts: {
+        late_messages: SOME,
+        last_runs: { 'dm-queue': aRun({ stats: { sent: 0, failed: 0 } }) },
+      },
+      says: {
+        ...{ code: 'sends_nothing', state: 'late' },
+        sentence: 'Runs of dm-queue end without sending anything. Messages of 2 accounts are late.',
+      },
+    },
+    // It began before anything could go, or sent something.
+    ...[aRun({ started_at: SINCE, stats: { sent: 0 } }), aRun({ stats: { sent: 1 } })].map((run) => ({
+      facts: { late_messages: SOME, last_runs: { 'dm-queue': run } },
+      says: { code: 'messages_late' } as const,
+    })),
     {
       facts: { late_posts: { ...SOME, count: 1 } },
       says: { state: 'late', sentence: '1 post is late.', since: SINCE },

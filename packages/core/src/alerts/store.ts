@@ -1,0 +1,48 @@
+/** The alerts in the database: SQL functions, typed. Nothing here decides anything. */
+import { LIMIT_DEFAULT, type PageOf, type Paging } from '../operations/index.ts';
+// Not the index: a function that only tells needs no client of the database.
+import type { Rpc } from '../rpc/rpc.ts';
+import type { Alert, AlertEvent, AlertFilter, ChannelName } from './alert.ts';
+import type { Delivery } from './channel.ts';
+import type { Observation } from './conditions.ts';
+
+/** Something that is this process's to tell, for a minute. */
+export interface ClaimedDelivery {
+  readonly event: AlertEvent;
+  readonly channel: ChannelName;
+  /** From 1. */
+  readonly attempt: number;
+  readonly alert: Alert;
+}
+
+export interface AlertStore {
+  /** Keeps what was found, and has what begins or ends told through `channels`. */
+  observe(
+    observation: Observation,
+    channels: readonly ChannelName[],
+  ): Promise<{ readonly opened: readonly Alert[]; readonly ended: readonly Alert[] }>;
+  /** What is to be told now, up to 20. */
+  claim(channels: readonly ChannelName[]): Promise<readonly ClaimedDelivery[]>;
+  record(
+    claimed: ClaimedDelivery,
+    delivery: Delivery,
+  ): Promise<{ readonly status: 'delivered' | 'waiting' | 'given_up' }>;
+  /** The latest first. */
+  list(request: AlertFilter & Paging): Promise<PageOf<Alert>>;
+}
+
+export function createAlertStore(rpc: Rpc): AlertStore {
+  return {
+    observe: (observation, channels) => rpc.call('alerts_observe', { ...observation, channels }),
+    claim: (channels) => rpc.call('alerts_claim', { channels }),
+    record: ({ alert, event, channel, attempt }, delivery) =>
+      rpc.call('alerts_record', {
+        ...{ incident_id: alert.id, event, channel, attempt },
+        ...(delivery.kind === 'failed'
+          ? { error: delivery.error, retry_after_s: delivery.retryAfterS }
+          : { error: null }),
+      }),
+    list: ({ limit = LIMIT_DEFAULT, cursor, ...filter }) =>
+      rpc.call('alert_list', { filter, limit, after: cursor ?? null }),
+  };
+}
