@@ -14,12 +14,19 @@ type JsonObject = { [name: string]: Json };
 const isObject = (value: Json): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** A copy of schemas in which every `$id` is a `title`. */
+/** Schemas are constants, and most stand in many routes: each is copied once. */
+const titled = new WeakMap<object, Json>();
+
+/** A copy of schemas in which every `$id` is a `title`; what was given once before gives the same copy. */
 export function withTitles<Schemas>(schemas: Schemas): Schemas {
-  return copy(schemas as Json, (object) => {
-    const { $id, ...rest } = object;
-    return typeof $id === 'string' ? { title: $id, ...rest } : object;
-  }) as Schemas;
+  return copy(
+    schemas as Json,
+    (object) => {
+      const { $id, ...rest } = object;
+      return typeof $id === 'string' ? { title: $id, ...rest } : object;
+    },
+    titled,
+  ) as Schemas;
 }
 
 /**
@@ -102,10 +109,18 @@ const isRefusal = (answer: Json): boolean =>
     `"${PROBLEM_MEDIA_TYPE}":{"schema":{"$ref":"#/components/schemas/Problem"}}`,
   );
 
-/** A deep copy, in which `change` has seen every object after its members. */
-function copy(value: Json, change: (object: JsonObject) => Json): Json {
-  if (Array.isArray(value)) return value.map((element) => copy(element, change));
+/**
+ * A deep copy, in which `change` has seen every object after its members.
+ *
+ * @param known copies of objects, of the same `change`: each object is copied once
+ */
+function copy(value: Json, change: (object: JsonObject) => Json, known = new WeakMap<object, Json>()): Json {
+  if (Array.isArray(value)) return value.map((element) => copy(element, change, known));
   if (!isObject(value)) return value;
-  const members = Object.entries(value).map(([name, member]) => [name, copy(member, change)] as const);
-  return change(Object.fromEntries(members));
+  const before = known.get(value);
+  if (before !== undefined) return before;
+  const members = Object.entries(value).map(([name, member]) => [name, copy(member, change, known)] as const);
+  const changed = change(Object.fromEntries(members));
+  known.set(value, changed);
+  return changed;
 }
