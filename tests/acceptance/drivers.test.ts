@@ -37,17 +37,8 @@ beforeAll(async () => {
   dataDir = await mkdtemp(path.join(tmpdir(), 'revos-drivers-'));
   supabase = await startSupabase({ connection: { dataDir: path.join(dataDir, 'database') } });
   rpc = createSupabaseRpc({ url: supabase.url, secretKey: supabase.secretKey });
-  sandbox = await startSandbox({ accounts: [{ id: 'ada' }] });
-  const { data, error } = await clientOf(supabase)
-    .from('linkedin_accounts')
-    .insert({ account_name: 'Ada', unipile_account_id: 'ada' })
-    .select('id')
-    .single();
-  expect(error).toBeNull();
-  accountId = data?.id as string;
-  const always = { window_start: '00:00', window_end: '24:00', work_days: [1, 2, 3, 4, 5, 6, 7] };
-  const patch = { ...always, gap_min_s: 0, gap_max_s: 0, dms_per_day: 50 };
-  await rpc.call('account_policy_set', { account_id: accountId, patch });
+  sandbox = await startSandbox({ accounts: [{ id: 'ada' }, { id: 'bob' }] });
+  accountId = await openAccount('ada');
 });
 beforeEach(() => sandbox.world.clearFaults());
 afterEach(async () => {
@@ -60,13 +51,28 @@ afterAll(async () => {
   await rm(dataDir, { recursive: true, force: true });
 });
 
+/** An account that may always send; its id. */
+async function openAccount(name: 'ada' | 'bob'): Promise<string> {
+  const { data, error } = await clientOf(supabase)
+    .from('linkedin_accounts')
+    .insert({ account_name: name, unipile_account_id: name })
+    .select('id')
+    .single();
+  expect(error).toBeNull();
+  const account_id = data?.id as string;
+  const always = { window_start: '00:00', window_end: '24:00', work_days: [1, 2, 3, 4, 5, 6, 7] };
+  const patch = { ...always, gap_min_s: 0, gap_max_s: 0, dms_per_day: 50 };
+  await rpc.call('account_policy_set', { account_id, patch });
+  return account_id;
+}
+
 let queued = 0;
 
 /** Queues messages, and gives their texts. */
-async function queue(count: number): Promise<string[]> {
+async function queue(count: number, account = accountId): Promise<string[]> {
   const texts = Array.from({ length: count }, () => `Message ${++queued}`);
   const rows = texts.map((message) => ({
-    linkedin_account_id: accountId,
+    linkedin_account_id: account,
     recipient_id: `ACoAADrivers${queued}${message.slice(8)}`,
     message,
   }));
@@ -184,6 +190,41 @@ describe('direct: the web app alone', () => {
       headers: { authorization: `Basic ${Buffer.from(`ada:${OPS_TOKEN}`).toString('base64')}` },
     });
     expect(await page.text()).toContain('Last runs');
+  });
+
+  it('that is cut off in the middle of a call loses nothing, and the next slot repeats nothing', async () => {
+    // A slot of its own each time.
+    const env = { ...workEnv(), JOB_SCHEDULES: 'dm-queue=* * * * * *' };
+    const web = await startWeb(env);
+    web.failed.catch(() => {});
+    const other = await openAccount('bob');
+    const action = { kind: 'hang', effect: true } as const;
+    sandbox.world.addFaults([{ match: { operation: 'send' }, action, times: 1 }]);
+    const [text = ''] = await queue(1);
+    const cut = callCron(web).catch(() => 'cut off');
+    await expect.poll(() => seen([text])).toEqual([1]);
+    process.kill(web.pid, 'SIGKILL');
+    expect(await cut).toBe('cut off');
+    const shown = async (filter: object, now?: string): Promise<unknown[]> =>
+      (await rpc.call<{ items: unknown[] }>('dm_list', { filter, now })).items;
+    const [left] = (await shown({ status: ['sending'] })) as { id: string }[];
+
+    // Its attempt stays in flight until its lease ends; the other account waits for nobody.
+    const texts = await queue(1, other);
+    const later = new Date(Date.now() + 3 * 60_000).toISOString();
+    await rpc.call('run_recover', { now: later });
+    const next = await startWeb(env);
+    expect(await callCron(next)).toMatchObject({
+      body: { run: { status: 'succeeded', stats: { sent: 1 } } },
+    });
+    expect(seen([text, ...texts])).toEqual([1, 1]);
+    // Then it may be on LinkedIn, and is looked for before anything else is done with it.
+    await rpc.call('dm_recover', { now: later });
+    expect(await shown({ status: ['unknown'] })).toMatchObject([{ id: left?.id }]);
+    await rpc.call('dm_act', {
+      ...{ action: 'settle', selection: { ids: [left?.id] }, args: { decision: 'sent' } },
+      ...{ dry_run: false, expected_count: null, actor: 'ada' },
+    });
   });
 
   it('whose database is away says so, and the next call goes on', async () => {
