@@ -171,7 +171,7 @@ describe('names and documents', () => {
   it('each SQLSTATE of ours stands in docs/errors.md, and no other', () => {
     const sql = files('supabase/migrations/*.sql').map(read).join('\n');
     const raised = new Set(
-      [...sql.matchAll(/'((?:AC|AN|DM|HI|PO|RN|SE)\d{3})'/g)].map((match) => match[1] ?? ''),
+      [...sql.matchAll(/'((?:AC|AN|DM|HI|PO|RN|RS|SE)\d{3})'/g)].map((match) => match[1] ?? ''),
     );
     // What messages and posts share is told whose errors to raise.
     const shared = [...sql.matchAll(/p_errors \|\| '(\d{3})'/g)].map((match) => match[1] ?? '');

@@ -283,10 +283,11 @@ begin
     );
     select * into v_read from public.read_back_verdict(
       v_found, v_attempt.finished_at, v_attempt.effect_by, v_attempt.absent_since,
-      p_policy = 'resend-when-absent' and not exists (
+      -- What was suspected after a restore was no try.
+      p_policy = 'resend-when-absent' and (v_attempt.worker = 'restored' or not exists (
         select from public.dm_attempts as earlier
         where earlier.message_id = v_attempt.message_id and earlier.outcome = 'not_sent' and earlier.error_type = 'absent'
-      ), p_now);
+      )), p_now);
     if v_is_twin then
       v_read.verdict := 'held';
     end if;
@@ -297,13 +298,16 @@ begin
       next_read_at = v_read.next_read_at,
       outcome = case v_read.verdict when 'sent' then 'sent' when 'waiting' then 'not_sent' else 'unknown' end,
       strike = attempt.strike and v_read.verdict <> 'sent',
-      error_type = case v_read.verdict when 'waiting' then 'absent' else attempt.error_type end,
+      error_type = case when v_read.verdict = 'waiting' and attempt.worker <> 'restored' then 'absent' else attempt.error_type end,
       detail = coalesce(left(v_result.detail, 500), attempt.detail),
       unipile_message_id = case when v_read.verdict = 'sent' and length(v_result.unipile_message_id) <= 200
         then v_result.unipile_message_id end,
       unipile_chat_id = case when v_read.verdict = 'sent' and length(v_result.chat_id) between 1 and 200
         then v_result.chat_id end
     where attempt.id = v_attempt.id;
+    if v_read.verdict = 'sent' and v_attempt.worker = 'restored' then
+      perform public.restore_found(v_attempt.id, v_result.sent_at, p_now);
+    end if;
     v_resolution := public.dm_read_settle(v_attempt, v_read.verdict, to_jsonb(v_result), p_now);
     v_answers := v_answers || jsonb_build_object('attempt_id', v_result.attempt_id, 'resolution', v_resolution);
   end loop;
@@ -331,7 +335,8 @@ begin
       'message_id', p_attempt.message_id, 'is_late', true, 'result', p_result || '{"outcome":"sent"}')), p_now);
   elsif p_verdict = 'waiting' then
     update public.dm_queue as message
-    set status = 'pending', reason = 'absent_on_linkedin', error = null, not_before = null
+    set status = 'pending', error = null, not_before = null,
+      reason = case when p_attempt.worker <> 'restored' then 'absent_on_linkedin' end
     where message.id = p_attempt.message_id and message.status = 'unknown';
   elsif p_verdict = 'held' then
     update public.dm_queue as message set reason = 'unknown_held'

@@ -203,7 +203,7 @@ begin
       if old.status in ('sending', 'sent', 'unknown') or exists (
         -- It once was unknown, and is looked for by what it says right before it goes out again.
         select from public.dm_attempts as attempt
-        where attempt.message_id = new.id and attempt.error_type in ('absent', 'settled')
+        where attempt.message_id = new.id and attempt.error_type in ('absent', 'settled', 'restored')
       ) then
         raise exception 'message % is %: its text, recipient and account stand', new.id, old.status
           using errcode = 'DM010';
@@ -1090,7 +1090,7 @@ begin
       where message.id = gated.message_id
       returning gated.attempt_id, message.id, message.linkedin_account_id, message.recipient_id,
         message.chat_id, message.message, message.attempts, message.priority, message.due_at,
-        message.position
+        message.position, message.created_at
     ), moved as (
       update public.account_policies as policy
       set
@@ -1139,9 +1139,9 @@ begin
     join public.linkedin_accounts as account on account.id = sending.linkedin_account_id
     cross join lateral (
       -- As a filter: as a condition, the least is sought in the index by time, through the whole ledger.
-      select min(attempt.started_at) filter (
-        where attempt.outcome = 'not_sent' and attempt.error_type in ('absent', 'settled')
-      ) as started_at
+      select least(min(attempt.started_at) filter (
+        where attempt.outcome = 'not_sent' and attempt.error_type in ('absent', 'settled', 'restored')
+      ), public.restore_look_since(sending.created_at)) as started_at
       from public.dm_attempts as attempt
       where attempt.message_id = sending.id
     ) as earlier

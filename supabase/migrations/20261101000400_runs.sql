@@ -542,7 +542,7 @@ security invoker
 set search_path = ''
 as $$
   select jsonb_build_object(
-    'schema_version', 6,
+    'schema_version', 7,
     'now', p_now,
     'can_see', (
       select jsonb_object_agg(expected.name, case
@@ -551,7 +551,7 @@ as $$
           and not row_security_active('public.' || expected.name)
       end)
       from unnest(array['dm_queue', 'dm_attempts', 'account_policies', 'job_runs', 'job_slots', 'run_slices',
-        'audit_log', 'sending_pause', 'post_publications', 'post_attempts', 'analytics_daily', 'analytics_cache',
+        'audit_log', 'sending_pause', 'restores', 'post_publications', 'post_attempts', 'analytics_daily', 'analytics_cache',
         'alert_incidents', 'alert_deliveries', 'linkedin_accounts', 'posts']) as expected (name)
     )
   );

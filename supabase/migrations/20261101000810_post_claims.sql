@@ -222,6 +222,10 @@ declare
   v_post_id uuid;
   v_attempt public.post_attempts;
   v_publication public.post_publications;
+  v_created_at timestamptz;
+  -- The attempt as it would be, had it begun when the database was put back.
+  v_sought public.post_attempts;
+  v_restored jsonb;
 begin
   foreach v_post_id in array p_post_ids loop
     perform from public.post_publications as publication
@@ -246,6 +250,10 @@ begin
       post.content, v_publication.mentions, v_publication.external_link, v_publication.as_organization
     from public.posts as post where post.id = v_post_id
     returning * into v_attempt;
+    select post.created_at into v_created_at from public.posts as post where post.id = v_post_id;
+    v_sought := v_attempt;
+    v_sought.started_at := public.restore_look_since(v_created_at);
+    v_restored := case when v_sought.started_at is null then '[]' else jsonb_build_array(public.post_sought(v_sought)) end;
 
     return jsonb_build_object(
       'attempt_id', v_attempt.id,
@@ -264,8 +272,8 @@ begin
         select jsonb_agg(public.post_sought(earlier) order by earlier.position)
         from public.post_attempts as earlier
         where earlier.post_id = v_post_id and earlier.outcome = 'not_sent'
-          and earlier.error_type in ('absent', 'settled')
-      ), '[]'::jsonb),
+          and earlier.error_type in ('absent', 'settled', 'restored')
+      ), '[]'::jsonb) || v_restored,
       'lease_until', p_lease_until
     );
   end loop;

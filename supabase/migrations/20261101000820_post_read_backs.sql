@@ -144,10 +144,11 @@ begin
   );
   select * into v_read from public.read_back_verdict(
     v_found, p_attempt.finished_at, p_attempt.effect_by, p_attempt.absent_since,
-    p_policy = 'resend-when-absent' and not exists (
+    -- What was suspected after a restore was no try.
+    p_policy = 'resend-when-absent' and (p_attempt.worker = 'restored' or not exists (
       select from public.post_attempts as earlier
       where earlier.post_id = p_attempt.post_id and earlier.outcome = 'not_sent' and earlier.error_type = 'absent'
-    ), p_now);
+    )), p_now);
   if v_is_twin then
     v_read.verdict := 'held';
   end if;
@@ -159,7 +160,10 @@ begin
       when v_read.verdict = 'sent' and v_share_url is null then public.read_back_at(p_now, null, p_now)
       else v_read.next_read_at end,
     outcome = case v_read.verdict when 'sent' then 'sent' when 'waiting' then 'not_sent' else 'unknown' end,
-    error_type = case v_read.verdict when 'waiting' then 'absent' else attempt.error_type end,
+    -- It was suspected after a restore: the gap is counted from when it was published.
+    effect_by = case when v_read.verdict = 'sent' and attempt.worker = 'restored'
+      then least(coalesce((p_result ->> 'sent_at')::timestamptz, attempt.effect_by), p_now) else attempt.effect_by end,
+    error_type = case when v_read.verdict = 'waiting' and attempt.worker <> 'restored' then 'absent' else attempt.error_type end,
     detail = coalesce(left(p_result ->> 'detail', 500), attempt.detail),
     unipile_post_id = case when v_read.verdict = 'sent' and length(p_result ->> 'unipile_post_id') <= 200
       then p_result ->> 'unipile_post_id' end,
@@ -191,7 +195,8 @@ begin
     perform public.post_settle(p_attempt, true, p_result || '{"outcome":"sent"}', p_now);
   elsif p_verdict = 'waiting' then
     update public.post_publications as publication
-    set state = 'waiting', reason = 'absent_on_linkedin', error = null, not_before = null, updated_at = p_now
+    set state = 'waiting', error = null, not_before = null, updated_at = p_now,
+      reason = case when p_attempt.worker <> 'restored' then 'absent_on_linkedin' end
     where publication.post_id = p_attempt.post_id and publication.state = 'unknown';
   elsif p_verdict = 'held' then
     update public.post_publications as publication set reason = 'unknown_held', updated_at = p_now

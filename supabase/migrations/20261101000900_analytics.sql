@@ -113,6 +113,8 @@ as $$
   from public.dm_attempts as attempt
   left join public.dm_queue as message on message.id = attempt.message_id
   where attempt.started_at >= p_from and attempt.started_at < p_to and attempt.outcome in ('sent', 'unknown')
+    -- Those that may have been sent before a restore count against the limits, and are nobody's.
+    and attempt.error_type is distinct from 'assumed'
 
   union all
   -- A message fails with its last attempt.

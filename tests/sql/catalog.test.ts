@@ -252,7 +252,7 @@ describe.each(['closed', 'older'])('on a project whose default grants are %s', (
         await client.query<{ probe: { can_see: Record<string, boolean> } }>('select system_probe() as probe')
       ).rows[0]?.probe;
     });
-    expect(Object.values(probe?.can_see ?? {})).toEqual(Array(16).fill(true));
+    expect(Object.values(probe?.can_see ?? {})).toEqual(Array(17).fill(true));
   });
 
   it('the probe tells a role that sees nothing', async () => {

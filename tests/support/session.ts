@@ -24,7 +24,7 @@ export interface Session {
 }
 
 const TABLES =
-  'dm_queue, dm_attempts, account_policies, job_runs, job_slots, audit_log, sending_pause, post_publications, ' +
+  'dm_queue, dm_attempts, account_policies, job_runs, job_slots, audit_log, sending_pause, restores, post_publications, ' +
   'alert_incidents, alert_deliveries, ' +
   'post_attempts, analytics_daily, analytics_cache, dm_spent_keys, history_mark, linkedin_accounts, posts';
 

@@ -50,7 +50,12 @@ const newName = (): string => `test_${randomUUID().replaceAll('-', '')}`;
 
 /** A database of its own with every migration. */
 export async function cloneDatabase(): Promise<TestDatabase> {
-  const { serverUrl, template } = await testPostgres();
+  return copyDatabase((await testPostgres()).template);
+}
+
+/** A copy of a database to which nobody is connected, by its name. */
+export async function copyDatabase(template: string): Promise<TestDatabase> {
+  const { serverUrl } = await testPostgres();
   const pool = await administrator();
   const name = newName();
   await pool.query(`create database ${name} template ${template}`);

@@ -37,6 +37,7 @@ import { healthRoutes } from './routes/health.ts';
 import { messageRoutes } from './routes/messages.ts';
 import { openapiRoutes } from './routes/openapi.ts';
 import { postRoutes } from './routes/posts.ts';
+import { restoreRoutes } from './routes/restores.ts';
 import { runEventRoutes } from './routes/run-events.ts';
 import { runRoutes } from './routes/runs.ts';
 import { sendingRoutes } from './routes/sending.ts';
@@ -200,6 +201,7 @@ export async function buildApp(options: AppOptions) {
       await api.register(postRoutes, operations);
       await api.register(accountRoutes, operations);
       await api.register(sendingRoutes, operations);
+      await api.register(restoreRoutes, operations);
       await api.register(auditRoutes, operations);
       await api.register(alertRoutes, { alerts: createAlertStore(rpc) });
       await api.register(analyticsRoutes, { analytics: options.analytics });

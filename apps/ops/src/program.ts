@@ -9,6 +9,7 @@ import { addAnalyticsCommands } from './commands/analytics.ts';
 import { addAuditCommand } from './commands/audit.ts';
 import { addDmCommands } from './commands/dm.ts';
 import { addPostsCommands } from './commands/posts.ts';
+import { addRestoredCommand } from './commands/restored.ts';
 import { addRunCommand } from './commands/run.ts';
 import { addRunsCommands } from './commands/runs.ts';
 import { addUnknownsCommands } from './commands/settle.ts';
@@ -50,6 +51,7 @@ export function createProgram(io: Io, onEnd: (code: ExitCode) => void): Command 
   addPostsCommands(program, action);
   addAccountsCommands(program, action);
   addUnknownsCommands(program, action);
+  addRestoredCommand(program, action);
   addAnalyticsCommands(program, action);
   addAlertsCommand(program, action);
   addAuditCommand(program, action);

@@ -18,6 +18,7 @@ export type Policy = Schemas['Policy'];
 export type Post = Schemas['Post'];
 export type PostDetail = Schemas['PostDetail'];
 export type PostOptions = Schemas['PostOptions'];
+export type Restore = Schemas['Restore'];
 export type Run = Schemas['Run'];
 export type RunStatus = Schemas['RunStatus'];
 export type Sending = Schemas['Sending'];

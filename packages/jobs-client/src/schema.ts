@@ -378,6 +378,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/restores": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Says that the database was put back to an instant: pauses all sending, and has whatever could have gone out since looked for on LinkedIn. It marks some accounts a call, and is repeated until `is_marked`; from then on it changes nothing, and says how far the looks have come. */
+        post: operations["markRestore"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/runs": {
         parameters: {
             query?: never;
@@ -1082,6 +1099,51 @@ export interface components {
             title: string;
             /** @description `/problems/<kind>`; stable. Callers decide on it and nothing else. */
             type: string;
+        };
+        Restore: {
+            /** @description Messages that may have been sent since and are in no row any more: they count against the limits. */
+            assumed: number;
+            dry_run: boolean;
+            /** @description Nothing is left to be marked. Until then the call is repeated: each one marks some accounts. */
+            is_marked: boolean;
+            /** @description The latest call to Unipile that the database knows: it was put back to no earlier instant. */
+            last_attempt_at: string | null;
+            /** @description When it was told first; null if it never was. */
+            marked_at: string | null;
+            marked_by: string | null;
+            messages: {
+                /** @description It cannot be told: a person settles it. */
+                held: number;
+                /** @description It may be on LinkedIn, and is looked for there. */
+                looked_for: number;
+                /** @description It is certainly not there: it goes out again. */
+                released: number;
+                /** @description It was found there. */
+                sent: number;
+            };
+            /** @description When LinkedIn is looked at next. */
+            next_read_at: string | null;
+            /** @description All sending is paused. */
+            paused: boolean;
+            posts: {
+                /** @description It cannot be told: a person settles it. */
+                held: number;
+                /** @description It may be on LinkedIn, and is looked for there. */
+                looked_for: number;
+                /** @description It is certainly not there: it goes out again. */
+                released: number;
+                /** @description It was found there. */
+                sent: number;
+            };
+            /** Format: date-time */
+            restored_to: string;
+            /** @description What could have gone out since, and is not marked yet. */
+            suspected: {
+                messages: number;
+                posts: number;
+            };
+            /** @description Attempts that were unknown already, and whose looks begin anew. */
+            unknown_before: number;
         };
         Run: {
             cancel_requested_at: string | null;
@@ -2486,6 +2548,53 @@ export interface operations {
             403: components["responses"]["Refused403"];
             408: components["responses"]["Refused408"];
             409: components["responses"]["Refused409"];
+            413: components["responses"]["Refused413"];
+            414: components["responses"]["Refused414"];
+            415: components["responses"]["Refused415"];
+            422: components["responses"]["Refused422"];
+            429: components["responses"]["Refused429"];
+            431: components["responses"]["Refused431"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+        };
+    };
+    markRestore: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description Says what would be looked for, and changes nothing.
+                     * @default false
+                     */
+                    dry_run?: boolean;
+                    /**
+                     * Format: date-time
+                     * @description The instant of the backup, or an earlier one, ISO 8601 with a zone. What went out between the two would not be found.
+                     */
+                    to: string;
+                };
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Restore"];
+                };
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            408: components["responses"]["Refused408"];
             413: components["responses"]["Refused413"];
             414: components["responses"]["Refused414"];
             415: components["responses"]["Refused415"];

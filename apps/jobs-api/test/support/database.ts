@@ -48,6 +48,7 @@ const TABLES = [
   'post_publications',
   'account_policies',
   'sending_pause',
+  'restores',
   'audit_log',
   'analytics_daily',
   'analytics_cache',

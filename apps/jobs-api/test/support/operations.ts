@@ -40,6 +40,7 @@ const EXAMPLES: Readonly<Record<string, { query?: string; body?: object }>> = {
   getSending: {},
   pauseSending: { body: { reason: 'holiday' } },
   resumeSending: { body: {} },
+  markRestore: { body: { to: '2026-11-01T03:00:00Z', dry_run: true } },
   listDailyAnalytics: {},
   getAnalyticsSummary: { query: RANGE },
   getPlatformAnalytics: {},

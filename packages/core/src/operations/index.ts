@@ -27,6 +27,7 @@ export {
   PostOptionsPatch,
   PostState,
 } from './posts.ts';
+export { Restore, RestoreRequest } from './restores.ts';
 export {
   AnyOf,
   GivenInstant,

@@ -26,6 +26,7 @@ import {
   type PostOptions,
   type PostOptionsPatch,
 } from './posts.ts';
+import type { Restore, RestoreRequest } from './restores.ts';
 import { LIMIT_DEFAULT, type PageOf, type Paging } from './shapes.ts';
 import type { AuditEntry, AuditFilter, PauseRequest, Sending } from './system.ts';
 
@@ -66,6 +67,10 @@ export interface Operations {
     pause(request: PauseRequest, actor: string): Promise<Sending>;
     resume(actor: string): Promise<Sending>;
   };
+  readonly restores: {
+    /** Marks some accounts, until all are marked; then it changes nothing. */
+    mark(request: RestoreRequest, actor: string): Promise<Restore>;
+  };
   readonly audit: {
     list(request: AuditFilter & Paging): Promise<PageOf<AuditEntry>>;
   };
@@ -102,6 +107,10 @@ export function createOperations(rpc: Rpc, lateLimitMinutes: number): Operations
       pause: ({ reason, until }, actor) =>
         rpc.call('sending_pause_set', { reason, until: instantOf(until), actor }),
       resume: (actor) => rpc.call('sending_resume', { actor }),
+    },
+    restores: {
+      mark: ({ to, dry_run = false }, actor) =>
+        rpc.call('restore_mark', { to: new Date(to).toISOString(), dry_run, actor }),
     },
     audit: {
       list: (request) => rpc.call('audit_list', pageOf(request)),

@@ -50,7 +50,7 @@ export class RpcError extends Error {
 }
 
 /** SQLSTATEs of ours: two to four letters of the subject and a number, one per rule. */
-const RULE = /^(AC|AN|DM|HI|PO|RN|SE)\d{3}$/;
+const RULE = /^(AC|AN|DM|HI|PO|RN|RS|SE)\d{3}$/;
 
 /**
  * Classes of SQLSTATE that a later call may not meet: connection trouble, a resource short, a

@@ -51,6 +51,8 @@ export const REASONS = {
   sending: 'it is being sent',
   sent: 'it was sent',
   answer_lost: 'the answer was lost: it may have been sent, and is looked for on LinkedIn',
+  restored:
+    'it may have gone out after the instant to which the database was put back, and is looked for on LinkedIn',
   unknown_held: 'it was not found on LinkedIn, and a person decides',
   dropped: 'it may have been sent, and a person gave it up',
   not_connected: 'the recipient is not a first-degree connection',

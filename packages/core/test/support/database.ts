@@ -21,6 +21,7 @@ const TABLES = [
   'job_slots',
   'audit_log',
   'sending_pause',
+  'restores',
   'post_publications',
   'post_attempts',
   'dm_spent_keys',
