@@ -780,15 +780,15 @@ it('nothing of it stands in any log, nor in what Sentry was told', async () => {
   );
   // What was meant to go wrong has gone wrong.
   for (const said of [
-    'not sent, or not known to be',
-    'result refused: its attempt becomes unknown',
+    'send failed or outcome unknown',
+    'result refused, its attempt becomes unknown',
     'the database refused with P0001',
     'the database refused with 22P02',
     '"code":"23514"',
-    'the cache is away',
+    'analytics cache unavailable',
     'request failed',
     '"signature":"mismatch"',
-    'media of a post cannot be used',
+    'post media unusable',
   ]) {
     expect.soft(logs[0]?.text.includes(said), said).toBe(true);
   }

@@ -24,7 +24,7 @@ const FOLDER = path.resolve(import.meta.dirname, '../../monitoring');
 const WORKER = path.resolve(import.meta.dirname, '../../apps/jobs-api/src/worker.ts');
 
 /** Where a process says on which port its metrics are. */
-const PORT_LINE = /"port":(\d+),"msg":"metrics are served"/;
+const PORT_LINE = /"port":(\d+),"msg":"metrics server listening"/;
 
 const TOKEN = 'scraper-token-0123456789';
 /** What no scrape may have in it. */

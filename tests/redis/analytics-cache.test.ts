@@ -93,7 +93,7 @@ describe('analytics with Redis', () => {
     await redis.kill();
     expect((await analytics.platform(12)).value.days).toHaveLength(12);
     expect((await analytics.platform(12)).value.days).toHaveLength(12);
-    expect(log.messages()).toEqual(['the cache is away; going on with the other one']);
+    expect(log.messages()).toEqual(['analytics cache unavailable, using the other one']);
     // The second answer came out of Postgres.
     expect(calls.filter((name) => name === 'analytics_platform')).toHaveLength(2);
 
@@ -103,7 +103,10 @@ describe('analytics with Redis', () => {
       // PGlite answers without giving the sockets a turn.
       await turn();
     }
-    expect(log.messages()).toEqual(['the cache is away; going on with the other one', 'the cache is back']);
+    expect(log.messages()).toEqual([
+      'analytics cache unavailable, using the other one',
+      'analytics cache available again',
+    ]);
     const before = calls.length;
     await analytics.platform(12);
     expect(calls.slice(before)).toEqual([]);
@@ -113,7 +116,7 @@ describe('analytics with Redis', () => {
     const guarded = await startRedis({ password: 'the-right-password' });
     const refused = open(guarded.url.replace('redis://', 'redis://:a-wrong-password@'));
     expect((await refused.platform(13)).value.days).toHaveLength(13);
-    expect(log.messages()).toEqual(['the cache is away; going on with the other one']);
+    expect(log.messages()).toEqual(['analytics cache unavailable, using the other one']);
     expect(log.lines.join()).not.toMatch(/password@|a-wrong-password|the-right-password/);
     await refused.close();
 

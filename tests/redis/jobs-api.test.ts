@@ -208,6 +208,6 @@ describe('Redis away', () => {
       });
     const started = await trigger(app);
     expect(started.statusCode).toBe(202);
-    expect(log.messages()).toContain('the queue cannot be reached; the run is worked on in this process');
+    expect(log.messages()).toContain('queue unavailable, running in this process');
   });
 });

@@ -7,6 +7,10 @@
 import { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 
 export class RequestLog extends LogController {
+  constructor() {
+    super({ requestIdLogLabel: 'request_id' });
+  }
+
   override incomingRequest(): void {}
 
   override requestCompleted(

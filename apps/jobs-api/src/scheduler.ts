@@ -50,7 +50,7 @@ async function startSlot(job: JobDefinition, slot: Date, options: SchedulerOptio
       await runs.start({ job, trigger: 'worker', scheduledFor: slot, requestedBy: 'scheduler' });
       return;
     } catch (error) {
-      logger.warn({ err: error, job: job.name, scheduled_for: slot, attempt }, 'slot could not be started');
+      logger.warn({ err: error, job: job.name, slot, attempt }, 'slot could not be started');
       if (attempt === 1 && !isOutage(error)) {
         reports?.error(error, { job: job.name, slot: slot.toISOString() });
       }

@@ -115,7 +115,7 @@ async function closeInTime(
   closing: readonly (Promise<unknown> | undefined)[],
 ): Promise<void> {
   await within(effects, CLIENTS_MS_MAX, Promise.all(closing), () =>
-    logger.warn('not every client let go in time'),
+    logger.warn('clients did not close in time'),
   );
 }
 
@@ -173,7 +173,7 @@ async function connect(
   if (database.kind === 'rest') return createSupabaseRpc({ url, secretKey: database.secretKey, onRepeated });
   const { address, connectionsMax } = database;
   if (address.isExposed) {
-    logger.warn('DATABASE_URL asks for a connection that others may read or change: leave its sslmode out');
+    logger.warn('DATABASE_URL asks for an unverified connection: remove its sslmode');
   }
   // Loaded only where it is wanted.
   const { createPostgresRpc } = await import('@revos/core/rpc/postgres');
@@ -181,6 +181,6 @@ async function connect(
     address,
     connectionsMax,
     onRepeated,
-    onConnectionLost: (err) => logger.warn({ err }, 'a connection to the database was lost; another is made'),
+    onConnectionLost: (err) => logger.warn({ err }, 'database connection lost, reconnecting'),
   });
 }

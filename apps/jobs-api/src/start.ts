@@ -49,8 +49,7 @@ export async function checkOrRefuse(name: string, probe: SystemProbe, logger: Lo
   const checks = await probe.check();
   const failures = failedChecks(checks).map(({ name: check, detail }) => `${check}: ${detail}`);
   if (isMisconfigured(checks)) refuse(`The ${name} does not start. ${failures.join('; ')}`);
-  if (failures.length > 0)
-    logger.error({ checks }, 'the database is away; the service starts and waits for it');
+  if (failures.length > 0) logger.error({ checks }, 'database unavailable, starting and waiting for it');
 }
 
 /**

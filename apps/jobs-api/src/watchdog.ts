@@ -12,6 +12,7 @@ import {
   type Run,
   type RunStore,
   type Runs,
+  runFacts,
 } from '@revos/core/jobs';
 import type { Logger, Reports } from '@revos/core/telemetry';
 
@@ -60,7 +61,7 @@ export async function runWatchdog(options: WatchdogOptions): Promise<void> {
         if (memory && !signal.aborted) await look(job, memory, startedAt, options);
       }
     } catch (error) {
-      logger.warn({ err: error }, 'the watchdog could not look');
+      logger.warn({ err: error }, 'watchdog check failed');
       if (!isOutage(error)) reports?.error(error);
     }
     await effects.sleep(LOOK_MS, signal);
@@ -98,7 +99,7 @@ async function alarm(
   const { runs, effects, logger, catchUp } = options;
   if (memory.missed !== slot.getTime()) {
     const lateMs = effects.now().getTime() - slot.getTime();
-    logger.error({ job: job.name, scheduled_for: slot, late_ms: lateMs, catch_up: catchUp }, 'slot missed');
+    logger.error({ job: job.name, slot, late_ms: lateMs, catch_up: catchUp }, 'slot missed');
     memory.missed = slot.getTime();
   }
   if (catchUp === 'off') return;
@@ -111,7 +112,7 @@ async function resume(job: JobDefinition, run: Run, memory: Memory, options: Wat
   if (memory.resumed === run.id || !(await standsForSlot(job, run, options))) return;
   await runs.start({ job, trigger: 'catch-up', scheduledFor: null, requestedBy: 'watchdog' });
   memory.resumed = run.id;
-  logger.warn({ job: job.name, run_id: run.id }, 'interrupted run is gone on with');
+  logger.warn(runFacts(run), 'resuming interrupted run');
 }
 
 /** What a person asked for, a person asks for again, unless a slot was answered with it meanwhile. */

@@ -47,8 +47,8 @@ endInOrder(config.shutdownGraceMs, logger, reports, async () => {
   await within(effects, config.shutdownGraceMs, Promise.all(underWay), () => {});
   // A trigger that was under way may have handed over one more run.
   const ended = (await stopped) && (await engine.close(LATE_RUN_MS_MAX));
-  if (ended) logger.info('every run has ended, or waits for another worker');
-  else logger.error('runs were still working at the end of the grace; their leases will run out');
+  if (ended) logger.info('every run has ended or waits for another worker');
+  else logger.error('runs still active after the shutdown grace period; their leases will expire');
   await health?.close();
   await services.close();
 });

@@ -172,7 +172,7 @@ describe('closing the app', () => {
     await job.started;
     await test.app.close();
     expect((await test.store.get(id))?.status).toBe('interrupted');
-    expect(test.logLines.join()).toContain('their leases will run out');
+    expect(test.logLines.join()).toContain('their leases will expire');
     const finished = database.answered('run_finish');
     job.open();
     await finished;

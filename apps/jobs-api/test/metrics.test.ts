@@ -172,7 +172,7 @@ describe('who may see them', () => {
 
   it('whoever reaches the port of their own, which has nothing else', async () => {
     const { metrics, logLines } = await measuredApp([quickJob('quick')], { port: 0 });
-    expect(logLines.join()).not.toContain('metrics are served');
+    expect(logLines.join()).not.toContain('metrics server listening');
     const served = Promise.withResolvers<number>();
     const own = createMetrics({
       jobs: [],

@@ -152,7 +152,9 @@ describe('a stranger', () => {
     expect(await statusOf({ headers: asOps, from: from(refusalsMax) })).toBe(200);
     for (let count = 0; count < 100; count += 1) await ask({ headers: wrong, from: `192.0.2.${count}` });
     // One warning for all of them, and not one for each address.
-    expect(test.logLines.filter((line) => line.includes('strangers ask too often'))).toHaveLength(1);
+    expect(test.logLines.filter((line) => line.includes('unauthenticated rate limit exceeded'))).toHaveLength(
+      1,
+    );
   });
 
   it.each(FLOODS)('with $what fills no log: a flood is one line', async ({ asked }) => {
@@ -162,7 +164,7 @@ describe('a stranger', () => {
     for (let count = 0; count < 100; count += 1) expect(await statusOf(asked)).toBe(429);
     await untilLogged();
     expect(test.logLines.map((line) => JSON.parse(line).msg)).toEqual([
-      'strangers ask too often',
+      'unauthenticated rate limit exceeded',
       'request completed',
     ]);
     expect(test.logLines[0]).toContain(STRANGER);

@@ -60,6 +60,23 @@ describe('POST /api/jobs/:job', () => {
     gated.open();
   });
 
+  it('leads in the log from the request to its run, and every line of the run to both its slot and itself', async () => {
+    test = await createTestApp({ rpc: database.rpc, jobs: [failingJob('failing')] });
+    const response = await cron('failing');
+    const { id, scheduled_for } = runOf(response);
+    await expect.poll(() => test.logLines.join()).toContain('slice ended');
+    const lines = test.logLines.map((line) => JSON.parse(line) as Record<string, unknown>);
+    const [ofRequest, ofSlice] = ['request_id', 'slice'].map((name) => lines.filter((line) => name in line));
+    expect(ofRequest?.map(({ msg }) => msg)).toEqual(['run requested', 'request completed']);
+    const request_id = response.headers['x-request-id'];
+    for (const line of ofRequest ?? []) expect(line).toMatchObject({ request_id });
+    const run = { job: 'failing', run_id: id, slot: scheduled_for };
+    expect(ofRequest?.[0]).toMatchObject({ ...run, trigger: 'vercel-cron', outcome: 'created' });
+    expect(ofSlice?.map(({ msg }) => msg)).toEqual(['slice started', 'run failed', 'slice ended']);
+    for (const line of ofSlice ?? []) expect(line).toMatchObject({ ...run, slice: 0 });
+    expect(ofSlice?.at(-1)).toMatchObject({ status: 'failed', duration_ms: expect.any(Number) });
+  });
+
   it('answers a new slot with the run that is still active, and a repeat of it likewise', async () => {
     const gated = gatedJob('gated');
     test = await createTestApp({ rpc: database.rpc, jobs: [gated.definition] });
@@ -268,6 +285,6 @@ describe('Prefer: wait', () => {
     database.reachable = true;
     expect(response.statusCode).toBe(200);
     expect(runOf(response).id).toBe(run.id);
-    expect(test.logLines.join()).toContain('the wait for the end of the run was cut short');
+    expect(test.logLines.join()).toContain('waiting for the run failed');
   });
 });

@@ -35,7 +35,7 @@ describe('the verdict', () => {
         why: expect.stringMatching(new RegExp(why, 'i')),
       },
     ]);
-    expect(test.logLines.join('\n')).toContain('the facts of the verdict could not be read');
+    expect(test.logLines.join('\n')).toContain('verdict facts unavailable');
     await test.app.close();
   });
 

@@ -84,7 +84,7 @@ async function looks(count: number): Promise<void> {
 
 const alarms = (): unknown[] =>
   logLines
-    .map((line) => JSON.parse(line) as { msg: string; scheduled_for: string })
+    .map((line) => JSON.parse(line) as { msg: string; slot: string })
     .filter(({ msg }) => msg === 'slot missed');
 
 const all = async (): Promise<readonly Run[]> => (await store.list({ limit: 200 })).items;
@@ -122,7 +122,7 @@ describe('a slot that nobody asked for', () => {
     const ended = database.answered('run_finish');
     await looks(1);
     await ended;
-    expect(alarms()).toMatchObject([{ job: 'quick', scheduled_for: SLOT.toISOString(), level: 50 }]);
+    expect(alarms()).toMatchObject([{ job: 'quick', slot: SLOT.toISOString(), level: 50 }]);
     expect(await all()).toMatchObject([
       { trigger: 'catch-up', requested_by: 'watchdog', status: 'succeeded' },
     ]);
@@ -156,7 +156,7 @@ describe('a slot that nobody asked for', () => {
     const ended = database.answered('run_finish');
     await watch();
     await ended;
-    expect(alarms()).toMatchObject([{ scheduled_for: SLOT.toISOString() }]);
+    expect(alarms()).toMatchObject([{ slot: SLOT.toISOString() }]);
     expect(await store.slot('quick', SLOT)).toMatchObject({ trigger: 'catch-up' });
   });
 
@@ -182,7 +182,7 @@ describe('a slot that nobody asked for', () => {
     database.reachable = false;
     await looks(4);
     expect(alarms()).toEqual([]);
-    expect(logLines.join()).toContain('the watchdog could not look');
+    expect(logLines.join()).toContain('watchdog check failed');
     expect(reported).toEqual([]);
     database.reachable = true;
     const ended = database.answered('run_finish');

@@ -6,7 +6,7 @@
  * their leases, like any process that dies.
  */
 import { within } from '@revos/core/effects';
-import { createInProcessEngine, createRuns, type JobDefinition, type Run } from '@revos/core/jobs';
+import { createInProcessEngine, createRuns, type JobDefinition, type Run, runFacts } from '@revos/core/jobs';
 import { openAlertWatch } from '../alert-watch.ts';
 import { loadDirectConfig } from '../env.ts';
 import { createReadiness } from '../readiness.ts';
@@ -57,7 +57,7 @@ export async function runSlot(
     });
     const looked = watch.look();
     const stop = async (): Promise<void> => {
-      logger.warn({ run_id: started.run.id, job: job.name }, 'the function ends: its run is stopped');
+      logger.warn(runFacts(started.run), 'function is about to end, stopping its run');
       await engine.close(STOP_MS);
     };
     await within(effects, Math.max(remainingMs() - END_MS, 0), engine.idle(), stop);

@@ -53,7 +53,7 @@ export async function readDeployment(
     return true;
   } catch (error) {
     if (!(error instanceof RpcError)) throw error;
-    logger.warn({ err: error }, 'the metrics of the deployment could not be read');
+    logger.warn({ err: error }, 'deployment metrics unavailable');
     return false;
   }
 }

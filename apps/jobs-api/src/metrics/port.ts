@@ -37,7 +37,7 @@ export async function openMetricsPort(port: number, metrics: Scrape, logger: Log
       const text = await metrics.scrape();
       response.writeHead(200, { 'content-type': metrics.contentType, 'cache-control': 'no-store' }).end(text);
     } catch (error) {
-      logger.error({ err: error }, 'a scrape failed');
+      logger.error({ err: error }, 'metrics scrape failed');
       refuse(500);
     }
   };
@@ -50,7 +50,7 @@ export async function openMetricsPort(port: number, metrics: Scrape, logger: Log
   server.listen(port);
   await once(server, 'listening');
   const address = server.address() as AddressInfo;
-  logger.info({ port: address.port }, 'metrics are served');
+  logger.info({ port: address.port }, 'metrics server listening');
   return {
     port: address.port,
     async close() {

@@ -21,7 +21,7 @@ export async function readQueue(
     for (const state of QUEUE_STATES) meters.queueSlices.set({ state }, counts[state] ?? 0);
     return true;
   } catch (error) {
-    logger.warn({ err: error }, 'the slices in Redis could not be counted');
+    logger.warn({ err: error }, 'queue metrics unavailable');
     return false;
   }
 }

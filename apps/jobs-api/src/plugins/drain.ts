@@ -74,7 +74,7 @@ export const drain = fp<DrainOptions>(
       // A trigger that was being taken while the engine closed may have handed it one more run.
       const ended = (await stopped) && (await engine.close(leftMs()));
       if (ended) app.log.info('every run has ended');
-      else app.log.error('runs were still working at the end of the grace; their leases will run out');
+      else app.log.error('runs still active after the shutdown grace period; their leases will expire');
 
       const cut = setTimeout(() => app.server.closeAllConnections(), CONNECTIONS_MS_MAX);
       cut.unref();

@@ -91,7 +91,9 @@ function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyRepl
   } else {
     // Not the error itself: a parser's message quotes the body.
     const { warning } = problem.options;
-    request.log[warning ? 'warn' : 'info']({ problem: problem.kind, ...warning }, 'request refused');
+    const refusal = { problem: problem.kind, ...warning };
+    if (warning) request.log.warn(refusal, 'request refused');
+    else request.log.info(refusal, 'request refused');
   }
   reply
     .code(problem.statusCode)

@@ -64,7 +64,7 @@ export const rateLimits = fp<RateLimitsOptions>(
         // Once for each address that is too many by itself, and once for all that are so together.
         const warned = secondsLeft(address) > 0 ? await warnedOfAddress(request) : await warnedOfAll(request);
         if (secondsLeft(warned) === 0) {
-          request.log.warn({ remote_address: addressOf(request) }, 'strangers ask too often');
+          request.log.warn({ remote_address: addressOf(request) }, 'unauthenticated rate limit exceeded');
         }
         return tooMany(seconds);
       },

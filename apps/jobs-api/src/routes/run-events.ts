@@ -83,7 +83,7 @@ export const runEventRoutes: FastifyPluginAsyncTypebox<RunEventsOptions> = async
       } catch (error) {
         // Too late for an answer: the stream ends, and the client comes back.
         if (!reply.raw.headersSent) throw error;
-        request.log.warn({ err: error, run_id: id }, 'event stream broke off');
+        request.log.warn({ err: error, run_id: id }, 'event stream failed');
       }
       // The shutdown began before the first event.
       if (!reply.raw.headersSent) throw new HttpProblem('shutting-down');

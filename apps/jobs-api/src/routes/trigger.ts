@@ -8,6 +8,7 @@ import {
   type Run,
   type RunParams,
   type Runs,
+  runFacts,
 } from '@revos/core/jobs';
 import type { TriggerBody } from '@revos/core/signing';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -53,7 +54,7 @@ export const triggerRoutes: FastifyPluginAsyncTypebox<TriggerOptions> = async (a
       return await runs.waitForEnd(run, seconds * 1_000, AbortSignal.any([app.drain.signal, gone.signal]));
     } catch (error) {
       // The run has started all the same, and that is what was asked for.
-      reply.log.warn({ err: error, run_id: run.id }, 'the wait for the end of the run was cut short');
+      reply.log.warn({ err: error, ...runFacts(run) }, 'waiting for the run failed');
       return run;
     } finally {
       waitCount -= 1;
@@ -93,6 +94,8 @@ export const triggerRoutes: FastifyPluginAsyncTypebox<TriggerOptions> = async (a
           ...told,
         }),
       );
+      const { run, outcome } = started;
+      request.log.info({ ...runFacts(run), trigger: run.trigger, outcome }, 'run requested');
       reply.header('location', `/api/runs/${started.run.id}`);
       reply.code(started.outcome === 'created' ? 202 : 200);
 

@@ -98,7 +98,7 @@ describe('a service with DATABASE_URL', () => {
       await asSuperuser(idle);
       return stdout();
     };
-    await expect.poll(saysSo).toContain('a connection to the database was lost');
+    await expect.poll(saysSo).toContain('database connection lost');
     // What is asked on another session that has just ended, before that is known, is told so.
     await expect.poll(async () => (await get(port, '/api/runs')).status).toBe(200);
   });
@@ -145,6 +145,6 @@ describe('a connection that others could read', () => {
   it('is warned of', async () => {
     const exposed = url.replace(/127\.0\.0\.1:\d+/, 'db.invalid').replace('verify-full', 'no-verify');
     const { stdout } = await started({ DATABASE_URL: exposed, DATABASE_CA: undefined });
-    expect(stdout()).toContain('DATABASE_URL asks for a connection that others may read or change');
+    expect(stdout()).toContain('DATABASE_URL asks for an unverified connection');
   });
 });

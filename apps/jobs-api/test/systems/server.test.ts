@@ -123,7 +123,7 @@ describe('a service that cannot start', () => {
 describe('a service whose database is away', () => {
   it('starts, says so, and is not ready', async () => {
     const { port, stdout } = await started({ SUPABASE_URL: 'http://127.0.0.1:9' });
-    expect(stdout()).toContain('the database is away');
+    expect(stdout()).toContain('database unavailable');
     expect((await send(port, 'GET', '/health')).statusCode).toBe(200);
     const ready = await send(port, 'GET', '/ready');
     expect(ready.statusCode).toBe(503);
@@ -174,7 +174,7 @@ describe('SIGTERM', () => {
     child.kill('SIGTERM');
     expect(await exited).toBe(0);
     expect(performance.now() - startedAt).toBeLessThan(6_000);
-    expect(stdout()).toContain('their leases will run out');
+    expect(stdout()).toContain('their leases will expire');
   });
 
   // The process has a clock of its own, so this takes as long as it says. Above every default that a library ends a shutdown by.

@@ -389,7 +389,7 @@ describe('without its environment', () => {
     expect(await cron.json()).toMatchObject({
       variables: ['CRON_SECRET'],
     });
-    expect(bare.output()).toContain('the trigger made no run');
+    expect(bare.output()).toContain('trigger or run failed');
 
     const page = await get(
       '/',

@@ -49,13 +49,13 @@ export function createFailoverCache(first: Cache, second: Cache, logger: Logger)
   const inEither = async <Answer>(call: (cache: Cache) => Promise<Answer>): Promise<Answer> => {
     try {
       const answer = await call(first);
-      if (isAway) logger.info('the cache is back');
+      if (isAway) logger.info('analytics cache available again');
       isAway = false;
       return answer;
     } catch (error) {
       // Its message alone: errors of a client may carry the command, and that the password.
       const problem = error instanceof Error ? error.message : String(error);
-      if (!isAway) logger.warn({ problem }, 'the cache is away; going on with the other one');
+      if (!isAway) logger.warn({ problem }, 'analytics cache unavailable, using the other one');
       isAway = true;
       return call(second);
     }

@@ -66,7 +66,7 @@ async function whileAway<Answer>(
     } catch (error) {
       const isAway = error instanceof RpcError && error.kind === 'unavailable';
       if (!isAway || tries === TRIES_MAX || signal.aborted) throw error;
-      logger.warn({ err: error, tries }, 'analytics: the database is away; trying again');
+      logger.warn({ err: error, tries }, 'database unavailable, retrying analytics');
       await effects.sleep(RETRY_MS * tries, signal);
     }
   }

@@ -95,7 +95,7 @@ export function withCheckIns(store: RunStore, options: CheckInOptions): RunStore
     try {
       await telling();
     } catch (error) {
-      logger.warn({ err: error, job }, 'a check-in could not be made');
+      logger.warn({ err: error, job }, 'check-in failed');
     }
   };
 

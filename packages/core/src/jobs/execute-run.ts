@@ -48,14 +48,22 @@ export type Parting = 'refused' | 'ended' | 'given-back' | 'unrecorded';
 
 /** Works on a slice until it ends. It does not throw: a failure is the slice's end. */
 export async function executeRun(execution: RunExecution): Promise<Parting> {
-  const { run, slice, services, store, stop, onChange } = execution;
-  const { effects, worker } = services;
-  const logger = services.logger.child({ run_id: run.id, job: run.job, slice });
+  const { run, slice, services } = execution;
+  // Whatever is logged on behalf of the slice says which one it is.
+  const logger = services.logger.child(runFacts(run, slice));
+  return workOnSlice({ ...execution, services: { ...services, logger } });
+}
+
+async function workOnSlice(execution: RunExecution): Promise<Parting> {
+  const { run, slice, store, stop, onChange } = execution;
+  const { effects, worker, logger } = execution.services;
 
   const begun = await persist(execution, () => store.begin(run.id, worker, slice));
   if (begun === 'unrecorded') return 'unrecorded';
   if (begun !== null) onChange(begun.run);
   if (!begun?.owned) return 'refused';
+  logger.info('slice started');
+  const beganMs = effects.monotonicMs();
 
   const state: SliceState = {
     run: begun.run,
@@ -77,7 +85,7 @@ export async function executeRun(execution: RunExecution): Promise<Parting> {
       try {
         learn(await store.heartbeat(run.id, worker, state.stats, slice));
       } catch (error) {
-        logger.warn({ err: error }, 'heartbeat failed; the run goes on');
+        logger.warn({ err: error }, 'heartbeat failed, run continues');
       }
     }
   })();
@@ -90,7 +98,9 @@ export async function executeRun(execution: RunExecution): Promise<Parting> {
       learn(finished);
       // A slot was coalesced with this run at the last moment: its horizon moved, and there is more to do.
       if (finished?.owned && finished.slice?.status === 'running') continue;
-      return finished?.slice?.status === 'waiting' ? 'given-back' : 'ended';
+      const status = finished?.slice?.status;
+      logger.info({ status, duration_ms: Math.round(effects.monotonicMs() - beganMs) }, 'slice ended');
+      return status === 'waiting' ? 'given-back' : 'ended';
     }
   } finally {
     done.abort();
@@ -128,7 +138,7 @@ async function runHandler(execution: RunExecution, state: SliceState): Promise<S
     const handler = await definition.loadHandler();
     state.stats = await handler(context, services);
   } catch (error) {
-    services.logger.error({ err: error, run_id: state.run.id, job: state.run.job }, 'run failed');
+    services.logger.error({ err: error }, 'run failed');
     services.reports?.error(error, runFacts(state.run, slice));
     return { status: 'failed', stats: state.stats, error: storableMessage(error), horizonSeen };
   }
@@ -155,7 +165,7 @@ async function persist<Answer>(
     try {
       return await call();
     } catch (error) {
-      services.logger.warn({ err: error, run_id: run.id, slice, attempt }, 'the run was not recorded');
+      services.logger.warn({ err: error, attempt }, 'run not recorded yet, retrying');
       refusal = error;
       await services.effects.sleep(PERSIST_RETRY_MS * attempt);
     }

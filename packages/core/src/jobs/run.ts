@@ -138,7 +138,7 @@ export function isEnded(run: Pick<Run, 'status'>): boolean {
   return run.status !== 'queued' && run.status !== 'running';
 }
 
-/** What a report says of a slice of a run. */
-export function runFacts({ id, job, scheduled_for }: Run, slice: number): ErrorFacts {
-  return { job, run_id: id, slot: scheduled_for, slice };
+/** What a report and a line of the log say of a run, or of one slice of it. */
+export function runFacts({ id, job, scheduled_for }: Run, slice?: number): ErrorFacts {
+  return { job, run_id: id, slot: scheduled_for, ...(slice === undefined ? {} : { slice }) };
 }

@@ -73,7 +73,10 @@ export function createSliceRunner(options: SliceRunnerOptions): SliceRunner {
       });
     } catch (error) {
       // Nothing that is expected gets here. Its heartbeats have stopped, so it is recovered.
-      services.logger.error({ err: error, run_id: run.id, job: run.job, slice }, 'run was let go of');
+      services.logger.error(
+        { err: error, ...runFacts(run, slice) },
+        'slice crashed, leaving it to its lease',
+      );
       services.reports?.error(error, runFacts(run, slice));
       return 'unrecorded';
     } finally {
@@ -139,6 +142,6 @@ export function createSliceRunner(options: SliceRunnerOptions): SliceRunner {
     );
     const all = Promise.allSettled(marked).then((results) => results.map(({ status }) => status));
     const results = await within(services.effects, GIVE_UP_MS_MAX, all, () => 'not in time' as const);
-    services.logger.warn({ count: slices.length, results }, 'runs given up');
+    services.logger.warn({ count: slices.length, results }, 'runs did not end in time');
   }
 }

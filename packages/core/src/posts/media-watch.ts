@@ -109,7 +109,7 @@ export function createMediaWatch(
       } catch (error) {
         // They are looked at again in the next run, and in any case when the post goes out.
         if (!(error instanceof RpcError)) throw error;
-        logger.warn({ err: error }, 'media could not be checked ahead of time');
+        logger.warn({ err: error }, 'media check failed');
       } finally {
         nextAt = null;
       }
@@ -137,6 +137,6 @@ async function checkOne(
   const fetched = await fetchMedia(media, fetcher, effects, signal);
   if (fetched.ok) return { post_id, media, problem: null };
   const { problem, detail, retryable } = fetched;
-  logger.warn({ post_id, problem, retryable }, 'media of a post cannot be used');
+  logger.warn({ post_id, problem, retryable }, 'post media unusable');
   return { post_id, media, problem: { problem, detail, retryable } };
 }

@@ -59,7 +59,7 @@ export function createClaims<Item extends ClaimedAttempt>(options: ClaimsOptions
         if (count > 0 || effects.now().getTime() >= untilMs) lost.delete(claimId);
       } catch (error) {
         if (!(error instanceof RpcError)) throw error;
-        logger.warn({ err: error, claim_id: claimId }, 'a lost claim is not given back yet');
+        logger.warn({ err: error, claim_id: claimId }, 'lost claim not released yet, retrying');
         return;
       }
     }
@@ -85,7 +85,7 @@ export function createClaims<Item extends ClaimedAttempt>(options: ClaimsOptions
           if (!(error instanceof RpcError) || error.kind !== 'unavailable') throw error;
           lost.set(claimId, effects.now().getTime() + outbox.leaseMs);
           if (failures >= FAILURES_MAX) throw error;
-          logger.warn({ err: error, failures }, 'claim failed');
+          logger.warn({ err: error, failures }, 'claim failed, retrying');
           await effects.sleep(Math.min(RETRY_MS_MIN * 2 ** (failures - 1), RETRY_MS_MAX), signal);
           await giveBackLost();
           if (!mayClaim()) return null;

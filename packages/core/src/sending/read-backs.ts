@@ -52,7 +52,7 @@ export function createReadBacks<Item extends UnknownAttempt, Result extends Read
     } catch (error) {
       if (error instanceof RpcError) throw error;
       const { attempt_id } = item;
-      logger.error({ err: error, attempt_id }, 'a look at LinkedIn failed: it is made again');
+      logger.error({ err: error, attempt_id }, 'read-back failed, will look again');
       reports?.error(error, { attempt_id });
       return { attempt_id, found: 'unreadable', detail: 'the look failed' } as Result;
     }
@@ -64,7 +64,7 @@ export function createReadBacks<Item extends UnknownAttempt, Result extends Read
     } catch (error) {
       if (!(error instanceof RpcError) || !SPEAKS_OF_ONE.test(error.code)) throw error;
       const { attempt_id } = result;
-      logger.error({ err: error, attempt_id }, 'what was found is refused: it is looked for again');
+      logger.error({ err: error, attempt_id }, 'read-back result refused, will look again');
       reports?.error(error, { attempt_id });
     }
   };
@@ -95,7 +95,7 @@ export function createReadBacks<Item extends UnknownAttempt, Result extends Read
       return await pass(signal);
     } catch (error) {
       if (!(error instanceof RpcError) || error.kind !== 'unavailable') throw error;
-      logger.warn({ err: error }, 'unknowns could not be read back yet');
+      logger.warn({ err: error }, 'list of unknowns unavailable, retrying');
       return RETRY_MS;
     }
   };

@@ -51,12 +51,12 @@ export function createRecorder<Result extends AttemptResult>(
       } catch (error) {
         if (!(error instanceof RpcError)) throw error;
         if (error.kind !== 'unavailable') return refused(batch, error);
-        logger.warn({ err: error, count: batch.length, retries }, 'results not recorded yet');
+        logger.warn({ err: error, count: batch.length, retries }, 'results not recorded yet, retrying');
         await effects.sleep(Math.min(RETRY_MS_MIN * 2 ** retries, RETRY_MS_MAX));
       }
     }
     unwritten -= batch.length;
-    logger.error({ count: batch.length }, 'results given up: their attempts become unknown');
+    logger.error({ count: batch.length }, 'results not recorded, their attempts become unknown');
   };
 
   /** One bad result must not cost the others: each is written alone. */
@@ -67,7 +67,7 @@ export function createRecorder<Result extends AttemptResult>(
     }
     unwritten -= 1;
     const attempt_id = batch[0]?.attempt_id;
-    logger.error({ err: error, attempt_id }, 'result refused: its attempt becomes unknown');
+    logger.error({ err: error, attempt_id }, 'result refused, its attempt becomes unknown');
     reports?.error(error, attempt_id === undefined ? {} : { attempt_id });
   };
 

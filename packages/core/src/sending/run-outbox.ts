@@ -220,7 +220,7 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
     const { attempt_id, outcome, next_step, reason, http_status, error_type } = result;
     if (outcome !== 'sent' && next_step !== 'release') {
       const { logger } = this.#services;
-      logger.warn({ attempt_id, outcome, reason, http_status, error_type }, 'not sent, or not known to be');
+      logger.warn({ attempt_id, outcome, reason, http_status, error_type }, 'send failed or outcome unknown');
     }
     if (reason === 'platform_key_refused') this.#platformKeyRefused = true;
     this.#recorder.add(result);
@@ -232,7 +232,10 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
       return await this.#outbox.send(item, maySend, this.#context.signal);
     } catch (error) {
       const { attempt_id, account_id } = item;
-      this.#services.logger.error({ err: error, attempt_id }, 'a call failed within this process');
+      this.#services.logger.error(
+        { err: error, attempt_id },
+        'unexpected error while sending, outcome unknown',
+      );
       const { run, slice } = this.#context;
       this.#services.reports?.error(error, { ...runFacts(run, slice), account_id, attempt_id });
       const lost = { attempt_id, outcome: 'unknown', reason: 'answer_lost', is_strike: true } as const;
@@ -270,7 +273,7 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
       return await this.#outbox.backlog(this.#accountIds);
     } catch (error) {
       if (!(error instanceof RpcError)) throw error;
-      this.#services.logger.warn({ err: error }, 'what waits could not be counted');
+      this.#services.logger.warn({ err: error }, 'backlog unavailable');
       return null;
     }
   }

@@ -52,7 +52,7 @@ export function createTally<Result extends AttemptResult>(
     if (end !== 'late') counts[end] += 1;
     else {
       const { attempt_id, applied, status } = answer;
-      logger.warn({ attempt_id, applied, status }, 'a result came too late');
+      logger.warn({ attempt_id, applied, status }, 'result came too late');
     }
   };
 

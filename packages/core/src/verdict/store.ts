@@ -35,7 +35,7 @@ export async function readFacts(options: Omit<VerdictOptions, 'effects'>): Promi
       })
       .catch((error: unknown) => {
         if (!(error instanceof RpcError)) throw error;
-        logger.warn({ err: error }, 'the facts of the verdict could not be read');
+        logger.warn({ err: error }, 'verdict facts unavailable');
         return null;
       }),
   ]);

@@ -143,7 +143,7 @@ describe('failover', () => {
     expect(await cache.read('a')).toBeNull();
     await cache.write('a', 2, TTL_MS);
     expect((await cache.read('a'))?.value).toBe(2);
-    expect(log.messages()).toEqual(['the cache is away; going on with the other one']);
+    expect(log.messages()).toEqual(['analytics cache unavailable, using the other one']);
     expect(JSON.parse(log.lines[0] ?? '')).toMatchObject({ level: 40, problem: 'connect ECONNREFUSED' });
 
     state.isAway = false;
@@ -151,8 +151,8 @@ describe('failover', () => {
     state.isAway = true;
     await cache.read('a');
     expect(log.messages().slice(1)).toEqual([
-      'the cache is back',
-      'the cache is away; going on with the other one',
+      'analytics cache available again',
+      'analytics cache unavailable, using the other one',
     ]);
   });
 
@@ -177,7 +177,7 @@ describe('failover', () => {
     expect(first.as_of).toBe(START.toISOString());
     expect(await analytics.platform(3)).toEqual(first);
     expect(calls.filter((name) => name === 'analytics_platform')).toHaveLength(1);
-    expect(log.messages()).toEqual(['the cache is away; going on with the other one']);
+    expect(log.messages()).toEqual(['analytics cache unavailable, using the other one']);
     expect(log.lines.join()).not.toContain('very-secret');
     await analytics.close();
   });

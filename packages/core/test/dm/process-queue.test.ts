@@ -576,7 +576,11 @@ describe('what an answer means', () => {
         faults: [{ match: { operation: 'send', text_contains: 'ada 1' }, action: { kind: 'drop_answer' } }],
       },
     });
-    expect((await campaign.run()).stats).toMatchObject({ sent: 3, unknown: 1, confirmed: 1 });
+    const { id: run_id, job, scheduled_for: slot, stats } = await campaign.run();
+    expect(stats).toMatchObject({ sent: 3, unknown: 1, confirmed: 1 });
+    // What became of a message leads to its run.
+    const lost = campaign.system.log.lines.filter((line) => line.includes('outcome unknown'));
+    expect(lost.map((line) => JSON.parse(line))).toMatchObject([{ job, run_id, slot, slice: 0 }]);
     for (let count = 0; count < 3; count += 1) {
       await campaign.driver.pass(86_400_000, 3_600_000);
       expect((await campaign.run()).stats).toMatchObject({ seen: 0, eligible: 0, sent: 0 });

@@ -225,6 +225,6 @@ describe('what cannot be looked up', () => {
     const ended = await store.finish(run.id, 'one', end('succeeded'));
     expect(ended.run.status).toBe('succeeded');
     expect(shown()).toEqual([[S1, 'in_progress']]);
-    expect(log.messages()).toContain('a check-in could not be made');
+    expect(log.messages()).toContain('check-in failed');
   });
 });

@@ -67,7 +67,9 @@ describe('a run', () => {
     const system = systemOf([job], rpc, effects, { reports });
     const { id } = await system.start(job);
     await driver.untilEnd(system.ended(id));
-    expect(system.log.messages().filter((message) => message === 'the run was not recorded')).toHaveLength(8);
+    expect(
+      system.log.messages().filter((message) => message === 'run not recorded yet, retrying'),
+    ).toHaveLength(8);
     expect(told).toHaveLength(count);
   });
 });

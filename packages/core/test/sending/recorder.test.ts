@@ -137,7 +137,7 @@ describe('the database is away', () => {
     await recorder.drain();
     expect(calls).toHaveLength(121);
     expect(recorded).toEqual([]);
-    expect(log.messages().at(-1)).toBe('results given up: their attempts become unknown');
+    expect(log.messages().at(-1)).toBe('results not recorded, their attempts become unknown');
   });
 
   it('what comes meanwhile waits its turn, and is not lost', async () => {
@@ -165,7 +165,7 @@ describe('a result that is refused', () => {
     for (let id = 1; id <= 5; id += 1) recorder.add(resultOf(id));
     await recorder.drain();
     expect(recorded).toEqual([[1], [2], [4], [5]]);
-    expect(log.messages()).toEqual(['result refused: its attempt becomes unknown']);
+    expect(log.messages()).toEqual(['result refused, its attempt becomes unknown']);
     expect(JSON.parse(log.lines[0] ?? '{}').attempt_id).toBe('3');
   });
 

@@ -96,6 +96,6 @@ describe('what became of a row', () => {
     const { tally, log } = tallyOf();
     tally.recorded([of], [as]);
     expect(Object.values(tally.counts).every((count) => count === 0)).toBe(true);
-    expect(log.messages()).toEqual(['a result came too late']);
+    expect(log.messages()).toEqual(['result came too late']);
   });
 });

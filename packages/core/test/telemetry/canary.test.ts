@@ -67,7 +67,7 @@ describe('the log of a run', () => {
       chatId: null,
     });
     await campaign.run();
-    expect(campaign.system.log.messages()).toContain('result refused: its attempt becomes unknown');
+    expect(campaign.system.log.messages()).toContain('result refused, its attempt becomes unknown');
     expect(campaign.system.log.lines.join('')).not.toContain(TEXT.trim());
   });
 
@@ -84,7 +84,7 @@ describe('the log of a run', () => {
       intercept: (name, next) => (name === 'dm_record' ? quoting.call(name) : next()),
     });
     await campaign.run();
-    expect(campaign.system.log.messages()).toContain('result refused: its attempt becomes unknown');
+    expect(campaign.system.log.messages()).toContain('result refused, its attempt becomes unknown');
     expect(campaign.system.log.lines.join('')).not.toContain(TEXT.trim());
   });
 

@@ -8,7 +8,7 @@ import { type Effects, within } from '../../../effects/index.ts';
 import type { Logger } from '../../../telemetry/index.ts';
 import type { JobDefinition } from '../../definition.ts';
 import { type Engine, EngineUnavailable } from '../../engine.ts';
-import type { Run } from '../../run.ts';
+import { type Run, runFacts } from '../../run.ts';
 import type { RunStore } from '../../run-store.ts';
 import type { SliceRunner } from '../../slice-runner.ts';
 import type { RedisConnection } from './redis.ts';
@@ -72,13 +72,13 @@ export function createBullmqEngine(options: BullmqEngineOptions): BullmqEngine {
       await ask(() => queue.addBulk(slices.map((slice) => sliceJob(run, slice))));
     } catch (error) {
       if (isWorkedOn) return;
-      const line = { err: error, run_id: run.id, job: run.job };
+      const line = { err: error, ...runFacts(run) };
       if (fallback === 'none') {
-        logger.warn(line, 'the queue cannot be reached; the run waits for it');
+        logger.warn(line, 'queue unavailable, run waits for it');
         throw new EngineUnavailable('the queue cannot be reached', { cause: error });
       }
       if (runner.take(run, first) !== null) {
-        logger.warn(line, 'the queue cannot be reached; the run is worked on in this process');
+        logger.warn(line, 'queue unavailable, running in this process');
       }
     }
   };

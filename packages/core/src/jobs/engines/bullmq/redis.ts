@@ -38,13 +38,13 @@ export function openRedis(url: string, logger: Logger): RedisConnection {
     tried.resolve();
     if (isAway || isClosed) return;
     isAway = true;
-    logger.warn({ err: error }, 'Redis is away');
+    logger.warn({ err: error }, 'Redis unavailable');
   };
   client.on('error', noteAway);
   client.on('close', () => noteAway());
   client.on('ready', () => {
     tried.resolve();
-    if (isAway) logger.info('Redis is back');
+    if (isAway) logger.info('Redis available again');
     isAway = false;
   });
 
@@ -54,7 +54,7 @@ export function openRedis(url: string, logger: Logger): RedisConnection {
     tried: tried.promise,
     report(error) {
       if (isClosed) return;
-      if (isReady()) logger.warn({ err: error }, 'BullMQ reports an error');
+      if (isReady()) logger.warn({ err: error }, 'BullMQ error');
       else noteAway(error);
     },
     close() {

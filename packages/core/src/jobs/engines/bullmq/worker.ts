@@ -93,7 +93,7 @@ export function startBullmqWorker(options: BullmqWorkerOptions): BullmqWorker {
     try {
       againMs = await work(job.data);
     } catch (error) {
-      logger.warn({ err: error, ...job.data }, 'a slice could not be begun; it is offered again');
+      logger.warn({ err: error, ...job.data }, 'slice could not be started, will retry');
       if (!isOutage(error)) reports?.error(error, job.data);
       againMs = RETRY_MS;
     }
@@ -111,15 +111,13 @@ export function startBullmqWorker(options: BullmqWorkerOptions): BullmqWorker {
   });
   // Without a listener an error would end the process.
   worker.on('error', (error) => redis.report(error));
-  worker.on('failed', (job, error) =>
-    logger.warn({ err: error, job: job?.name }, 'an offer of a slice failed'),
-  );
-  worker.on('stalled', (id) => logger.warn({ job_id: id }, 'a slice’s worker is gone; it is offered again'));
+  worker.on('failed', (job, error) => logger.warn({ err: error, job: job?.name }, 'queue job failed'));
+  worker.on('stalled', (id) => logger.warn({ job_id: id }, 'queue job stalled, another worker takes it'));
 
   /** Lets BullMQ go. While Redis is away it never ends, nor does any way to cut it off: it ends with the process. */
   const letGo = async (): Promise<void> => {
     await within(effects, LET_GO_MS_MAX, worker.close(), () =>
-      logger.warn('the queue was not let go of in time; Redis will offer its slices again'),
+      logger.warn('queue did not close in time; its jobs will be offered again'),
     );
   };
 

@@ -22,14 +22,14 @@ async function answer(request: Request, { params }: { params: Promise<{ job: str
       effects: realEffects,
       fetch,
       runDirectly,
-      onFailure: (failure) => logger.error(failure, 'the trigger made no run, or its run failed'),
+      onFailure: (failure) => logger.error(failure, 'trigger or run failed'),
       // Loaded only where there is somebody to tell.
       openAlerts: async (env, place) => {
         const { createTriggerAlerts } = await import('../../../../cron/trigger-alerts.ts');
         return createTriggerAlerts(env, place, { effects: realEffects, fetch });
       },
-      onAlertsFailed: (err) => logger.error({ err }, 'the alert could not be told'),
-      onFallback: (cause) => logger.warn(cause, 'the slot is worked on here: no answer from the jobs API'),
+      onAlertsFailed: (err) => logger.error({ err }, 'alert not delivered'),
+      onFallback: (cause) => logger.warn(cause, 'no answer from the jobs API, running the slot here'),
     },
   );
 }
