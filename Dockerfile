@@ -10,6 +10,7 @@ WORKDIR /build
 COPY package.json pnpm-lock.yaml pnpm-workspace.yaml ./
 COPY apps/jobs-api/package.json apps/jobs-api/
 COPY packages/core/package.json packages/core/
+COPY packages/otel/package.json packages/otel/
 COPY packages/sentry/package.json packages/sentry/
 RUN npx --yes pnpm@12.21.0 install --frozen-lockfile --prod --filter revos-jobs --filter @revos/jobs-api...
 COPY . .

@@ -68,7 +68,9 @@ function logCallsOf(file: string): LogCall[] {
   });
 }
 
-const calls = globSync('{apps/jobs-api,apps/web,packages/core}/src/**/*.{ts,tsx}', { cwd: ROOT })
+const calls = globSync('{apps/jobs-api,apps/web,packages/core,packages/otel}/src/**/*.{ts,tsx}', {
+  cwd: ROOT,
+})
   .sort()
   .flatMap(logCallsOf);
 

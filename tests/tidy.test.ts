@@ -184,7 +184,7 @@ describe('names and documents', () => {
   });
 
   it('each variable of the environment stands in docs/environment.md', () => {
-    const named = files('apps/*/src/env.ts').flatMap((file) =>
+    const named = files('{apps/*/src/env,packages/core/src/config/traces}.ts').flatMap((file) =>
       [...read(file).matchAll(/\b([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|PORT|HOST|SCHEDULER)\s*:/g)].map(
         (match) => match[1] ?? '',
       ),

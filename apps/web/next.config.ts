@@ -46,7 +46,7 @@ export default function config(phase: string): NextConfig {
   return {
     poweredByHeader: false,
     reactStrictMode: true,
-    transpilePackages: ['@revos/core', '@revos/jobs-api', '@revos/sentry'],
+    transpilePackages: ['@revos/core', '@revos/jobs-api', '@revos/otel', '@revos/sentry'],
     outputFileTracingRoot: repositoryRoot,
     turbopack: { root: repositoryRoot },
     // `npm run check` has them checked, with everything else.

@@ -12,9 +12,17 @@ import {
   startPostgres,
   startSupabase,
 } from '@revos/local-stack';
+import { type Collector, startCollector } from '@revos/local-stack/collector';
 import { type Sandbox, startSandbox } from '@revos/unipile-sandbox';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { asOps, CRON_TOKEN, OPS_TOKEN, SIGNING_SECRET } from '../../apps/jobs-api/test/support/app.ts';
+import {
+  asOps,
+  CRON_TOKEN,
+  cronRequest,
+  OPS_TOKEN,
+  SIGNING_SECRET,
+  slotNow,
+} from '../../apps/jobs-api/test/support/app.ts';
 import {
   type Environment,
   environmentFor,
@@ -24,8 +32,11 @@ import {
 } from '../../apps/jobs-api/test/support/server.ts';
 import { buildBundle } from '../../scripts/build.ts';
 import { buildApp, builtProgram } from '../support/built-apps.ts';
+import { pathTo } from '../support/trace-path.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
+const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
+const CALLER = '00f067aa0ba902b7';
 const MESSAGE = 'Hello from a message that no log has';
 const asReader = { authorization: `Basic ${btoa(`ops:${OPS_TOKEN}`)}` };
 
@@ -33,6 +44,7 @@ let folder: string;
 let dist: string;
 let supabase: LocalSupabase;
 let sandbox: Sandbox;
+let collector: Collector;
 let rpc: Rpc;
 let environment: Environment;
 let running: Omit<ServerProcess, 'port'> | undefined;
@@ -44,11 +56,13 @@ beforeAll(async () => {
   dist = await buildApp('jobs-api', path.join(folder, 'jobs-api'));
   supabase = await startSupabase({ connection: {} });
   sandbox = await startSandbox();
+  collector = await startCollector();
   rpc = createSupabaseRpc(supabase);
   environment = { ...environmentFor(supabase, sandbox.url), UNIPILE_API_KEY: sandbox.apiKey };
 });
 afterAll(async () => {
   await sandbox.close();
+  await collector.close();
   await supabase.close();
   await rm(folder, { recursive: true, force: true });
 });
@@ -130,24 +144,77 @@ describe('a build', () => {
 });
 
 describe('the built jobs API', () => {
-  it('does the main job: triggered, sent once, ended in order by SIGTERM', async () => {
+  it('does the main job: triggered, sent once, traced, ended in order by SIGTERM', async () => {
     const recipient = await queue();
-    const { port, child, exited, stdout, stderr } = await started();
+    // Its last slot and its next one are both far away.
+    const schedule = `0 ${(new Date().getUTCHours() + 12) % 24} * * *`;
+    const { port, child, exited, stdout, stderr } = await started({
+      JOB_SCHEDULES: `dm-queue=${schedule}`,
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint,
+    });
+    const { body, headers } = cronRequest({ job: 'dm-queue', slot: slotNow(schedule) });
     const response = await fetch(`http://127.0.0.1:${port}/api/jobs/dm-queue`, {
-      method: 'POST',
-      headers: asOps,
+      ...{ method: 'POST', body },
+      headers: { ...headers, traceparent: `00-${TRACE}-${CALLER}-01` },
     });
     expect(response.status).toBe(202);
     const { run } = (await response.json()) as { run: Run };
     const runNow = () => rpc.call<Run>('run_get', { id: run.id });
     await expect.poll(runNow).toMatchObject({ status: 'running', stats: { sent: 1 } });
-    // Its next slot is far away, so that it would wait for more.
+    // It would wait for more until its next slot.
     child.kill('SIGTERM');
     expect(await exited).toBe(0);
     expect(await runNow()).toMatchObject({ status: 'interrupted', stats: { sent: 1 } });
     expect(sentTo(recipient)).toHaveLength(1);
     expect(stdout()).toMatch(/shutting down[\s\S]*every run has ended[\s\S]*shut down/);
     expect(stderr()).toBe('');
+
+    // The slice's span ended with the process.
+    const spans = collector.spans().filter(({ traceId }) => traceId === TRACE);
+    expect(spans.find(({ name }) => name === 'request')?.parentSpanId).toBe(CALLER);
+    const paths = spans.map((span) => pathTo(span, spans).join(' > '));
+    const slice = '… > request > start run > slice';
+    expect(new Set(paths)).toEqual(
+      new Set([
+        '… > request',
+        '… > request > start run',
+        slice,
+        `${slice} > claim`,
+        `${slice} > call`,
+        `${slice} > record`,
+      ]),
+    );
+    const [call, record] = ['call', 'record'].map((name) => spans.find((span) => span.name === name));
+    expect(call?.attributes).toMatchObject({
+      'revos.run_id': run.id,
+      'revos.outcome': 'sent',
+      'http.response.status_code': 201,
+    });
+    expect(record?.links).toEqual([call?.spanId]);
+    expect(spans.find(({ name }) => name === 'slice')?.attributes).toMatchObject({
+      'revos.job': 'dm-queue',
+      'revos.status': 'interrupted',
+    });
+  });
+
+  it('loads OpenTelemetry only to trace', async () => {
+    const files = await filesOf(dist);
+    const textOf = (name: string): string => Buffer.from(files.get(name) ?? '', 'base64').toString();
+    const loaded = new Set<string>();
+    const load = (name: string): void => {
+      if (loaded.has(name)) return;
+      loaded.add(name);
+      for (const [, next = ''] of textOf(name).matchAll(/^(?:import|export) [^;]*?"\.\/([^"]+\.js)";/gm))
+        load(next);
+    };
+    for (const entry of ['server.js', 'worker.js']) load(entry);
+    expect(loaded.size).toBeGreaterThan(5);
+    const holders = (names: Iterable<string>) =>
+      [...names].filter(
+        (name) => name.endsWith('.js') && textOf(name).includes('OTel-OTLP-Exporter-JavaScript'),
+      );
+    expect(holders(files.keys())).toHaveLength(1);
+    expect(holders(loaded)).toEqual([]);
   });
 
   it('answers on every path of its document, and shows it with all that the page needs', async () => {
@@ -227,5 +294,6 @@ it('none of what they wrote has a secret or a text', () => {
   expect(written).toContain('dm-queue');
   for (const secret of [CRON_TOKEN, OPS_TOKEN, SIGNING_SECRET, supabase.secretKey, sandbox.apiKey, MESSAGE]) {
     expect(written).not.toContain(secret);
+    expect(collector.requests.map(({ body }) => body).join()).not.toContain(secret);
   }
 });

@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { signTrigger } from '@revos/core/signing';
+import { type Collector, startCollector } from '@revos/local-stack/collector';
 import { startApp } from '@revos/local-stack/demo/processes';
 import { type Stack, startStack } from '@revos/local-stack/demo/stack';
 import { triggerCron } from '@revos/local-stack/demo/trigger';
@@ -20,6 +21,7 @@ import { type SentryStandIn, startSentry } from '@revos/local-stack/sentry';
 import type { Action } from '@revos/unipile-sandbox';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Canary, leaksIn, type Output } from '../support/canaries.ts';
+import { pathTo } from '../support/trace-path.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const OPS = path.join(ROOT, 'apps/ops/src/cli.ts');
@@ -37,6 +39,7 @@ const SECRETS = [
   'METRICS_TOKEN',
   'OPS_TOKEN',
   'OPS_TOKENS',
+  'OTEL_EXPORTER_OTLP_HEADERS',
   'REDIS_URL',
   'SENTRY_DSN',
   'SUPABASE_SECRET_KEY',
@@ -57,6 +60,11 @@ const NO_SECRETS = [
   'LOG_LEVEL',
   'METRICS_PORT',
   'NO_COLOR',
+  'OTEL_EXPORTER_OTLP_ENDPOINT',
+  'OTEL_RESOURCE_ATTRIBUTES',
+  'OTEL_SERVICE_NAME',
+  'OTEL_TRACES_SAMPLER',
+  'OTEL_TRACES_SAMPLER_ARG',
   'PORT',
   'POST_LATE_LIMIT_MINUTES',
   'PROXY_HOPS',
@@ -75,6 +83,7 @@ const NO_SECRETS = [
 ];
 
 const REDIS_PASSWORD = 'Redis/Passw0rd+canary-51c7';
+const COLLECTOR_TOKEN = 'Collector-0Token-canary-2b9e';
 
 /** Texts that only who asks for one message or one post by its id may see. */
 const TEXTS: readonly Canary[] = [
@@ -130,6 +139,7 @@ let dataDir: string;
 let stack: Stack;
 let redis: Server;
 let sentry: SentryStandIn;
+let collector: Collector;
 let secrets: readonly Canary[];
 let accountId: string;
 
@@ -146,6 +156,11 @@ beforeAll(async () => {
   redis = await startQuotingRedis();
   const { port } = redis.address() as AddressInfo;
   sentry = await startSentry();
+  collector = await startCollector();
+  const traced = {
+    OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint,
+    OTEL_EXPORTER_OTLP_HEADERS: `authorization=Bearer%20${COLLECTOR_TOKEN}`,
+  };
   stack = await startStack({
     dataDir,
     onStep: () => {},
@@ -155,8 +170,9 @@ beforeAll(async () => {
       LOG_LEVEL: 'trace',
       METRICS_TOKEN: 'Canary-of-a-scraper-0123456789',
       SENTRY_DSN: sentry.dsn,
+      ...traced,
     },
-    webEnv: { SENTRY_DSN: sentry.dsn },
+    webEnv: { SENTRY_DSN: sentry.dsn, ...traced },
   });
   secrets = secretsOf({ ...stack.environments.web, ...stack.environments.jobsApi });
   accountId = await declareAccount('Ada');
@@ -168,6 +184,7 @@ afterAll(async () => {
   await stack?.close();
   redis?.close();
   await sentry?.close();
+  await collector?.close();
   await rm(dataDir, { recursive: true, force: true });
 });
 
@@ -178,6 +195,7 @@ function secretsOf(env: Readonly<Record<string, string>>): Canary[] {
       .split(',')
       .filter((entry) => entry !== '')
       .map((entry) => {
+        if (name === 'OTEL_EXPORTER_OTLP_HEADERS') return { name, value: COLLECTOR_TOKEN };
         if (name === 'REDIS_URL') return { name, value: REDIS_PASSWORD };
         if (name === 'OPS_TOKENS') return { name, value: entry.slice(entry.indexOf(':') + 1) };
         return { name, value: entry.replace(/^whsec_/, '') };
@@ -366,7 +384,10 @@ const TROUBLES: ReadonlyArray<{ name: string; action: Action }> = [
 describe('the canaries', () => {
   it('every variable that an app reads is a secret that is looked for, or is named as none', async () => {
     const sources = await Promise.all(
-      ['jobs-api', 'web', 'ops'].map((app) => readFile(path.join(ROOT, 'apps', app, 'src/env.ts'), 'utf8')),
+      [
+        ...['jobs-api', 'web', 'ops'].map((app) => `apps/${app}/src/env.ts`),
+        'packages/core/src/config/traces.ts',
+      ].map((file) => readFile(path.join(ROOT, file), 'utf8')),
     );
     const read = sources.flatMap((source) =>
       [...source.matchAll(/(?:^ {2}|source\.|\{ )([A-Z][A-Z0-9_]+)\b(?=:|;|\)| [!&|}]|,$)/gm)].map(
@@ -409,6 +430,31 @@ describe('the canaries', () => {
     expect(
       leaksIn([{ where: 'here', text: write('something of no interest') }], [...secrets, ...TEXTS]),
     ).toEqual([]);
+  });
+});
+
+describe('a slot', () => {
+  it('is one trace, from the web app to the record of a message', async () => {
+    await queue(MESSAGE);
+    const { run: traced, outcome } = await triggerCron(stack, 'dm-queue');
+    expect(outcome).toBe('created');
+    const sliced = () => collector.spans('slice').map(({ attributes }) => attributes['revos.run_id']);
+    await expect.poll(sliced, { timeout: 60_000 }).toContain(traced.id);
+    const spans = collector.spans();
+    const ofRun = spans.filter(({ attributes }) => attributes['revos.run_id'] === traced.id);
+    const paths = new Set(ofRun.map((span) => `${span.service}: ${pathTo(span, spans).join(' > ')}`));
+    const slice = 'slot > trigger > request > start run > slice';
+    for (const path of [
+      'revos-web: slot',
+      'revos-jobs-api: slot > trigger > request',
+      `revos-jobs-api: ${slice}`,
+      `revos-jobs-api: ${slice} > claim`,
+      `revos-jobs-api: ${slice} > call`,
+      `revos-jobs-api: ${slice} > record`,
+    ]) {
+      expect([...paths]).toContain(path);
+    }
+    expect(new Set(ofRun.map(({ traceId }) => traceId)).size).toBe(1);
   });
 });
 
@@ -770,7 +816,7 @@ describe('a crash', () => {
   });
 });
 
-it('nothing of it stands in any log, nor in what Sentry was told', async () => {
+it('nothing of it stands in any log, nor in what Sentry or a collector was told', async () => {
   await stack.close();
   const logs = await Promise.all(
     ['jobs-api.log', 'web.log'].map(async (name) => ({
@@ -809,5 +855,12 @@ it('nothing of it stands in any log, nor in what Sentry was told', async () => {
   ]) {
     expect.soft(said.includes(part), part).toBe(true);
   }
+  const traces = collector.requests.map(({ url, body }) => ({
+    where: 'what a collector was told',
+    text: url + body,
+  }));
+  expect(leaksIn(traces, [...secrets, ...TEXTS, TOLD, STRAY])).toEqual([]);
+  for (const { headers } of collector.requests)
+    expect(headers.authorization).toBe(`Bearer ${COLLECTOR_TOKEN}`);
   expect(outputs.length).toBeGreaterThan(150);
 });

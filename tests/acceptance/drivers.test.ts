@@ -10,6 +10,7 @@ import path from 'node:path';
 import type { Run } from '@revos/core/jobs';
 import { createSupabaseRpc, type Rpc } from '@revos/core/rpc';
 import { clientOf, type LocalSupabase, startSupabase } from '@revos/local-stack';
+import { type Collector, startCollector } from '@revos/local-stack/collector';
 import { type AppProcess, startApp } from '@revos/local-stack/demo/processes';
 import { findFreePort } from '@revos/local-stack/free-port';
 import { type Sandbox, startSandbox } from '@revos/unipile-sandbox';
@@ -20,6 +21,7 @@ import { readCronEnv } from '../../apps/web/src/env.ts';
 import { jobsApiUrl } from '../../apps/web/src/jobs-api/url.ts';
 import { scriptedEffects } from '../../apps/web/test/scripted-effects.ts';
 import { TELLS_NOBODY } from '../../apps/web/test/tells-nobody.ts';
+import { pathTo } from '../support/trace-path.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const CRON_SECRET = 'the-cron-secret-of-drivers';
@@ -30,10 +32,12 @@ let dataDir: string;
 let supabase: LocalSupabase;
 let rpc: Rpc;
 let sandbox: Sandbox;
+let collector: Collector;
 let accountId: string;
 const started: AppProcess[] = [];
 
 beforeAll(async () => {
+  collector = await startCollector();
   dataDir = await mkdtemp(path.join(tmpdir(), 'revos-drivers-'));
   supabase = await startSupabase({ connection: { dataDir: path.join(dataDir, 'database') } });
   rpc = createSupabaseRpc({ url: supabase.url, secretKey: supabase.secretKey });
@@ -47,6 +51,7 @@ afterEach(async () => {
 afterAll(async () => {
   await rpc?.close();
   await sandbox?.close();
+  await collector?.close();
   await supabase?.close();
   await rm(dataDir, { recursive: true, force: true });
 });
@@ -156,7 +161,7 @@ const asOps = (base: string, at: string, init: RequestInit = {}) =>
 
 describe('direct: the web app alone', () => {
   it('works on its slots, and serves the job API to people', async () => {
-    const web = await startWeb(workEnv());
+    const web = await startWeb({ ...workEnv(), OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint });
     const texts = await queue(2);
     expect(await callCron(web)).toMatchObject({
       status: 200,
@@ -167,6 +172,22 @@ describe('direct: the web app alone', () => {
       },
     });
     expect(seen(texts)).toEqual([1, 1]);
+    // It is told after the answer.
+    await expect.poll(() => collector.spans('slot')).toHaveLength(1);
+    const spans = collector.spans();
+    const slice = 'slot > start run > slice';
+    expect(new Set(spans.map((span) => pathTo(span, spans).join(' > ')))).toEqual(
+      new Set([
+        'slot',
+        'slot > start run',
+        slice,
+        `${slice} > claim`,
+        `${slice} > call`,
+        `${slice} > record`,
+      ]),
+    );
+    expect(new Set(spans.map(({ service }) => service))).toEqual(new Set(['revos-web']));
+
     // The same slot again is the same run, and nothing more to do.
     const more = await queue(1);
     expect(await callCron(web)).toMatchObject({ status: 200, body: { outcome: 'exists' } });

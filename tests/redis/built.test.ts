@@ -3,8 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { isEnded, type Run } from '@revos/core/jobs';
+import { type Collector, startCollector } from '@revos/local-stack/collector';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { buildApp, builtProgram } from '../support/built-apps.ts';
+import { pathTo } from '../support/trace-path.ts';
 import {
   OPS_TOKEN,
   queueCampaign,
@@ -16,20 +18,24 @@ import {
 
 let folder: string;
 let stack: WorkerStack;
+let collector: Collector;
 
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'revos-built-'));
+  collector = await startCollector();
   const dist = await buildApp('jobs-api', folder);
   const programs = { 'jobs-api': builtProgram(dist, 'server'), worker: builtProgram(dist, 'worker') };
   stack = await startWorkerStack({ min: 1, max: 5 }, programs);
 });
 afterAll(async () => {
   await stack?.close();
+  await collector?.close();
   await rm(folder, { recursive: true, force: true });
 });
 
-it('hand a run over, work on it once, show the queue, and end in order', async () => {
-  const [api, worker] = await Promise.all([stack.startApi(), stack.startWorker()]);
+it('hand a run over with its trace, work on it once, show the queue, and end in order', async () => {
+  const traced = { OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint };
+  const [api, worker] = await Promise.all([stack.startApi(traced), stack.startWorker(traced)]);
   const texts = await queueCampaign(stack, 'built', { accounts: 3, messages: 2 });
   const { id } = await runOf(await trigger(api.url));
   await expect.poll(async () => isEnded(await stack.rpc.call<Run>('run_get', { id }))).toBe(true);
@@ -51,5 +57,18 @@ it('hand a run over, work on it once, show the queue, and end in order', async (
 
   expect(await Promise.all([worker.stop(), api.stop()])).toEqual([0, 0]);
   const written = [...api.lines, ...worker.lines].join('\n');
-  for (const secret of [OPS_TOKEN, ...texts]) expect(written).not.toContain(secret);
+  const told = collector.requests.map(({ body }) => body).join('\n');
+  for (const secret of [OPS_TOKEN, ...texts]) expect(written + told).not.toContain(secret);
+
+  const spans = collector.spans();
+  const slices = spans.filter(({ name }) => name === 'slice');
+  // Another one may come too late.
+  expect(slices.length).toBeGreaterThan(0);
+  const path = ['request', 'start run', 'slice'];
+  for (const slice of slices) expect(pathTo(slice, spans)).toEqual(path);
+  const calls = spans.filter(({ name }) => name === 'call');
+  expect(calls).toHaveLength(6);
+  for (const call of calls) expect(pathTo(call, spans)).toEqual([...path, 'call']);
+  expect(new Set(spans.map(({ traceId }) => traceId)).size).toBe(1);
+  expect(new Set([...slices, ...calls].map(({ service }) => service))).toEqual(new Set(['revos-worker']));
 });

@@ -14,7 +14,7 @@ import type { Bullmq } from '@revos/core/jobs/engines/bullmq';
 import { type JsonExtent, jsonExtent } from '@revos/core/json';
 import { createOperations } from '@revos/core/operations';
 import type { Rpc } from '@revos/core/rpc';
-import type { Logger, Reports } from '@revos/core/telemetry';
+import type { Logger, Reports, Traces } from '@revos/core/telemetry';
 import { readVerdict } from '@revos/core/verdict';
 import { type FastifyBaseLogger, type FastifyPluginAsync, fastify } from 'fastify';
 import { LIMITS, type Limits } from './limits.ts';
@@ -72,6 +72,8 @@ export interface AppOptions {
   readonly logger: Logger;
   /** Told of what should not happen; nobody by default. */
   readonly reports?: Reports;
+  /** What triggers took is told to; nobody by default. */
+  readonly traces?: Traces;
   readonly credentials: AuthOptions & {
     /** `whsec_…`; any of them verifies. */
     readonly signingSecrets: readonly string[];
@@ -206,7 +208,10 @@ export async function buildApp(options: AppOptions) {
       await api.register(alertRoutes, { alerts: createAlertStore(rpc) });
       await api.register(analyticsRoutes, { analytics: options.analytics });
       await api.register(openapiRoutes);
-      await api.register(triggerRoutes, { jobs, runs, effects, signingSecrets: credentials.signingSecrets });
+      await api.register(triggerRoutes, {
+        ...{ jobs, runs, effects, traces: options.traces },
+        signingSecrets: credentials.signingSecrets,
+      });
     },
     { prefix: '/api' },
   );

@@ -8,6 +8,10 @@ import {
   isSentryDsn,
   readEnv,
   SENTRY_ENVIRONMENT,
+  secretsInHeaders,
+  type TracesConfig,
+  tracesConfigOf,
+  tracesVariables,
 } from '@revos/core/config';
 import type { JobSettings } from '@revos/core/jobs';
 import { jobsWithSchedules } from '@revos/core/registry';
@@ -66,6 +70,7 @@ const PartsEnv = Type.Object({
   SLACK_WEBHOOK_URL: Type.Optional(Type.Refine(Type.String(), isSafeAddress)),
   /** Asked for every minute, so that somebody outside notices when it stops. */
   HEARTBEAT_URL: Type.Optional(Type.Refine(Type.String(), isSafeAddress)),
+  ...tracesVariables,
   /** Set by Render: the commit that runs. */
   RENDER_GIT_COMMIT: Type.Optional(Type.String({ maxLength: 64 })),
 });
@@ -152,6 +157,8 @@ export interface PartsConfig {
   /** Null: nobody is told of errors. */
   readonly sentry: { readonly dsn: string; readonly environment: string } | null;
   readonly alerts: AlertsConfig;
+  /** Null: nothing is traced. */
+  readonly traces: TracesConfig | null;
   /** Every secret by itself, for the log to cut out wherever it should turn up. */
   readonly secrets: readonly string[];
 }
@@ -312,6 +319,7 @@ function partsConfigOf(env: PartsEnv, credentials: readonly string[]): PartsConf
     sentry:
       env.SENTRY_DSN === undefined ? null : { dsn: env.SENTRY_DSN, environment: env.SENTRY_ENVIRONMENT },
     alerts: alertsOf(env),
+    traces: tracesConfigOf(env),
     secrets: [
       // Whoever has the address of such a webhook may use it.
       ...[
@@ -326,6 +334,7 @@ function partsConfigOf(env: PartsEnv, credentials: readonly string[]): PartsConf
       ...credentials,
       ...passwordsIn(env.REDIS_URL),
       ...passwordsIn(env.DATABASE_URL),
+      ...secretsInHeaders(env.OTEL_EXPORTER_OTLP_HEADERS),
     ],
   };
 }

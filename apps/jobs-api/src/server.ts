@@ -14,11 +14,12 @@ const { config, services } = await prepareOrRefuse('jobs API', async () => {
   const config = loadConfig();
   return { config, services: await buildServices(config, 'jobs-api') };
 });
-const { jobs, runs, store, engine, bullmq, rpc, analytics, metrics, effects, logger, reports } = services;
+const { jobs, runs, store, engine, bullmq, rpc, analytics, metrics, effects, logger, reports, traces } =
+  services;
 
 let app: App | undefined;
 
-endInOrder(config.shutdownGraceMs, logger, reports, async () => {
+endInOrder(config.shutdownGraceMs, logger, services, async () => {
   await app?.close();
   await services.close();
 });
@@ -40,6 +41,7 @@ app = await buildApp({
   effects,
   logger,
   reports,
+  traces,
   credentials: {
     cronTokens: config.cronTokens,
     opsTokens: config.opsTokens,

@@ -17,7 +17,14 @@ import type { Bullmq } from '@revos/core/jobs/engines/bullmq';
 import { createMediaFetcher } from '@revos/core/media';
 import { jobsWithSchedules } from '@revos/core/registry';
 import { createSupabaseRpc, type Rpc } from '@revos/core/rpc';
-import { createLogger, type Logger, NO_REPORTS, type Reports } from '@revos/core/telemetry';
+import {
+  createLogger,
+  type Logger,
+  NO_REPORTS,
+  NO_TRACES,
+  type Reports,
+  type Traces,
+} from '@revos/core/telemetry';
 import { createUnipileV1, type Unipile } from '@revos/core/unipile';
 import type { PartsConfig, WorkerConfig } from './env.ts';
 import type { Metrics } from './metrics/index.ts';
@@ -36,6 +43,7 @@ export interface Parts {
   readonly effects: Effects;
   readonly logger: Logger;
   readonly reports: Reports;
+  readonly traces: Traces;
   /** Lets go of the database and of Unipile, once nothing works any more. */
   close(): Promise<void>;
 }
@@ -47,6 +55,9 @@ export interface Services extends Parts {
   readonly bullmq: Bullmq | null;
 }
 
+/** `direct` is a function of the web app. */
+type ProcessName = 'jobs-api' | 'worker' | 'direct';
+
 type MakeMetrics = (parts: Pick<Parts, 'jobs' | 'effects' | 'logger'>) => Metrics;
 
 /**
@@ -55,7 +66,7 @@ type MakeMetrics = (parts: Pick<Parts, 'jobs' | 'effects' | 'logger'>) => Metric
  */
 export async function openParts(
   config: PartsConfig,
-  name: 'jobs-api' | 'worker' | 'direct',
+  name: ProcessName,
   makeMetrics: MakeMetrics | null = null,
 ): Promise<Parts> {
   const logger = createLogger(name, config.logLevel, { secrets: config.secrets });
@@ -63,6 +74,7 @@ export async function openParts(
   const jobs = jobsWithSchedules(config.jobSchedules);
   const metrics = makeMetrics?.({ jobs, effects, logger }) ?? null;
   const reports = await openReports(config, name);
+  const traces = await openTraces(config, name, logger);
   const rpc = await openRpc(config, logger, metrics);
   const unipile = openUnipile(config, metrics);
   // RevOS keeps a post's files in Supabase Storage.
@@ -79,12 +91,13 @@ export async function openParts(
     settings: config.settings,
     logger,
     reports,
+    traces,
     // Unlike any other process, also the one that had this host and pid before it.
     worker: `${name}@${hostname()}:${process.pid}:${effects.uuid().slice(0, 8)}`,
     sendConcurrency: config.sendConcurrency,
   };
   return {
-    ...{ jobs, store, jobServices, rpc, analytics, metrics, effects, logger, reports },
+    ...{ jobs, store, jobServices, rpc, analytics, metrics, effects, logger, reports, traces },
     close: () =>
       closeInTime({ effects, logger }, [unipile.close(), media.close(), analytics.close(), rpc.close()]),
   };
@@ -93,13 +106,13 @@ export async function openParts(
 /** The parts, and the engine that the configuration says. */
 export async function buildServices(config: WorkerConfig, name: 'jobs-api' | 'worker'): Promise<Services> {
   const parts = await openParts(config, name, await loadMetrics(config));
-  const { jobs, store, jobServices, rpc, metrics, effects } = parts;
+  const { jobs, store, jobServices, rpc, metrics, effects, traces } = parts;
   const bullmq = await openBullmq(config, jobs, store, jobServices);
   const engine = bullmq?.engine ?? createInProcessEngine(jobs, store, jobServices);
   metrics?.measure({ rpc, engine, bullmq });
   return {
     ...parts,
-    runs: createRuns(store, engine, effects),
+    runs: createRuns(store, engine, effects, traces),
     engine,
     bullmq,
     async close() {
@@ -120,7 +133,7 @@ async function closeInTime(
 }
 
 /** Sentry's code is loaded only where there is one to tell. */
-async function openReports(config: PartsConfig, name: 'jobs-api' | 'worker' | 'direct'): Promise<Reports> {
+async function openReports(config: PartsConfig, name: ProcessName): Promise<Reports> {
   const { sentry, secrets } = config;
   if (sentry === null) return NO_REPORTS;
   const { createSentryReports } = await import('@revos/sentry');
@@ -128,6 +141,14 @@ async function openReports(config: PartsConfig, name: 'jobs-api' | 'worker' | 'd
     ...{ ...sentry, secrets, release: versionOf(config) },
     process: name === 'direct' ? 'web' : name,
   });
+}
+
+/** OpenTelemetry is loaded only where there is a collector. */
+async function openTraces(config: PartsConfig, name: ProcessName, logger: Logger): Promise<Traces> {
+  if (config.traces === null) return NO_TRACES;
+  const { createOtelTraces } = await import('@revos/otel');
+  const process = name === 'direct' ? 'web' : name;
+  return createOtelTraces({ ...config.traces, process, release: versionOf(config), logger });
 }
 
 /** Loaded only where it is wanted. */

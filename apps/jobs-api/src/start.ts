@@ -1,7 +1,7 @@
 /** How a process of ours starts, or says why it does not, and how it ends. */
 import { setDefaultAutoSelectFamilyAttemptTimeout } from 'node:net';
 import { EnvironmentError } from '@revos/core/config';
-import { errorRecord, type Logger, type Reports } from '@revos/core/telemetry';
+import { errorRecord, type Logger, type Reports, type Traces } from '@revos/core/telemetry';
 import closeWithGrace from 'close-with-grace';
 import { failedChecks, isMisconfigured, type SystemProbe } from './system-probe.ts';
 
@@ -11,7 +11,7 @@ export const CONNECTIONS_MS_MAX = 2_000;
 export const LATE_RUN_MS_MAX = 1_000;
 /** how long the clients of the database, Unipile and Redis may take to close, */
 export const CLIENTS_MS_MAX = 1_000;
-/** and how long it may take to tell what is to be reported. */
+/** and how long it may take to tell what is to be reported, and the last spans. */
 export const REPORTS_MS_MAX = 1_000;
 
 /** What the shutdown may take on top of its grace, in milliseconds, before the process is ended: all of that, and time to spare. */
@@ -55,13 +55,13 @@ export async function checkOrRefuse(name: string, probe: SystemProbe, logger: Lo
 /**
  * From here on a signal ends the process in order, and whatever is uncaught ends it with one line of the log, and with 1.
  *
- * @param reports told of what is uncaught
+ * @param watchers told of what is uncaught, and of what was traced
  * @param close what is to be done within `graceMs` milliseconds and a little more
  */
 export function endInOrder(
   graceMs: number,
   logger: Logger,
-  reports: Reports,
+  { reports, traces }: { readonly reports: Reports; readonly traces: Traces },
   close: () => Promise<void>,
 ): void {
   const shutdown = {
@@ -76,7 +76,7 @@ export function endInOrder(
       reports.error(err, {}, 'fatal');
     } else logger.info({ signal }, 'shutting down');
     await close();
-    await reports.flush(REPORTS_MS_MAX);
+    await Promise.all([reports.flush(REPORTS_MS_MAX), traces.flush(REPORTS_MS_MAX)]);
     logger.info('shut down');
   });
 }

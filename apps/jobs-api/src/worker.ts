@@ -41,7 +41,7 @@ const health = config.port === null ? null : await openHealth(config.port);
 const underWay: Promise<void>[] = [];
 let worker: ReturnType<NonNullable<typeof bullmq>['startWorker']> | undefined;
 
-endInOrder(config.shutdownGraceMs, logger, reports, async () => {
+endInOrder(config.shutdownGraceMs, logger, services, async () => {
   ending.abort();
   const stopped = (worker ?? engine).close(config.shutdownGraceMs);
   await within(effects, config.shutdownGraceMs, Promise.all(underWay), () => {});

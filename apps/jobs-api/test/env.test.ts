@@ -37,6 +37,7 @@ describe('loadConfig', () => {
     expect(loadConfig(GOOD)).toEqual({
       alerts: { webhook: null, slackUrl: null, heartbeatUrl: null },
       sentry: null,
+      traces: null,
       supabaseUrl: GOOD.SUPABASE_URL,
       database: { kind: 'rest', secretKey: GOOD.SUPABASE_SECRET_KEY },
       unipileDsn: GOOD.UNIPILE_DSN,
@@ -222,6 +223,64 @@ describe('loadConfig', () => {
 
   it('refuses a token that is both cron and ops: it could pass without a signature', () => {
     expect(badNames({ OPS_TOKENS: `anna:${GOOD.JOB_SECRET}` })).toEqual(['JOB_SECRET', 'OPS_TOKENS']);
+  });
+});
+
+describe('traces', () => {
+  const OTEL_EXPORTER_OTLP_ENDPOINT = 'https://collector.example.com/otlp';
+  const OTEL_EXPORTER_OTLP_HEADERS = 'authorization=Bearer%20token-of%2Fthe-collector, x-tenant=tenant-0123';
+
+  it('are told where the endpoint says, with all that the standard variables say', () => {
+    const config = loadConfig({
+      ...GOOD,
+      ...{ OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_HEADERS },
+      OTEL_SERVICE_NAME: 'jobs',
+      OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=staging,service.name=another',
+      OTEL_TRACES_SAMPLER: 'parentbased_traceidratio',
+      OTEL_TRACES_SAMPLER_ARG: '0.25',
+    });
+    expect(config.traces).toEqual({
+      endpoint: OTEL_EXPORTER_OTLP_ENDPOINT,
+      headers: { authorization: 'Bearer token-of/the-collector', 'x-tenant': 'tenant-0123' },
+      resource: { 'deployment.environment.name': 'staging', 'service.name': 'jobs' },
+      sampler: { name: 'parentbased_traceidratio', ratio: 0.25 },
+    });
+    for (const form of ['token-of/the-collector', 'token-of%2Fthe-collector', 'tenant-0123']) {
+      expect(config.secrets).toContain(form);
+    }
+  });
+
+  it('are not there without an endpoint, whatever else is said', () => {
+    expect(loadConfig({ ...GOOD, OTEL_EXPORTER_OTLP_HEADERS }).traces).toBeNull();
+  });
+
+  it.each([
+    { endpoint: 'http://collector:4318', headers: undefined, bad: [] },
+    { endpoint: 'http://127.0.0.1:4318', headers: OTEL_EXPORTER_OTLP_HEADERS, bad: [] },
+    // They would travel as they are.
+    {
+      endpoint: 'http://collector:4318',
+      headers: OTEL_EXPORTER_OTLP_HEADERS,
+      bad: ['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_EXPORTER_OTLP_HEADERS'],
+    },
+    { endpoint: 'https://ada:canary@collector', headers: undefined, bad: ['OTEL_EXPORTER_OTLP_ENDPOINT'] },
+    { endpoint: 'https://collector?key=canary', headers: undefined, bad: ['OTEL_EXPORTER_OTLP_ENDPOINT'] },
+    { endpoint: 'grpc://collector:4317', headers: undefined, bad: ['OTEL_EXPORTER_OTLP_ENDPOINT'] },
+    { endpoint: 'https://collector', headers: 'canary', bad: ['OTEL_EXPORTER_OTLP_HEADERS'] },
+    { endpoint: 'https://collector', headers: 'a=canary%0Ab', bad: ['OTEL_EXPORTER_OTLP_HEADERS'] },
+    { endpoint: 'https://collector', headers: 'a=%canary', bad: ['OTEL_EXPORTER_OTLP_HEADERS'] },
+  ])('$endpoint with $headers: $bad', ({ endpoint, headers, bad }) => {
+    const change = { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_EXPORTER_OTLP_HEADERS: headers };
+    expect(badNames(change)).toEqual(bad);
+  });
+
+  it.each([
+    { OTEL_TRACES_SAMPLER: 'sometimes' },
+    { OTEL_TRACES_SAMPLER_ARG: '2' },
+    { OTEL_TRACES_SAMPLER_ARG: 'half' },
+    { OTEL_RESOURCE_ATTRIBUTES: 'staging' },
+  ])('%o is refused', (change) => {
+    expect(badNames(change)).toEqual(Object.keys(change));
   });
 });
 

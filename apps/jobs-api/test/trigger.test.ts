@@ -2,8 +2,9 @@ import { request as httpRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { simulatedEffects } from '@revos/core/effects';
 import { RunParams } from '@revos/core/jobs';
+import { NO_SPAN, NO_TRACES, type Traces } from '@revos/core/telemetry';
 import Type from 'typebox';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
   asOps,
   createTestApp,
@@ -47,6 +48,62 @@ const ops = (job: string, headers: Record<string, string> = {}) =>
 
 const outcomeOf = (response: { json: () => unknown }): string =>
   (response.json() as { outcome: string }).outcome;
+
+describe('the trace of a trigger', () => {
+  const TRACEPARENT = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+  const started: Array<readonly [name: string, traceparent: string | undefined]> = [];
+  const traces: Traces = {
+    ...NO_TRACES,
+    start(name, _facts, traceparent) {
+      started.push([name, traceparent]);
+      return { ...NO_SPAN, traceparent: `the span ${name}` };
+    },
+  };
+  beforeEach(async () => {
+    started.length = 0;
+    test = await createTestApp({ rpc: database.rpc, jobs: [quickJob('quick')], traces });
+  });
+
+  it('goes on under whoever signed it, down to the slice', async () => {
+    expect((await cron('quick', { traceparent: TRACEPARENT })).statusCode).toBe(202);
+    expect(started).toEqual([
+      ['request', TRACEPARENT],
+      ['start run', 'the span request'],
+      ['slice', 'the span start run'],
+    ]);
+  });
+
+  it.each([
+    { what: 'no header', headers: {} },
+    { what: 'what is no name of a span', headers: { traceparent: 'Hello' } },
+    { what: 'two of them', headers: { traceparent: [TRACEPARENT, TRACEPARENT] } },
+  ])('begins anew with $what, and the run is the same', async ({ headers }) => {
+    const { body, headers: signed } = cronRequest({ job: 'quick', slot });
+    const response = await test.app.inject({
+      ...{ method: 'POST', url: '/api/jobs/quick', payload: body },
+      headers: { ...signed, ...headers },
+    });
+    expect(response.statusCode).toBe(202);
+    expect(started[0]).toEqual(['request', undefined]);
+  });
+
+  it('begins anew for an operator, who signs nothing', async () => {
+    expect((await ops('quick', { traceparent: TRACEPARENT })).statusCode).toBe(202);
+    expect(started[0]).toEqual(['request', undefined]);
+  });
+
+  it.each([
+    { what: 'without a credential', headers: { authorization: '' }, status: 401 },
+    {
+      what: 'whose signature does not hold',
+      headers: { 'webhook-signature': `v1,${btoa('x'.repeat(32))}` },
+      status: 401,
+    },
+  ])('is none of a request $what', async ({ headers, status }) => {
+    expect((await cron('quick', { traceparent: TRACEPARENT, ...headers })).statusCode).toBe(status);
+    expect(started).toEqual([]);
+  });
+});
 
 describe('POST /api/jobs/:job', () => {
   it('gives one run to 50 requests for one slot at once', async () => {

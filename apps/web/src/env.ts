@@ -4,7 +4,17 @@
  */
 import querystring from 'node:querystring';
 import type { AlertsConfig } from '@revos/core/alerts';
-import { commaSeparated, isSafeAddress, isSentryDsn, readEnv, SENTRY_ENVIRONMENT } from '@revos/core/config';
+import {
+  commaSeparated,
+  isSafeAddress,
+  isSentryDsn,
+  readEnv,
+  SENTRY_ENVIRONMENT,
+  secretsInHeaders,
+  type TracesConfig,
+  tracesConfigOf,
+  tracesVariables,
+} from '@revos/core/config';
 import { currentSlot } from '@revos/core/jobs';
 import { jobsWithSchedules } from '@revos/core/registry';
 import { isSigningSecret } from '@revos/core/signing';
@@ -45,14 +55,16 @@ const SENTRY = {
   SENTRY_ENVIRONMENT: Type.Optional(Type.String({ pattern: SENTRY_ENVIRONMENT })),
 };
 
-const ReportsEnv = Type.Object({
-  ...SENTRY,
-  /** Set by Vercel: the commit that runs. */
-  VERCEL_GIT_COMMIT_SHA: Type.Optional(Type.String({ pattern: '^[0-9a-f]{7,64}$' })),
-});
+/** Set by Vercel: the commit that runs. */
+const COMMIT = { VERCEL_GIT_COMMIT_SHA: Type.Optional(Type.String({ pattern: '^[0-9a-f]{7,64}$' })) };
+
+const ReportsEnv = Type.Object({ ...SENTRY, ...COMMIT });
+
+const TracesEnv = Type.Object({ ...tracesVariables, ...COMMIT });
 
 const RouteEnv = Type.Object({
   ...SENTRY,
+  ...tracesVariables,
   /** What Vercel sends. */
   CRON_SECRET: Secret,
   /** Other schedules than the registry's, for development. */
@@ -142,12 +154,25 @@ export function readReportsEnv(source: Source = process.env): ReportsConfig | nu
     dsn: env.SENTRY_DSN,
     environment: env.SENTRY_ENVIRONMENT ?? 'production',
     commit: env.VERCEL_GIT_COMMIT_SHA,
-    secrets: SECRET_NAMES.flatMap((name) => commaSeparated(source[name] ?? '').flatMap(secretsIn)),
+    secrets: [
+      ...SECRET_NAMES.flatMap((name) => commaSeparated(source[name] ?? '').flatMap(secretsIn)),
+      ...secretsInHeaders(source.OTEL_EXPORTER_OTLP_HEADERS),
+    ],
   };
+}
+
+/** Where the spans of slots are sent; null for nowhere. @throws {EnvironmentError} */
+export function readTracesEnv(
+  source: Source = process.env,
+): (TracesConfig & { readonly commit: string | undefined }) | null {
+  const env = readEnv(TracesEnv, source);
+  const config = tracesConfigOf(env);
+  return config === null ? null : { ...config, commit: env.VERCEL_GIT_COMMIT_SHA };
 }
 
 /** What a cron route needs. @throws {EnvironmentError} */
 export function readCronEnv(source: Source = process.env): CronEnv {
+  tracesConfigOf(readEnv(Type.Object(tracesVariables), source));
   const signs = source.ALERT_WEBHOOK_URL?.trim() ? { ALERT_WEBHOOK_SECRET: SigningSecrets } : {};
   const route = { ...RouteEnv.properties, ...AlertsVariables.properties, ...signs };
   if (!hasJobsApi(source)) {

@@ -4,8 +4,8 @@
  * Sentry's code is loaded by the first error, and nowhere else: a start with a DSN is as quick as one without.
  */
 import type { Reports } from '@revos/core/telemetry';
-import manifest from '../package.json' with { type: 'json' };
 import { type ReportsConfig, readReportsEnv } from './env.ts';
+import { release } from './release.ts';
 
 /** How long an answer may wait for it, in milliseconds. */
 const FLUSH_MS_MAX = 2_000;
@@ -29,6 +29,5 @@ export async function reportError(error: unknown, route: string): Promise<void> 
 
 async function open({ dsn, environment, commit, secrets }: ReportsConfig): Promise<Reports> {
   const { createSentryReports } = await import('@revos/sentry');
-  const release = commit === undefined ? manifest.version : `${manifest.version}+${commit}`;
-  return createSentryReports({ dsn, environment, process: 'web', release, secrets });
+  return createSentryReports({ dsn, environment, process: 'web', release: release(commit), secrets });
 }

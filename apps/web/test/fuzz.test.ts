@@ -2,6 +2,7 @@
  * Anything, asked of the web app's doors, and anything, answered by the jobs API: nobody gets in who should not, nothing
  * throws, and no answer holds a secret. A failure prints the seed and the path; `SEED=… FUZZ_PATH=…` replays it.
  */
+
 import fc from 'fast-check';
 import { NextRequest } from 'next/server';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';

@@ -1,4 +1,5 @@
 /** Alerts of the cron route itself: one for an outage, whichever jobs it hits, and one for its end. */
+import { NO_TRACES } from '@revos/core/telemetry';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Receiver, startReceiver } from '../../../tests/support/receiver.ts';
 import { answerCron } from '../src/cron/answer-cron.ts';
@@ -64,6 +65,7 @@ async function call({
       openAlerts: async (alerts, place) =>
         createTriggerAlerts(alerts, place, { effects, fetch }, more.cache ?? cache),
       onAlertsFailed: (error) => failures.push(error),
+      openTraces: async () => NO_TRACES,
       onFailure: () => {},
       onFallback: () => {},
     },

@@ -34,13 +34,13 @@ export interface JobApi {
 export async function openJobApi(runMsMax: number, source?: NodeJS.ProcessEnv): Promise<JobApi> {
   const config = loadDirectConfig(source);
   const parts = await openParts(config, 'direct');
-  const { jobs, store, jobServices, rpc, analytics, effects, logger, reports } = parts;
+  const { jobs, store, jobServices, rpc, analytics, effects, logger, reports, traces } = parts;
   const engine = createInProcessEngine(jobs, store, jobServices, {
     untilEnd: () => countdown(effects, runMsMax),
   });
   const app = await buildApp({
-    ...{ jobs, engine, rpc, analytics, effects, logger, reports },
-    runs: createRuns(store, engine, effects),
+    ...{ jobs, engine, rpc, analytics, effects, logger, reports, traces },
+    runs: createRuns(store, engine, effects, traces),
     probe: createSystemProbe(rpc, effects, config.database.kind),
     credentials: { cronTokens: [], opsTokens: config.opsTokens, signingSecrets: [] },
     postLateLimitMinutes: config.settings.postLateLimitMinutes,
@@ -53,7 +53,7 @@ export async function openJobApi(runMsMax: number, source?: NodeJS.ProcessEnv): 
   return {
     async idle() {
       await engine.idle();
-      await reports.flush(REPORTS_MS_MAX);
+      await Promise.all([reports.flush(REPORTS_MS_MAX), traces.flush(REPORTS_MS_MAX)]);
     },
     async answer(request) {
       const { pathname, search } = new URL(request.url);

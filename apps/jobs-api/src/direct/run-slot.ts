@@ -25,6 +25,8 @@ export interface DirectSlot {
   /** Of the registry. */
   readonly job: JobDefinition;
   readonly scheduledFor: Date;
+  /** Of the span that its run is traced under. */
+  readonly traceparent?: string | undefined;
 }
 
 export interface DirectRun {
@@ -39,21 +41,21 @@ export interface DirectRun {
  * @throws {RpcError} if the run could not be started
  */
 export async function runSlot(
-  { job, scheduledFor }: DirectSlot,
+  { job, scheduledFor, traceparent }: DirectSlot,
   remainingMs: () => number,
   source?: NodeJS.ProcessEnv,
 ): Promise<DirectRun> {
   const config = loadDirectConfig(source);
   const parts = await openParts(config, 'direct');
-  const { jobs, store, jobServices, effects, logger, reports } = parts;
+  const { jobs, store, jobServices, effects, logger, reports, traces } = parts;
   const probe = createSystemProbe(parts.rpc, effects, config.database.kind);
   const readiness = createReadiness({ probe, checkRedis: undefined, isRedisNeeded: false });
   const watch = openAlertWatch(parts, config, readiness);
   try {
     const engine = createInProcessEngine(jobs, store, jobServices, { untilEnd: () => remainingMs });
-    const runs = createRuns(store, engine, effects);
+    const runs = createRuns(store, engine, effects, traces);
     const started = await runs.start({
-      ...{ job, scheduledFor, trigger: 'vercel-cron', requestedBy: 'cron' },
+      ...{ job, scheduledFor, traceparent, trigger: 'vercel-cron', requestedBy: 'cron' },
     });
     const looked = watch.look();
     const stop = async (): Promise<void> => {
@@ -65,6 +67,6 @@ export async function runSlot(
     await within(effects, ALERTS_MS_MAX, looked, () => {});
     return { outcome: started.outcome, run: (await store.get(started.run.id)) ?? started.run };
   } finally {
-    await Promise.all([parts.close(), reports.flush(REPORTS_MS_MAX)]);
+    await Promise.all([parts.close(), reports.flush(REPORTS_MS_MAX), traces.flush(REPORTS_MS_MAX)]);
   }
 }

@@ -11,6 +11,7 @@ import {
   type TriggerBody,
   verifyTrigger,
 } from '@revos/core/signing';
+import { isTraceparent } from '@revos/core/telemetry';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { HttpProblem, type ProblemKind } from '../problems.ts';
@@ -20,6 +21,11 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** The trigger that the signature vouches for; null for credentials that sign nothing. */
     signedTrigger: TriggerBody | null;
+    /**
+     * The span of who signed the trigger; undefined for all others. It is not signed itself, and decides nothing: whoever
+     * could change it could give the run another trace.
+     */
+    traceparent: string | undefined;
   }
 }
 
@@ -41,6 +47,7 @@ const KIND_OF: Readonly<Record<SignatureErrorKind, ProblemKind>> = {
 export const signature = fp<SignatureOptions>(
   async (app: FastifyInstance, { signingSecrets, effects }) => {
     app.decorateRequest('signedTrigger', null);
+    app.decorateRequest('traceparent', undefined);
     app.removeAllContentTypeParsers();
     app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) =>
       done(null, body),
@@ -55,6 +62,8 @@ export const signature = fp<SignatureOptions>(
           signingSecrets,
           effects.now(),
         );
+        const [traceparent, ...others] = valuesOfHeader(request, 'traceparent');
+        if (others.length === 0 && isTraceparent(traceparent)) request.traceparent = traceparent;
       } catch (error) {
         if (!(error instanceof SignatureError)) throw error;
         throw new HttpProblem(KIND_OF[error.kind], { warning: { signature: error.kind } });

@@ -11,6 +11,7 @@ import {
   runFacts,
 } from '@revos/core/jobs';
 import type { TriggerBody } from '@revos/core/signing';
+import { inSpan, NO_TRACES, type Traces } from '@revos/core/telemetry';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import Type from 'typebox';
 import { Value } from 'typebox/value';
@@ -37,10 +38,11 @@ export interface TriggerOptions {
   readonly runs: Runs;
   readonly effects: Effects;
   readonly signingSecrets: readonly string[];
+  readonly traces?: Traces | undefined;
 }
 
 export const triggerRoutes: FastifyPluginAsyncTypebox<TriggerOptions> = async (app, options) => {
-  const { jobs, runs, effects, signingSecrets } = options;
+  const { jobs, runs, effects, signingSecrets, traces = NO_TRACES } = options;
   let waitCount = 0;
 
   await app.register(signature, { signingSecrets, effects });
@@ -84,20 +86,28 @@ export const triggerRoutes: FastifyPluginAsyncTypebox<TriggerOptions> = async (a
       const job = jobs.find(({ name }) => name === request.params.job);
       if (!job) throw new HttpProblem('job-not-found');
       const told = trigger === null ? toldBy(request, job) : {};
+      const asked = {
+        job,
+        trigger: trigger?.trigger ?? 'ops',
+        scheduledFor: trigger === null ? null : slotOf(trigger, job, effects.now()),
+        requestedBy: nameOf(request),
+        ...told,
+      } as const;
 
-      const started = await app.drain.track(
-        runs.start({
-          job,
-          trigger: trigger?.trigger ?? 'ops',
-          scheduledFor: trigger === null ? null : slotOf(trigger, job, effects.now()),
-          requestedBy: nameOf(request),
-          ...told,
-        }),
-      );
+      const facts = { request_id: request.id, job: job.name, trigger: asked.trigger };
+      const span = traces.start('request', facts, request.traceparent);
+      const started = await inSpan(span, async () => {
+        const { traceparent } = span;
+        const started = await app.drain.track(runs.start({ ...asked, traceparent }));
+        const { outcome, run } = started;
+        const http_status = outcome === 'created' ? 202 : 200;
+        span.set({ run_id: run.id, slot: asked.scheduledFor?.toISOString() ?? null, outcome, http_status });
+        return started;
+      });
       const { run, outcome } = started;
       request.log.info({ ...runFacts(run), trigger: run.trigger, outcome }, 'run requested');
       reply.header('location', `/api/runs/${started.run.id}`);
-      reply.code(started.outcome === 'created' ? 202 : 200);
+      reply.code(outcome === 'created' ? 202 : 200);
 
       const seconds = preferredWaitSeconds(request.headers.prefer);
       if (seconds === null || waitCount >= WAITS_MAX) return started;

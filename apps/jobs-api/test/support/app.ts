@@ -14,7 +14,7 @@ import {
 import { createMediaFetcher } from '@revos/core/media';
 import type { Rpc } from '@revos/core/rpc';
 import { type SignedTrigger, signTrigger } from '@revos/core/signing';
-import { createLogger, type Logger } from '@revos/core/telemetry';
+import { createLogger, type Logger, NO_TRACES, type Traces } from '@revos/core/telemetry';
 import { createUnipileV1 } from '@revos/core/unipile';
 import { type App, type AppOptions, buildApp } from '../../src/app.ts';
 import type { Limits } from '../../src/limits.ts';
@@ -60,6 +60,8 @@ export interface TestAppOptions {
   readonly credentials?: Partial<AppOptions['credentials']>;
   /** Default: nothing is counted. */
   readonly metrics?: Metrics;
+  /** Default: nothing is traced. */
+  readonly traces?: Traces;
   /** What opens them. Default: nothing, so that there is no such path. */
   readonly metricsTokens?: readonly string[];
 }
@@ -72,7 +74,7 @@ const UNLIMITED: Partial<Limits> = {
 };
 
 export async function createTestApp(options: TestAppOptions): Promise<TestApp> {
-  const { jobs, effects = realEffects, metrics } = options;
+  const { jobs, effects = realEffects, metrics, traces = NO_TRACES } = options;
   const rpc = metrics?.observeRpc(options.rpc) ?? options.rpc;
   const logLines: string[] = [];
   const logger = createLogger('jobs-api', 'trace', {
@@ -84,10 +86,11 @@ export async function createTestApp(options: TestAppOptions): Promise<TestApp> {
     effects,
     rpc,
     logger,
+    traces,
     ...UNUSED_SERVICES,
   });
   metrics?.measure({ rpc, engine, bullmq: null });
-  const runs = createRuns(store, engine, effects);
+  const runs = createRuns(store, engine, effects, traces);
   const credentials: AppOptions['credentials'] = {
     cronTokens: [CRON_TOKEN, CRON_TOKEN_NEXT],
     opsTokens: [
@@ -107,6 +110,7 @@ export async function createTestApp(options: TestAppOptions): Promise<TestApp> {
     analytics: createAnalytics(rpc, { effects, logger }),
     effects,
     logger,
+    traces,
     credentials,
     pages: (scope) => pages(scope, { ...credentials, bullmq: null, metrics: metricsPage }),
     limits: { ...UNLIMITED, ...options.limits },

@@ -8,7 +8,7 @@ import { countdown } from '@revos/core/effects';
 import { currentSlot, type JobDefinition } from '@revos/core/jobs';
 import { jobsWithSchedules } from '@revos/core/registry';
 import { bearerTokenOf, isSameSecret } from '@revos/core/signing';
-import { messageOf } from '@revos/core/telemetry';
+import { inSpan, messageOf, type Span, type Traces } from '@revos/core/telemetry';
 import type { AlertsEnv, CronEnv } from '../env.ts';
 import type { HttpDependencies } from '../http/exchange.ts';
 import { type Problem, problemResponse } from '../http/problem.ts';
@@ -28,6 +28,8 @@ export interface CronDependencies extends HttpDependencies {
   /** @throws {EnvironmentError} */
   readonly readEnv: () => CronEnv;
   readonly runDirectly: typeof runDirectly;
+  /** Asked for once it is known who calls. @throws {EnvironmentError} */
+  readonly openTraces: () => Promise<Traces>;
   /** Told about each trigger that made no run, and each run that failed here. */
   readonly onFailure: (failure: Problem) => void;
   /** Who tells people that slots get no run, and that they do again. */
@@ -55,7 +57,9 @@ export async function answerCron(request: CronRequest, dependencies: CronDepende
   const scheduledFor = currentSlot(job.schedule, effects.now());
   if (scheduledFor === null) return problemResponse(NO_SLOT);
 
-  const outcome = await runOf({ job, scheduledFor }, env, remainingMs, dependencies);
+  const outcome = await inSlotSpan({ job, scheduledFor }, dependencies, (span) =>
+    runOf({ job, scheduledFor }, env, remainingMs, dependencies, span),
+  );
   await tellPeople(outcome, env, jobs.indexOf(job), dependencies);
   if ('title' in outcome) {
     onFailure(outcome);
@@ -100,16 +104,32 @@ interface Started {
   readonly attempts: number;
 }
 
+async function inSlotSpan(
+  slot: Slot,
+  { openTraces }: CronDependencies,
+  work: (span: Span) => Promise<Started | Problem>,
+): Promise<Started | Problem> {
+  const traces = await openTraces();
+  const span = traces.start('slot', { ...factsOf(slot), trigger: 'vercel-cron' });
+  return inSpan(span, async () => {
+    const outcome = await work(span);
+    if ('title' in outcome) span.set({ outcome: 'failed', http_status: outcome.status });
+    else span.set({ run_id: outcome.run.id, outcome: outcome.outcome, http_status: outcome.status });
+    return outcome;
+  });
+}
+
 /** Asks the jobs API for the run; works on it here where there is none, or where it gave no answer and that is wanted. */
 async function runOf(
   slot: Slot,
   env: CronEnv,
   remainingMs: () => number,
   dependencies: CronDependencies,
+  span: Span,
 ): Promise<Started | Problem> {
-  if (env.jobsApi === null) return runHere(slot, 0, remainingMs, dependencies);
+  if (env.jobsApi === null) return runHere(slot, 0, remainingMs, dependencies, span);
   const { job, scheduledFor } = slot;
-  const result = await triggerRun({ job: job.name, scheduledFor }, env.jobsApi, dependencies);
+  const result = await triggerRun({ job: job.name, scheduledFor }, env.jobsApi, dependencies, span);
   const { attempts } = result;
   if (result.kind === 'started') {
     return { status: result.status, ...result.started, driver: 'jobs-api', attempts };
@@ -117,7 +137,7 @@ async function runOf(
   const failure = notStarted(slot, result);
   if (result.kind === 'refused' || env.DIRECT_FALLBACK === 'off') return failure;
   dependencies.onFallback(failure);
-  return runHere(slot, attempts, remainingMs, dependencies);
+  return runHere(slot, attempts, remainingMs, dependencies, span);
 }
 
 async function runHere(
@@ -125,10 +145,11 @@ async function runHere(
   attempts: number,
   remainingMs: () => number,
   { runDirectly }: CronDependencies,
+  span: Span,
 ): Promise<Started | Problem> {
   const { job, scheduledFor } = slot;
   try {
-    const { run, outcome } = await runDirectly(job, scheduledFor, remainingMs);
+    const { run, outcome } = await runDirectly(job, scheduledFor, remainingMs, span.traceparent);
     if (run.status === 'failed') return failed(slot, run);
     return { status: 200, run, outcome, driver: 'direct', attempts };
   } catch (error) {

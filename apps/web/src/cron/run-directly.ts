@@ -7,6 +7,7 @@ import type { JobDefinition } from '@revos/core/jobs';
 import type { DirectRun } from '@revos/jobs-api/direct/run-slot';
 
 /**
+ * @param traceparent of the span that the run is traced under
  * @param remainingMs milliseconds until this function is cut off
  * @throws {EnvironmentError} naming what is missing
  * @throws {RpcError} if the database does not answer
@@ -15,7 +16,8 @@ export async function runDirectly(
   job: JobDefinition,
   scheduledFor: Date,
   remainingMs: () => number,
+  traceparent?: string,
 ): Promise<DirectRun> {
   const { runSlot } = await import('@revos/jobs-api/direct/run-slot');
-  return runSlot({ job, scheduledFor }, remainingMs);
+  return runSlot({ job, scheduledFor, traceparent }, remainingMs);
 }

@@ -7,6 +7,7 @@
  */
 import { commaSeparated } from '@revos/core/config';
 import { signTrigger } from '@revos/core/signing';
+import { inSpan, type Span } from '@revos/core/telemetry';
 import Type, { type Static } from 'typebox';
 import { Value } from 'typebox/value';
 import type { TriggerEnv } from '../env.ts';
@@ -39,17 +40,31 @@ export type TriggerResult = { readonly attempts: number } & (
   | { readonly kind: 'gave_up'; readonly detail: string }
 );
 
+/** @param span of the slot: each try is a child of it */
 export async function triggerRun(
   slot: Slot,
   env: TriggerEnv,
   http: HttpDependencies,
+  span: Span,
 ): Promise<TriggerResult> {
   const { effects } = http;
   const deadline = effects.now().getTime() + BUDGET_MS;
   const remainingMs = () => deadline - effects.now().getTime();
+  const traced = (attempt: number, ask: (traceparent?: string) => Promise<Exchange>): Promise<Exchange> => {
+    const facts = { job: slot.job, slot: slot.scheduledFor.toISOString(), attempt };
+    const trying = span.child('trigger', facts);
+    return inSpan(trying, async () => {
+      const answer = await ask(trying.traceparent);
+      if (answer.kind === 'answer') trying.set({ http_status: answer.status });
+      else trying.fail(answer);
+      return answer;
+    });
+  };
 
   for (let attempts = 1; attempts <= ATTEMPTS_MAX; attempts += 1) {
-    const answer = await ask(slot, env, Math.min(TRY_MS_MAX, remainingMs()), http);
+    const answer = await traced(attempts, (traceparent) =>
+      ask(slot, env, Math.min(TRY_MS_MAX, remainingMs()), http, traceparent),
+    );
     if (answer.kind === 'answer' && !isRetryable(answer.status)) return { attempts, ...conclude(answer) };
 
     const askedMs =
@@ -61,16 +76,27 @@ export async function triggerRun(
   return { attempts: ATTEMPTS_MAX, kind: 'gave_up', detail: 'too many tries' };
 }
 
-function ask(slot: Slot, env: TriggerEnv, timeoutMs: number, http: HttpDependencies): Promise<Exchange> {
+function ask(
+  slot: Slot,
+  env: TriggerEnv,
+  timeoutMs: number,
+  http: HttpDependencies,
+  traceparent: string | undefined,
+): Promise<Exchange> {
   const signed = signTrigger(
     { job: slot.job, scheduled_for: slot.scheduledFor.toISOString(), trigger: 'vercel-cron' },
     commaSeparated(env.JOBS_SIGNING_SECRETS),
     http.effects.now(),
   );
   const [token = ''] = commaSeparated(env.JOB_SECRET);
+  const headers = {
+    ...signed.headers,
+    authorization: `Bearer ${token}`,
+    ...(traceparent === undefined ? {} : { traceparent }),
+  };
   return exchange(
     jobsApiUrl(env.JOBS_API_URL, `api/jobs/${slot.job}`),
-    { method: 'POST', headers: { ...signed.headers, authorization: `Bearer ${token}` }, body: signed.body },
+    { method: 'POST', headers, body: signed.body },
     timeoutMs,
     http,
   );

@@ -414,6 +414,7 @@ describe('what Sentry is told', () => {
   const TEXT = 'Hi "Ada" – canary of a message 4b1d, with <tags> & more';
   /** Stands in Sentry's code, however it was made smaller. */
   const IN_SENTRY = 'x-sentry-rate-limits';
+  const IN_OPENTELEMETRY = 'OTel-OTLP-Exporter-JavaScript';
   /** What a page and a route call, out of order: each quotes a text, a secret or a row. */
   const FAULTS = `import { readFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
@@ -534,18 +535,21 @@ registerHooks({ load(url, context, next) {
     const inBrowser = globSync('.next/static/**/*.js', { cwd: WEB });
     expect(inBrowser.length).toBeGreaterThan(3);
     const named = (files: readonly string[]) =>
-      files.filter((file) => /sentry/i.test(readFileSync(path.join(WEB, file), 'utf8')));
+      files.filter((file) => /sentry|OTel-OTLP/i.test(readFileSync(path.join(WEB, file), 'utf8')));
     expect(named(inBrowser)).toEqual([]);
     const route = '.next/server/app/api/cron/[job]/route.js';
-    const holders = (files: readonly string[]) =>
-      files.filter((file) => readFileSync(path.join(WEB, file), 'utf8').includes(IN_SENTRY));
+    const holders = (files: readonly string[], part: string) =>
+      files.filter((file) => readFileSync(path.join(WEB, file), 'utf8').includes(part));
     // What works on slots here can load it, if it is asked to: as a chunk of its own.
     const loader = readFileSync(path.join(WEB, route), 'utf8');
     const atStart = [...loader.matchAll(/\bc\("(server\/chunks\/[^"]+)"\)/g)].map(
       ([, file]) => `.next/${file}`,
     );
     expect(atStart.length).toBeGreaterThan(1);
-    expect(holders(atStart)).toEqual([]);
-    expect(holders(globSync('.next/server/**/*.js', { cwd: WEB }))).not.toEqual([]);
+    const everything = globSync('.next/server/**/*.js', { cwd: WEB });
+    for (const part of [IN_SENTRY, IN_OPENTELEMETRY]) {
+      expect(holders(atStart, part)).toEqual([]);
+      expect(holders(everything, part)).not.toEqual([]);
+    }
   });
 });

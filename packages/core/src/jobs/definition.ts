@@ -6,7 +6,7 @@ import type { TObject } from 'typebox';
 import type { Effects } from '../effects/index.ts';
 import type { MediaFetcher } from '../media/index.ts';
 import type { Rpc } from '../rpc/index.ts';
-import type { Logger, Reports } from '../telemetry/index.ts';
+import type { Logger, Reports, Span, Traces } from '../telemetry/index.ts';
 import type { Unipile } from '../unipile/index.ts';
 import type { Run, RunStats } from './run.ts';
 
@@ -29,6 +29,8 @@ export interface JobServices {
   readonly logger: Logger;
   /** Told of what should not happen; nobody by default. */
   readonly reports?: Reports;
+  /** What its slices and calls took is told to; nobody by default. */
+  readonly traces?: Traces;
   /** Names this process in the ledger, e.g. `jobs-api@host:pid`. */
   readonly worker: string;
   /** Calls to Unipile at once in this process, 1 to 200. */
@@ -47,6 +49,8 @@ export interface RunContext {
    * run may have ended before anybody takes that up.
    */
   readonly isFirst: boolean;
+  /** Of the slice. */
+  readonly span: Span;
   /** Aborts when the run must stop taking up work: cancelled, shut down, or its lease lost. */
   readonly signal: AbortSignal;
   /** Work on while something can be done before this instant; it may move later during the run. */

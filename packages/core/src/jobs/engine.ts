@@ -7,10 +7,11 @@ export interface Engine {
    * Takes over a queued run. It returns once the run is taken, not when it ends. Taken over twice, here
    * or elsewhere, it is worked on once.
    *
+   * @param traceparent of the span that its slices are children of
    * @throws {RangeError} if there is no such job
    * @throws {EngineUnavailable} if it cannot be taken now
    */
-  submit(run: Run): Promise<void>;
+  submit(run: Run, traceparent?: string): Promise<void>;
   /** Asks a run that is being worked on here to stop; a no-op for any other. */
   cancel(id: string): void;
   /** The run as it stands here, fresher than the database; null if it is not worked on here. */

@@ -5,7 +5,7 @@
  * over, or the run is marked `interrupted` by whoever looks next; if it only was slow, its next heartbeat tells it so,
  * and it stops. Nothing a late worker does can harm: messages are fenced by their attempts, not by the run.
  */
-import { messageOf } from '../telemetry/index.ts';
+import { inSpan, messageOf, NO_TRACES, type Span } from '../telemetry/index.ts';
 import type { JobDefinition, JobServices } from './definition.ts';
 import { isOutage } from './engine.ts';
 import { type Run, type RunStats, runFacts } from './run.ts';
@@ -28,6 +28,8 @@ export interface RunExecution {
   readonly run: Run;
   /** Counted from 0. */
   readonly slice: number;
+  /** Of the span that the slice's is a child of; undefined for none. */
+  readonly traceparent: string | undefined;
   readonly services: JobServices;
   readonly store: RunStore;
   /** Aborted with a `StopReason`. */
@@ -48,13 +50,20 @@ export type Parting = 'refused' | 'ended' | 'given-back' | 'unrecorded';
 
 /** Works on a slice until it ends. It does not throw: a failure is the slice's end. */
 export async function executeRun(execution: RunExecution): Promise<Parting> {
-  const { run, slice, services } = execution;
+  const { run, slice, services, traceparent } = execution;
+  const facts = runFacts(run, slice);
   // Whatever is logged on behalf of the slice says which one it is.
-  const logger = services.logger.child(runFacts(run, slice));
-  return workOnSlice({ ...execution, services: { ...services, logger } });
+  const logger = services.logger.child(facts);
+  const { traces = NO_TRACES } = services;
+  const span = traces.start('slice', facts, traceparent);
+  return inSpan(span, async () => {
+    const parting = await workOnSlice({ ...execution, services: { ...services, logger } }, span);
+    span.set({ outcome: parting });
+    return parting;
+  });
 }
 
-async function workOnSlice(execution: RunExecution): Promise<Parting> {
+async function workOnSlice(execution: RunExecution, span: Span): Promise<Parting> {
   const { run, slice, store, stop, onChange } = execution;
   const { effects, worker, logger } = execution.services;
 
@@ -67,6 +76,7 @@ async function workOnSlice(execution: RunExecution): Promise<Parting> {
 
   const state: SliceState = {
     run: begun.run,
+    span,
     stats: begun.slice?.stats ?? {},
     isFirst: begun.slice?.is_first ?? false,
   };
@@ -99,6 +109,7 @@ async function workOnSlice(execution: RunExecution): Promise<Parting> {
       // A slot was coalesced with this run at the last moment: its horizon moved, and there is more to do.
       if (finished?.owned && finished.slice?.status === 'running') continue;
       const status = finished?.slice?.status;
+      span.set({ status });
       logger.info({ status, duration_ms: Math.round(effects.monotonicMs() - beganMs) }, 'slice ended');
       return status === 'waiting' ? 'given-back' : 'ended';
     }
@@ -113,6 +124,7 @@ interface SliceState {
   run: Run;
   stats: RunStats;
   readonly isFirst: boolean;
+  readonly span: Span;
 }
 
 async function runHandler(execution: RunExecution, state: SliceState): Promise<SliceEnd> {
@@ -123,6 +135,7 @@ async function runHandler(execution: RunExecution, state: SliceState): Promise<S
     run: { ...state.run, stats: state.stats },
     slice,
     isFirst: state.isFirst,
+    span: state.span,
     signal: stop.signal,
     horizonAt: () => {
       horizonSeen = new Date(state.run.horizon_at);
@@ -139,6 +152,7 @@ async function runHandler(execution: RunExecution, state: SliceState): Promise<S
     state.stats = await handler(context, services);
   } catch (error) {
     services.logger.error({ err: error }, 'run failed');
+    state.span.fail(error);
     services.reports?.error(error, runFacts(state.run, slice));
     return { status: 'failed', stats: state.stats, error: storableMessage(error), horizonSeen };
   }

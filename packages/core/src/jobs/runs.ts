@@ -3,6 +3,7 @@
  * driver of the jobs (a worker's own clock, a watchdog) is made of.
  */
 import type { Effects } from '../effects/index.ts';
+import { inSpan, NO_TRACES, type Traces } from '../telemetry/index.ts';
 import type { JobDefinition } from './definition.ts';
 import type { Engine } from './engine.ts';
 import { isEnded, type Run, type RunParams, type RunTrigger } from './run.ts';
@@ -26,6 +27,8 @@ export interface StartRun {
   readonly params?: RunParams;
   /** 0 to 9; by default the job's own. */
   readonly priority?: number;
+  /** Of the span that the run is traced under; by default it begins a trace. */
+  readonly traceparent?: string | undefined;
 }
 
 export interface Runs {
@@ -42,7 +45,12 @@ export interface Runs {
   waitForEnd(run: Run, timeoutMs: number, signal: AbortSignal): Promise<Run>;
 }
 
-export function createRuns(store: RunStore, engine: Engine, effects: Effects): Runs {
+export function createRuns(
+  store: RunStore,
+  engine: Engine,
+  effects: Effects,
+  traces: Traces = NO_TRACES,
+): Runs {
   const get = async (id: string): Promise<Run | null> => engine.snapshot(id) ?? (await store.get(id));
 
   async function* watch(id: string, signal: AbortSignal): AsyncGenerator<Run, void, undefined> {
@@ -71,23 +79,30 @@ export function createRuns(store: RunStore, engine: Engine, effects: Effects): R
     watch,
     list: (filter) => store.list(filter),
 
-    async start({ job, trigger, scheduledFor, requestedBy, params = {}, priority = job.priority ?? 0 }) {
+    async start(request) {
+      const { job, trigger, scheduledFor, requestedBy, params = {}, priority = job.priority ?? 0 } = request;
       const now = effects.now();
       // A slot that is asked for late is worked on until the next one from now on.
       const from = scheduledFor !== null && scheduledFor > now ? scheduledFor : now;
       const horizonAt = nextSlot(job.schedule, from) ?? new Date(now.getTime() + HORIZON_MS_DEFAULT);
-      const started = await store.start({
-        job: job.name,
-        trigger,
-        scheduledFor,
-        requestedBy,
-        horizonAt,
-        params,
-        priority,
+      const facts = { job: job.name, trigger, slot: scheduledFor?.toISOString() ?? null };
+      const span = traces.start('start run', facts, request.traceparent);
+      return inSpan(span, async () => {
+        const started = await store.start({
+          job: job.name,
+          trigger,
+          scheduledFor,
+          requestedBy,
+          horizonAt,
+          params,
+          priority,
+        });
+        const { outcome, run } = started;
+        span.set({ run_id: run.id, outcome, status: run.status });
+        // Also one that exists: whoever created it may have gone before taking it up. Only one can begin it.
+        if (run.status === 'queued') await engine.submit(run, span.traceparent);
+        return started;
       });
-      // Also one that exists: whoever created it may have gone before taking it up. Only one can begin it.
-      if (started.run.status === 'queued') await engine.submit(started.run);
-      return started;
     },
 
     async cancel(id, requestedBy) {

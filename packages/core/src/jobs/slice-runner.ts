@@ -33,9 +33,10 @@ export interface SliceRunner extends Pick<Engine, 'cancel' | 'snapshot' | 'onCha
    * Works on a slice, and resolves once it and this process have parted. Null if a slice of the run is worked on here
    * already.
    *
+   * @param traceparent of the span that the slice's is a child of
    * @throws {RangeError} if there is no such job
    */
-  take(run: Run, slice: number): Promise<Parting> | null;
+  take(run: Run, slice: number, traceparent?: string): Promise<Parting> | null;
   /** Resolves once nothing is worked on here. */
   idle(): Promise<void>;
 }
@@ -65,10 +66,12 @@ export function createSliceRunner(options: SliceRunnerOptions): SliceRunner {
     run: Run,
     slice: number,
     stop: AbortController,
+    traceparent: string | undefined,
   ): Promise<Parting> => {
     try {
       return await executeRun({
-        ...{ definition, run, slice, services, store, stop, afterShutdown, remainingMs: untilEnd() },
+        ...{ definition, run, slice, traceparent, services, store, stop, afterShutdown },
+        remainingMs: untilEnd(),
         onChange: publish,
       });
     } catch (error) {
@@ -87,7 +90,7 @@ export function createSliceRunner(options: SliceRunnerOptions): SliceRunner {
   };
 
   return {
-    take(run, slice) {
+    take(run, slice, traceparent) {
       const definition = jobs.find((job) => job.name === run.job);
       if (!definition) throw new RangeError(`No such job: ${run.job}`);
       if (active.has(run.id)) return null;
@@ -97,7 +100,7 @@ export function createSliceRunner(options: SliceRunnerOptions): SliceRunner {
       const admitted = Promise.withResolvers<void>();
       const parted = limit(async () => {
         await admitted.promise;
-        return work(definition, run, slice, stop);
+        return work(definition, run, slice, stop, traceparent);
       });
       active.set(run.id, { run, slice, stop, parted });
       admitted.resolve();

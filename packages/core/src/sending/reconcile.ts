@@ -7,6 +7,7 @@ import { type JobDefinition, type JobHandler, type JobServices, workUntil } from
 import { countsFrom } from './counts.ts';
 import type { Outbox, ReadBackResolution } from './outbox.ts';
 import { createReadBacks } from './read-backs.ts';
+import { tracedReadBacks } from './traced-outbox.ts';
 
 /** What was looked for, and how that ended. */
 const COUNTED = ['seen', 'confirmed', 'resent', 'held', 'unknown'] as const;
@@ -48,7 +49,10 @@ function reconcileAll(
     const lookUntil = (): Date => workUntil(context, services.effects, LOOK_MS_MAX);
     await Promise.all(
       makers.map((make) =>
-        createReadBacks(make(services).readBack, services, count).work(context.signal, lookUntil),
+        createReadBacks(tracedReadBacks(make(services).readBack, context), services, count).work(
+          context.signal,
+          lookUntil,
+        ),
       ),
     );
     return { ...counts };

@@ -17,6 +17,7 @@ import { createReadBacks, type ReadBacks } from './read-backs.ts';
 import { createRecorder, type Recorder } from './recorder.ts';
 import { createSlots, type Dispatch, type Slots } from './slots.ts';
 import { createTally, type Tally } from './tally.ts';
+import { tracedOutbox } from './traced-outbox.ts';
 
 /** The longest wait between two claims, in milliseconds: what others change is seen by then. */
 const POLL_MS = 5_000;
@@ -41,7 +42,7 @@ export async function runOutbox<Item extends ClaimedAttempt, Result extends Atte
 ): Promise<RunStats> {
   const { account_ids = null, dry_run = false } = context.run.params;
   if (dry_run) return previewOf(outbox, account_ids);
-  return new OutboxRun(outbox, context, services).work();
+  return new OutboxRun(tracedOutbox(outbox, context), context, services).work();
 }
 
 async function previewOf(

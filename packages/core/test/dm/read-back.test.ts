@@ -6,6 +6,7 @@ import { dmQueue } from '../../src/dm/index.ts';
 import type { JobSettings } from '../../src/jobs/index.ts';
 import { RpcError } from '../../src/rpc/index.ts';
 import { createReconcileJob } from '../../src/sending/index.ts';
+import { NO_SPAN } from '../../src/telemetry/index.ts';
 import { type Campaign, campaignOf } from '../support/campaign.ts';
 import { databaseForFile, unavailable } from '../support/database.ts';
 import { patienceFor, requestsOf } from '../support/sandbox.ts';
@@ -371,6 +372,7 @@ describe('the reconciler', () => {
         run: { params: {}, stats: { seen: 2, confirmed: 1 } } as never,
         slice: 0,
         isFirst: true,
+        span: NO_SPAN,
         signal: new AbortController().signal,
         horizonAt: () => new Date(campaign.effects.now().getTime() + 5 * MINUTE_MS),
         remainingMs: () => Number.POSITIVE_INFINITY,

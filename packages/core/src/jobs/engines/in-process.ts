@@ -22,8 +22,8 @@ export function createInProcessEngine(
   });
   return {
     ...runner,
-    async submit(run) {
-      void runner.take(run, 0);
+    async submit(run, traceparent) {
+      void runner.take(run, 0, traceparent);
     },
   };
 }

@@ -65,11 +65,16 @@ export function createBullmqEngine(options: BullmqEngineOptions): BullmqEngine {
   };
 
   /** @param isWorkedOn then it is left to whoever works on it while Redis is away */
-  const hand = async (run: Run, slices: readonly number[], isWorkedOn: boolean): Promise<void> => {
+  const hand = async (
+    run: Run,
+    slices: readonly number[],
+    isWorkedOn: boolean,
+    traceparent?: string,
+  ): Promise<void> => {
     const [first] = slices;
     if (first === undefined) return;
     try {
-      await ask(() => queue.addBulk(slices.map((slice) => sliceJob(run, slice))));
+      await ask(() => queue.addBulk(slices.map((slice) => sliceJob(run, slice, traceparent))));
     } catch (error) {
       if (isWorkedOn) return;
       const line = { err: error, ...runFacts(run) };
@@ -77,7 +82,7 @@ export function createBullmqEngine(options: BullmqEngineOptions): BullmqEngine {
         logger.warn(line, 'queue unavailable, run waits for it');
         throw new EngineUnavailable('the queue cannot be reached', { cause: error });
       }
-      if (runner.take(run, first) !== null) {
+      if (runner.take(run, first, traceparent) !== null) {
         logger.warn(line, 'queue unavailable, running in this process');
       }
     }
@@ -90,7 +95,7 @@ export function createBullmqEngine(options: BullmqEngineOptions): BullmqEngine {
     onChange: (listener) => runner.onChange(listener),
     close: (graceMs) => runner.close(graceMs),
 
-    submit: async (run) => hand(run, slicesOf(run), false),
+    submit: async (run, traceparent) => hand(run, slicesOf(run), false, traceparent),
 
     async resubmit() {
       for (const { run, closed_slices, is_worked_on } of await store.open()) {

@@ -10,6 +10,8 @@ export const QUEUE_NAME = 'revos-jobs';
 export interface SliceIds {
   readonly run_id: string;
   readonly slice: number;
+  /** Of the span that the slice's is a child of. It says nothing, and is not asked for anything else. */
+  readonly traceparent?: string;
 }
 
 export type SliceQueue = Queue<SliceIds, void>;
@@ -40,10 +42,11 @@ export function openSliceQueue(redis: RedisConnection): SliceQueue {
 export function sliceJob(
   run: Run,
   slice: number,
+  traceparent?: string,
 ): { name: string; data: SliceIds; opts: Pick<JobsOptions, 'jobId' | 'priority'> } {
   return {
     name: run.job,
-    data: { run_id: run.id, slice },
+    data: { run_id: run.id, slice, ...(traceparent === undefined ? {} : { traceparent }) },
     opts: { jobId: `${run.id}-${slice}`, priority: queuePriority(run) },
   };
 }

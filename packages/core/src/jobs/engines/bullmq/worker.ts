@@ -75,7 +75,7 @@ export function startBullmqWorker(options: BullmqWorkerOptions): BullmqWorker {
   const busyMs = (): number => BUSY_MS_MIN + effects.random() * (BUSY_MS_MAX - BUSY_MS_MIN);
 
   /** Works on what is offered; answers in how many milliseconds it is to be offered again, null for never. */
-  const work = async ({ run_id, slice }: SliceIds): Promise<number | null> => {
+  const work = async ({ run_id, slice, traceparent }: SliceIds): Promise<number | null> => {
     if (isClosing) return 0;
     // It is offered every second or two: the database need not be asked each time.
     if (runner.snapshot(run_id) !== null) return busyMs();
@@ -83,7 +83,7 @@ export function startBullmqWorker(options: BullmqWorkerOptions): BullmqWorker {
     if (run === null) return null;
     // A newer version may know the job.
     if (!jobs.some(({ name }) => name === run.job)) return RETRY_MS;
-    const working = runner.take(run, slice);
+    const working = runner.take(run, slice, traceparent);
     if (working === null) return busyMs();
     return AGAIN_MS[await working];
   };
@@ -93,8 +93,9 @@ export function startBullmqWorker(options: BullmqWorkerOptions): BullmqWorker {
     try {
       againMs = await work(job.data);
     } catch (error) {
-      logger.warn({ err: error, ...job.data }, 'slice could not be started, will retry');
-      if (!isOutage(error)) reports?.error(error, job.data);
+      const { run_id, slice } = job.data;
+      logger.warn({ err: error, run_id, slice }, 'slice could not be started, will retry');
+      if (!isOutage(error)) reports?.error(error, { run_id, slice });
       againMs = RETRY_MS;
     }
     if (againMs === null) return;

@@ -3,13 +3,18 @@
  * Vercel's Schedules, which replace cron jobs, send POST.
  */
 import { realEffects } from '@revos/core/effects';
-import { createLogger } from '@revos/core/telemetry';
+import { createLogger, NO_TRACES } from '@revos/core/telemetry';
+import { after } from 'next/server';
 import { answerCron } from '../../../../cron/answer-cron.ts';
 import { runDirectly } from '../../../../cron/run-directly.ts';
 import { readCronEnv } from '../../../../env.ts';
+import { openTraces } from '../../../../open-traces.ts';
 
 /** In seconds: a trigger takes 50 at most, a slot that is worked on here takes all of them. */
 export const maxDuration = 300;
+
+/** How long the function may live on for the last spans, in milliseconds. */
+const TRACES_MS_MAX = 2_000;
 
 const logger = createLogger('web', 'info');
 
@@ -22,6 +27,11 @@ async function answer(request: Request, { params }: { params: Promise<{ job: str
       effects: realEffects,
       fetch,
       runDirectly,
+      openTraces: async () => {
+        const traces = await openTraces(logger);
+        if (traces !== NO_TRACES) after(() => traces.flush(TRACES_MS_MAX));
+        return traces;
+      },
       onFailure: (failure) => logger.error(failure, 'trigger or run failed'),
       // Loaded only where there is somebody to tell.
       openAlerts: async (env, place) => {

@@ -1,0 +1,1 @@
+export { createOtelTraces, type OtelOptions } from './traces.ts';
