@@ -6,13 +6,14 @@ export default defineConfig({
     reporters: ['default', './tests/support/closing-line.ts'],
     globalSetup: './tests/support/postgres-setup.ts',
     include: ['packages/*/test/**/*.test.ts', 'apps/*/test/**/*.test.ts', 'tests/**/*.test.ts'],
-    // They have configurations of their own: whole systems, and what needs Chromium or a Redis.
+    // They have configurations of their own: whole systems, and what needs Chromium, a Redis or Vercel’s CLI.
     exclude: [
       'tests/acceptance/**',
       'tests/monitoring/**',
       'apps/*/test/systems/**',
       'tests/browser/**',
       'tests/redis/**',
+      'tests/vercel/**',
       '**/node_modules/**',
     ],
     // What a module holds is the same for every file: it is loaded once.

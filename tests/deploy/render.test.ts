@@ -213,3 +213,57 @@ describe('render.worker.yaml', () => {
       expect({ key, sync, value }).toEqual({ key, sync: false, value: undefined });
   });
 });
+
+describe('every blueprint', () => {
+  interface AnyService extends Service {
+    readonly type: 'web' | 'worker' | 'keyvalue';
+    readonly autoDeployTrigger: string;
+    readonly ipAllowList?: unknown;
+    readonly maxmemoryPolicy?: string;
+  }
+  const every = ['render.yaml', 'render.scale.yaml', 'render.worker.yaml'].flatMap((file) =>
+    (parse(read(file)) as { services: AnyService[] }).services.map((service) => ({ file, service })),
+  );
+  const processes = every.filter(({ service }) => service.type !== 'keyvalue');
+  const title = ({ file, service }: (typeof every)[number]) =>
+    [`${service.name} of ${file}`, service] as const;
+
+  it.each(processes.map(title))(
+    '%s is asked for its health if it is a web service, and only then',
+    (_, service) => {
+      expect(service.healthCheckPath).toBe(service.type === 'web' ? '/health' : undefined);
+    },
+  );
+
+  it.each(processes.map(title))(
+    '%s may end what it does, and is deployed once its checks have passed',
+    (_, service) => {
+      const grace = Number(service.envVars.find(({ key }) => key === 'SHUTDOWN_GRACE_SECONDS')?.value);
+      expect(grace).toBeGreaterThan(0);
+      expect(service.maxShutdownDelaySeconds).toBeGreaterThan(grace + 6);
+      // Render's longest.
+      expect(service.maxShutdownDelaySeconds).toBeLessThanOrEqual(300);
+      expect(service.autoDeployTrigger).toBe('checksPass');
+      expect(service.plan).not.toBe('free');
+    },
+  );
+
+  it.each(processes.map(title))('%s has no secret in the file, and nothing twice', (_, service) => {
+    for (const { key, sync, value, ...elsewhere } of service.envVars) {
+      if (!/SECRET|TOKEN|KEY|DSN|URL|_CA$/.test(key)) continue;
+      expect(value, key).toBeUndefined();
+      // A person is asked for it, or another service of the file has it.
+      expect(sync === false || 'fromService' in elsewhere, key).toBe(true);
+    }
+    const names = service.envVars.map(({ key }) => key);
+    expect(names).toEqual([...new Set(names)]);
+    expect(service.buildFilter.paths).toEqual([...new Set(service.buildFilter.paths)]);
+  });
+
+  it('every queue is private, and throws nothing away', () => {
+    const queues = every.filter(({ service }) => service.type === 'keyvalue');
+    expect(queues.map(({ file }) => file)).toEqual(['render.scale.yaml']);
+    for (const { service } of queues)
+      expect(service).toMatchObject({ ipAllowList: [], maxmemoryPolicy: 'noeviction' });
+  });
+});
