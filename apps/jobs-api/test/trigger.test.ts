@@ -2,6 +2,7 @@ import { request as httpRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { simulatedEffects } from '@revos/core/effects';
 import { RunParams } from '@revos/core/jobs';
+import { TRIGGER_CHECK } from '@revos/core/signing';
 import { NO_SPAN, NO_TRACES, type Traces } from '@revos/core/telemetry';
 import Type from 'typebox';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -9,6 +10,7 @@ import {
   asOps,
   createTestApp,
   cronRequest,
+  FOREIGN_SECRET,
   operator,
   type ProblemAnswer,
   runOf,
@@ -343,5 +345,51 @@ describe('Prefer: wait', () => {
     expect(response.statusCode).toBe(200);
     expect(runOf(response).id).toBe(run.id);
     expect(test.logLines.join()).toContain('waiting for the run failed');
+  });
+});
+
+describe('POST /api/trigger-check', () => {
+  const check = (job: string, change: { secret?: string; headers?: Record<string, string> } = {}) => {
+    const { body, headers } = cronRequest({ job, slot, ...(change.secret ? { secret: change.secret } : {}) });
+    return test.app.inject({
+      method: 'POST',
+      url: '/api/trigger-check',
+      headers: { ...headers, ...change.headers },
+      payload: body,
+    });
+  };
+
+  it('accepts what a cron would send, and starts nothing', async () => {
+    test = await createTestApp({ rpc: database.rpc, jobs: [quickJob('quick')] });
+    const response = await check(TRIGGER_CHECK);
+    expect([response.statusCode, response.json()]).toEqual([200, { accepted: true }]);
+    expect((await test.store.list({ limit: 200 })).items).toEqual([]);
+  });
+
+  it.each([
+    { what: 'another signing secret', change: { secret: FOREIGN_SECRET }, kind: 'signature-invalid' },
+    {
+      what: 'another token',
+      change: { headers: { authorization: 'Bearer of-nobody-0123456789' } },
+      kind: 'unauthenticated',
+    },
+    { what: 'an ops token', change: { headers: asOps }, kind: 'credential-not-allowed' },
+    { what: 'the trigger of a job', job: 'quick', change: {}, kind: 'job-mismatch' },
+  ])('refuses $what', async ({ job = TRIGGER_CHECK, change, kind }) => {
+    test = await createTestApp({ rpc: database.rpc, jobs: [quickJob('quick')] });
+    expect((await check(job, change)).json<ProblemAnswer>().type).toBe(`/problems/${kind}`);
+  });
+
+  it('cannot be turned on a job', async () => {
+    test = await createTestApp({ rpc: database.rpc, jobs: [quickJob('quick')] });
+    const { body, headers } = cronRequest({ job: TRIGGER_CHECK, slot });
+    const response = await test.app.inject({
+      method: 'POST',
+      url: '/api/jobs/quick',
+      headers,
+      payload: body,
+    });
+    expect(response.json<ProblemAnswer>().type).toBe('/problems/job-mismatch');
+    expect((await test.store.list({ limit: 200 })).items).toEqual([]);
   });
 });

@@ -10,7 +10,7 @@ import {
   type Runs,
   runFacts,
 } from '@revos/core/jobs';
-import type { TriggerBody } from '@revos/core/signing';
+import { TRIGGER_CHECK, TriggerBody } from '@revos/core/signing';
 import { inSpan, NO_TRACES, type Traces } from '@revos/core/telemetry';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import Type from 'typebox';
@@ -20,7 +20,7 @@ import { rawBodyOf, signature } from '../plugins/signature.ts';
 import { preferredWaitSeconds } from '../prefer.ts';
 import { HttpProblem } from '../problems.ts';
 import { absence, bodyRefusals, refusals } from '../schemas/problem.ts';
-import { JobPath, StartedRun, StartRunBody, startRunBodyFor } from '../schemas/runs.ts';
+import { JobPath, StartedRun, StartRunBody, startRunBodyFor, TriggerAccepted } from '../schemas/runs.ts';
 import { fieldProblems } from '../to-problem.ts';
 import { bodyJudgedBy } from '../validation.ts';
 
@@ -62,6 +62,29 @@ export const triggerRoutes: FastifyPluginAsyncTypebox<TriggerOptions> = async (a
       waitCount -= 1;
     }
   };
+
+  app.post(
+    '/trigger-check',
+    {
+      config: { allowsCron: true },
+      validatorCompiler: bodyJudgedBy(Type.Unknown()),
+      schema: {
+        operationId: 'checkTrigger',
+        description:
+          'Says whether a signed cron request would be accepted, and starts nothing. Its body is that of a trigger, for the job `trigger-check`. Ops credentials sign nothing, and are refused.',
+        tags: ['runs'],
+        security: [{ cron: [] }],
+        body: TriggerBody,
+        response: { 200: TriggerAccepted, ...refusals, ...bodyRefusals },
+      },
+    },
+    async (request) => {
+      const trigger = request.signedTrigger;
+      if (trigger === null) throw new HttpProblem('credential-not-allowed');
+      if (trigger.job !== TRIGGER_CHECK) throw new HttpProblem('job-mismatch');
+      return { accepted: true as const };
+    },
+  );
 
   app.post(
     '/jobs/:job',

@@ -68,3 +68,5 @@ export const JobList = Type.Object({
     ),
   ),
 });
+
+export const TriggerAccepted = Type.Object({ accepted: Type.Literal(true) });

@@ -15,6 +15,9 @@ const RANGE = 'from=2026-03-01&to=2026-03-02';
 const EXAMPLES: Readonly<Record<string, { query?: string; body?: object }>> = {
   listJobs: {},
   startRun: { body: {} },
+  checkTrigger: {
+    body: { job: 'trigger-check', scheduled_for: '2026-03-01T09:30:00.000Z', trigger: 'vercel-cron' },
+  },
   listRuns: {},
   getRun: {},
   watchRun: {},

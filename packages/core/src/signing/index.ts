@@ -7,6 +7,7 @@ export {
   type SignedTrigger,
   signedHeaders,
   signTrigger,
+  TRIGGER_CHECK,
   TriggerBody,
   triggerId,
   verifyTrigger,

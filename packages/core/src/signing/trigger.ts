@@ -25,6 +25,9 @@ export const TriggerBody = Type.Object(
 );
 export type TriggerBody = Static<typeof TriggerBody>;
 
+/** Stands for the job in a trigger that starts nothing, and asks only whether token and signature are accepted. */
+export const TRIGGER_CHECK = 'trigger-check';
+
 export type SignedHeaders = Readonly<
   Record<'content-type' | 'webhook-id' | 'webhook-timestamp' | 'webhook-signature', string>
 >;
