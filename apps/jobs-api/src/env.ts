@@ -258,6 +258,29 @@ export function loadDirectConfig(source: NodeJS.ProcessEnv = process.env): Direc
   return { ...partsConfigOf(env, tokens), opsTokens: ops };
 }
 
+/** The way to the database, by itself. @throws {EnvironmentError} as `loadConfig` does */
+export function loadDatabaseConfig(source: NodeJS.ProcessEnv): Pick<PartsConfig, 'supabaseUrl' | 'database'> {
+  const { SUPABASE_URL, SUPABASE_SECRET_KEY, DATABASE_URL, DATABASE_CA, DATABASE_POOL_MAX } =
+    PartsEnv.properties;
+  const own = { SUPABASE_URL, SUPABASE_SECRET_KEY, DATABASE_URL, DATABASE_CA, DATABASE_POOL_MAX };
+  const env = readEnv(Type.Object({ ...own, ...neededForDatabase(source) }), withNewerNames(source));
+  return { supabaseUrl: env.SUPABASE_URL, database: databaseOf(env) };
+}
+
+/** Unipile, by itself. @throws {EnvironmentError} as `loadConfig` does */
+export function loadUnipileConfig(source: NodeJS.ProcessEnv): {
+  readonly dsn: string;
+  readonly apiKey: string;
+} {
+  const { UNIPILE_DSN, UNIPILE_API_KEY } = PartsEnv.properties;
+  const env = readEnv(Type.Object({ UNIPILE_DSN, UNIPILE_API_KEY }), source);
+  return { dsn: env.UNIPILE_DSN, apiKey: env.UNIPILE_API_KEY };
+}
+
+/** Redis, by itself. @throws {EnvironmentError} as `loadConfig` does */
+export const loadRedisUrl = (source: NodeJS.ProcessEnv): string =>
+  readEnv(Type.Object({ REDIS_URL: RedisUrl }), source).REDIS_URL;
+
 /** 0 is another one each time. */
 function refuseSamePort({ METRICS_PORT: own, PORT: port }: { METRICS_PORT?: number; PORT?: number }): void {
   if (own !== undefined && own !== 0 && own === port) {
@@ -360,7 +383,9 @@ function engineOf(env: WorkEnv): EngineConfig {
 }
 
 /** @throws {EnvironmentError} where the URL and the CA contradict each other */
-function databaseOf(env: PartsEnv): DatabaseConfig {
+function databaseOf(
+  env: Pick<PartsEnv, 'DATABASE_URL' | 'DATABASE_CA' | 'DATABASE_POOL_MAX' | 'SUPABASE_SECRET_KEY'>,
+): DatabaseConfig {
   const { DATABASE_URL: url, DATABASE_CA: ca, SUPABASE_SECRET_KEY: secretKey = '' } = env;
   if (url === undefined) return { kind: 'rest', secretKey };
   const address = readDatabaseUrl(url, ca === undefined ? [] : (readCertificates(ca) ?? []));

@@ -8,6 +8,7 @@ import { addAlertsCommand } from './commands/alerts.ts';
 import { addAnalyticsCommands } from './commands/analytics.ts';
 import { addAuditCommand } from './commands/audit.ts';
 import { addDmCommands } from './commands/dm.ts';
+import { addDoctorCommand } from './commands/doctor.ts';
 import { addPostsCommands } from './commands/posts.ts';
 import { addRestoredCommand } from './commands/restored.ts';
 import { addRunCommand } from './commands/run.ts';
@@ -55,5 +56,6 @@ export function createProgram(io: Io, onEnd: (code: ExitCode) => void): Command 
   addAnalyticsCommands(program, action);
   addAlertsCommand(program, action);
   addAuditCommand(program, action);
+  addDoctorCommand(program, action);
   return program;
 }

@@ -16,4 +16,4 @@ export type {
   Unipile,
 } from './unipile.ts';
 export { createUnipileV1, type UnipileV1Options } from './v1/client.ts';
-export type { Transport } from './v1/exchange.ts';
+export { baseUrlOf, type Transport } from './v1/exchange.ts';
