@@ -5,6 +5,7 @@
 import type { AddressInfo } from 'node:net';
 import { realEffects } from '@revos/core/effects';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { loadConfig } from '../apps/jobs-api/src/env.ts';
 import { createTestApp } from '../apps/jobs-api/test/support/app.ts';
 import { openTestDatabase, type TestDatabase } from '../apps/jobs-api/test/support/database.ts';
 import { quickJob } from '../apps/jobs-api/test/support/jobs.ts';
@@ -16,6 +17,16 @@ const OLD_TOKEN = 'cron-token-old-0123456789';
 const NEW_TOKEN = 'cron-token-new-0123456789';
 const OLD_SECRET = `whsec_${Buffer.alloc(32, 1).toString('base64')}`;
 const NEW_SECRET = `whsec_${Buffer.alloc(32, 2).toString('base64')}`;
+
+/** What the jobs API cannot do without. */
+const CONFIG = {
+  SUPABASE_URL: 'https://abcd.supabase.co',
+  SUPABASE_SECRET_KEY: 'sb_secret_0123456789',
+  UNIPILE_DSN: 'api1.unipile.com:13211',
+  UNIPILE_API_KEY: 'unipile-key',
+  JOB_SECRET: 'cron-token-0123456789',
+  JOBS_SIGNING_SECRETS: OLD_SECRET,
+};
 
 let database: TestDatabase;
 
@@ -87,5 +98,17 @@ describe('a rotation has no gap', () => {
     { step: 'a signing secret that is not known yet', web: of([OLD_TOKEN], [NEW_SECRET]), api: old },
   ])('$step is refused: that is what the order of steps is for', async ({ web, api }) => {
     expect(await triggered(web, api)).toBe(502);
+  });
+});
+
+describe('a person’s token', () => {
+  it('stands beside the new one under a second name, and both are accepted', async () => {
+    const { opsTokens } = loadConfig({ ...CONFIG, OPS_TOKENS: `anna:${OLD_TOKEN},anna-2:${NEW_TOKEN}` });
+    const { app } = await createTestApp({ rpc: database.rpc, jobs: [], credentials: { opsTokens } });
+    onTestFinished(() => app.close());
+    for (const token of [OLD_TOKEN, NEW_TOKEN]) {
+      const headers = { authorization: `Bearer ${token}` };
+      expect((await app.inject({ url: '/api/sending', headers })).statusCode).toBe(200);
+    }
   });
 });
