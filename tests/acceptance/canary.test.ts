@@ -21,6 +21,7 @@ import { type SentryStandIn, startSentry } from '@revos/local-stack/sentry';
 import type { Action } from '@revos/unipile-sandbox';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Canary, leaksIn, type Output } from '../support/canaries.ts';
+import { type Receiver, startReceiver } from '../support/receiver.ts';
 import { pathTo } from '../support/trace-path.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
@@ -32,8 +33,11 @@ vi.setConfig({ testTimeout: 180_000 });
 
 /** Variables whose values nobody may see. Every other one that an app reads stands in NO_SECRETS. */
 const SECRETS = [
+  'ALERT_WEBHOOK_SECRET',
+  'ALERT_WEBHOOK_URL',
   'CRON_SECRET',
   'DATABASE_URL',
+  'HEARTBEAT_URL',
   'JOBS_SIGNING_SECRETS',
   'JOB_SECRET',
   'METRICS_TOKEN',
@@ -42,6 +46,7 @@ const SECRETS = [
   'OTEL_EXPORTER_OTLP_HEADERS',
   'REDIS_URL',
   'SENTRY_DSN',
+  'SLACK_WEBHOOK_URL',
   'SUPABASE_SECRET_KEY',
   'SUPABASE_SERVICE_ROLE_KEY',
   'UNIPILE_API_KEY',
@@ -140,6 +145,7 @@ let stack: Stack;
 let redis: Server;
 let sentry: SentryStandIn;
 let collector: Collector;
+let receiver: Receiver;
 let secrets: readonly Canary[];
 let accountId: string;
 
@@ -157,6 +163,14 @@ beforeAll(async () => {
   const { port } = redis.address() as AddressInfo;
   sentry = await startSentry();
   collector = await startCollector();
+  // What is told fails, so that it is logged too.
+  receiver = await startReceiver();
+  receiver.answerWith(500);
+  const alerts = {
+    ALERT_WEBHOOK_URL: `${receiver.url}/canary-of-a-webhook-41aa`,
+    ALERT_WEBHOOK_SECRET: `whsec_${Buffer.alloc(32, 41).toString('base64')}`,
+    SLACK_WEBHOOK_URL: `${receiver.url}/canary-of-slack-52bb`,
+  };
   const traced = {
     OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint,
     OTEL_EXPORTER_OTLP_HEADERS: `authorization=Bearer%20${COLLECTOR_TOKEN}`,
@@ -170,9 +184,11 @@ beforeAll(async () => {
       LOG_LEVEL: 'trace',
       METRICS_TOKEN: 'Canary-of-a-scraper-0123456789',
       SENTRY_DSN: sentry.dsn,
+      HEARTBEAT_URL: `${receiver.url}/canary-of-a-heartbeat-63cc`,
       ...traced,
+      ...alerts,
     },
-    webEnv: { SENTRY_DSN: sentry.dsn, ...traced },
+    webEnv: { SENTRY_DSN: sentry.dsn, ...traced, ...alerts },
   });
   secrets = secretsOf({ ...stack.environments.web, ...stack.environments.jobsApi });
   accountId = await declareAccount('Ada');
@@ -185,6 +201,7 @@ afterAll(async () => {
   redis?.close();
   await sentry?.close();
   await collector?.close();
+  await receiver?.close();
   await rm(dataDir, { recursive: true, force: true });
 });
 
@@ -862,5 +879,9 @@ it('nothing of it stands in any log, nor in what Sentry or a collector was told'
   expect(leaksIn(traces, [...secrets, ...TEXTS, TOLD, STRAY])).toEqual([]);
   for (const { headers } of collector.requests)
     expect(headers.authorization).toBe(`Bearer ${COLLECTOR_TOKEN}`);
+  const alerts = receiver.received.map(({ body }) => ({ where: 'an alert', text: body }));
+  expect(leaksIn(alerts, [...secrets, ...TEXTS, TOLD, STRAY])).toEqual([]);
+  expect(receiver.received.map(({ path: told }) => told)).toContain('/canary-of-a-heartbeat-63cc');
+  expect(logs[0]?.text).toContain('heartbeat not delivered');
   expect(outputs.length).toBeGreaterThan(150);
 });

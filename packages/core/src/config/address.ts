@@ -4,9 +4,10 @@ const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 
 /**
  * Whether a secret may be sent to an address: it is https, unless it never leaves the machine. With a name and a password
- * in it, it is none: clients quote it in their errors.
+ * in it, it is none: clients quote it in their errors. Nor is what was pasted with a space or a line break in it.
  */
 export function isSafeAddress(value: string): boolean {
+  if (/[^!-~]/.test(value)) return false;
   const url = URL.parse(value);
   if (url === null || url.username !== '' || url.password !== '') return false;
   return url.protocol === 'https:' || (url.protocol === 'http:' && LOOPBACK.test(url.hostname));
