@@ -13,8 +13,9 @@ import { clientOf, type LocalSupabase, startSupabase } from '@revos/local-stack'
 import { type Collector, startCollector } from '@revos/local-stack/collector';
 import { type AppProcess, startApp } from '@revos/local-stack/demo/processes';
 import { findFreePort } from '@revos/local-stack/free-port';
+import { startSentry } from '@revos/local-stack/sentry';
 import { type Sandbox, startSandbox } from '@revos/unipile-sandbox';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { runSlot } from '../../apps/jobs-api/src/direct/run-slot.ts';
 import { answerCron } from '../../apps/web/src/cron/answer-cron.ts';
 import { readCronEnv } from '../../apps/web/src/env.ts';
@@ -100,6 +101,8 @@ const workEnv = () => ({
   UNIPILE_API_KEY: sandbox.apiKey,
   OPS_TOKENS: `ada:${OPS_TOKEN}`,
 });
+
+const COMMIT = '0123456789abcdef0123456789abcdef01234567';
 
 const LINK = {
   JOB_SECRET: 'the-job-secret-of-drivers',

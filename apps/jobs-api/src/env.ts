@@ -250,12 +250,14 @@ export function loadDirectConfig(source: NodeJS.ProcessEnv = process.env): Direc
   const schema = Type.Object({
     ...PartsEnv.properties,
     OPS_TOKENS: Type.Optional(ApiEnv.properties.OPS_TOKENS),
+    /** Set by Vercel: the commit that runs. */
+    VERCEL_GIT_COMMIT_SHA: Type.Optional(Type.String({ maxLength: 64 })),
     ...neededForParts(source),
   });
   const env = readEnv(schema, withNewerNames(source));
   const ops = opsTokens(env.OPS_TOKENS ?? '');
   const tokens = ops.map(([, token]) => token);
-  return { ...partsConfigOf(env, tokens), opsTokens: ops };
+  return { ...partsConfigOf(env, tokens), commit: env.VERCEL_GIT_COMMIT_SHA, opsTokens: ops };
 }
 
 /** The way to the database, by itself. @throws {EnvironmentError} as `loadConfig` does */
@@ -275,6 +277,13 @@ export function loadUnipileConfig(source: NodeJS.ProcessEnv): {
   const { UNIPILE_DSN, UNIPILE_API_KEY } = PartsEnv.properties;
   const env = readEnv(Type.Object({ UNIPILE_DSN, UNIPILE_API_KEY }), source);
   return { dsn: env.UNIPILE_DSN, apiKey: env.UNIPILE_API_KEY };
+}
+
+/** Who is told of alerts, by itself. @throws {EnvironmentError} as `loadConfig` does */
+export function loadAlertsConfig(source: NodeJS.ProcessEnv): AlertsConfig {
+  const { ALERT_WEBHOOK_URL, ALERT_WEBHOOK_SECRET, SLACK_WEBHOOK_URL, HEARTBEAT_URL } = PartsEnv.properties;
+  const alerts = { ALERT_WEBHOOK_URL, ALERT_WEBHOOK_SECRET, SLACK_WEBHOOK_URL, HEARTBEAT_URL };
+  return alertsOf(readEnv(Type.Object({ ...alerts, ...neededForAlerts(source) }), source));
 }
 
 /** Redis, by itself. @throws {EnvironmentError} as `loadConfig` does */
@@ -362,7 +371,9 @@ function partsConfigOf(env: PartsEnv, credentials: readonly string[]): PartsConf
   };
 }
 
-function alertsOf(env: PartsEnv): AlertsConfig {
+function alertsOf(
+  env: Pick<PartsEnv, 'ALERT_WEBHOOK_URL' | 'ALERT_WEBHOOK_SECRET' | 'SLACK_WEBHOOK_URL' | 'HEARTBEAT_URL'>,
+): AlertsConfig {
   const { ALERT_WEBHOOK_URL: url, ALERT_WEBHOOK_SECRET: secrets = '' } = env;
   return {
     webhook: url === undefined ? null : { url, secrets: commaSeparated(secrets) },

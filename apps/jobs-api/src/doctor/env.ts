@@ -2,6 +2,7 @@
 import { EnvironmentError, isSafeAddress, readEnv } from '@revos/core/config';
 import Type from 'typebox';
 import {
+  loadAlertsConfig,
   loadConfig,
   loadDatabaseConfig,
   loadDirectConfig,
@@ -82,6 +83,7 @@ function readOrNull<Read>(read: (env: NodeJS.ProcessEnv) => Read, env: Environme
 }
 
 export const readDatabase = (env: Environment) => readOrNull(loadDatabaseConfig, env);
+export const readAlerts = (env: Environment) => readOrNull(loadAlertsConfig, env);
 export const readUnipile = (env: Environment) => readOrNull(loadUnipileConfig, env);
 export const readRedisUrl = (env: Environment): string | null => readOrNull(loadRedisUrl, env);
 

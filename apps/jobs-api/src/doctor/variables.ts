@@ -83,13 +83,22 @@ export const VARIABLES: Readonly<Record<string, Variable>> = {
   ),
   SLACK_WEBHOOK_URL: optional(WAYS, 'Slack → the app → Incoming Webhooks: the address of one'),
   HEARTBEAT_URL: optional(PROCESSES, 'the ping address of a check, such as one of healthchecks.io'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: optional(WAYS, 'https, where the collector takes OTLP over HTTP'),
+  OTEL_EXPORTER_OTLP_HEADERS: optional(WAYS, 'name=value, comma-separated, as the collector says'),
+  OTEL_SERVICE_NAME: optional(WAYS, 'leave it out, or a name'),
+  OTEL_RESOURCE_ATTRIBUTES: optional(WAYS, 'name=value, comma-separated'),
+  OTEL_TRACES_SAMPLER: optional(WAYS, 'a sampler of docs/environment.md'),
+  OTEL_TRACES_SAMPLER_ARG: optional(WAYS, 'a number from 0 to 1'),
   JOB_SCHEDULES: optional(WAYS, 'for development alone: leave it out'),
   LOG_LEVEL: optional(WAYS, 'trace, debug, info, warn, error, fatal or silent'),
   RENDER_GIT_COMMIT: optional(PROCESSES, 'Render sets it: leave it out'),
 };
 
 /** Their values, or parts of them, are secrets. */
-const IS_SECRET = /SECRET|TOKEN|KEY|DSN|URL|_CA$/;
+const IS_SECRET = /SECRET|TOKEN|KEY|DSN|URL|HEADERS|_CA$/;
+
+/** Whoever has one of these addresses may use it. */
+const SECRET_ADDRESSES = ['ALERT_WEBHOOK_URL', 'SLACK_WEBHOOK_URL', 'HEARTBEAT_URL'];
 
 /** Every secret of an environment, and each part of one by itself, longest first. */
 export function secretsOf(env: Readonly<Record<string, string | undefined>>): string[] {
@@ -104,9 +113,11 @@ export function secretsOf(env: Readonly<Record<string, string | undefined>>): st
   ]);
   const plainAddress = (text: string): boolean =>
     URL.parse(text)?.password === '' && /^(https?|\/\/)/.test(text);
-  return [...new Set(parts.map((part) => part.trim()))]
-    .filter((part) => part.length >= 8 && !plainAddress(part) && !part.startsWith('//'))
-    .sort((a, b) => b.length - a.length);
+  const addresses = SECRET_ADDRESSES.flatMap((name) => env[name]?.trim() || []);
+  const cut = parts
+    .map((part) => part.trim())
+    .filter((part) => part.length >= 8 && !plainAddress(part) && !part.startsWith('//'));
+  return [...new Set([...cut, ...addresses])].sort((a, b) => b.length - a.length);
 }
 
 function decoded(text: string): string {

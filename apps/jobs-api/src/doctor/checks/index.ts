@@ -2,6 +2,7 @@
 import type { Context } from '../context.ts';
 import type { Finding } from '../finding.ts';
 import { checkAccounts } from './accounts.ts';
+import { checkAlerts } from './alerts.ts';
 import { checkClocks } from './clocks.ts';
 import { checkContradictions } from './contradictions.ts';
 import { checkDatabase } from './database.ts';
@@ -28,4 +29,5 @@ export const CHECKS: readonly NamedCheck[] = [
   { name: 'clocks', check: checkClocks },
   { name: 'jobs API', check: checkJobsApi },
   { name: 'trigger', check: checkTrigger },
+  { name: 'alerts', check: checkAlerts },
 ];
