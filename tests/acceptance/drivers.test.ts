@@ -42,7 +42,7 @@ beforeAll(async () => {
   dataDir = await mkdtemp(path.join(tmpdir(), 'revos-drivers-'));
   supabase = await startSupabase({ connection: { dataDir: path.join(dataDir, 'database') } });
   rpc = createSupabaseRpc({ url: supabase.url, secretKey: supabase.secretKey });
-  sandbox = await startSandbox({ accounts: [{ id: 'ada' }, { id: 'bob' }] });
+  sandbox = await startSandbox({ accounts: [{ id: 'ada' }, { id: 'bob' }, { id: 'eve' }] });
   accountId = await openAccount('ada');
 });
 beforeEach(() => sandbox.world.clearFaults());
@@ -58,7 +58,7 @@ afterAll(async () => {
 });
 
 /** An account that may always send; its id. */
-async function openAccount(name: 'ada' | 'bob'): Promise<string> {
+async function openAccount(name: 'ada' | 'bob' | 'eve'): Promise<string> {
   const { data, error } = await clientOf(supabase)
     .from('linkedin_accounts')
     .insert({ account_name: name, unipile_account_id: name })
@@ -164,7 +164,14 @@ const asOps = (base: string, at: string, init: RequestInit = {}) =>
 
 describe('direct: the web app alone', () => {
   it('works on its slots, and serves the job API to people', async () => {
-    const web = await startWeb({ ...workEnv(), OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint });
+    const sentry = await startSentry();
+    onTestFinished(() => sentry.close());
+    const web = await startWeb({
+      ...workEnv(),
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint,
+      SENTRY_DSN: sentry.dsn,
+      VERCEL_GIT_COMMIT_SHA: COMMIT,
+    });
     const texts = await queue(2);
     expect(await callCron(web)).toMatchObject({
       status: 200,
@@ -175,6 +182,12 @@ describe('direct: the web app alone', () => {
       },
     });
     expect(seen(texts)).toEqual([1, 1]);
+    // Told before the function ends, as by any other process that works on a slot.
+    expect(sentry.items('check_in').map(({ payload }) => payload)).toMatchObject(
+      ['in_progress', 'ok'].map((status) => ({
+        ...{ monitor_slug: 'dm-queue', status, release: expect.stringContaining(COMMIT) },
+      })),
+    );
     // It is told after the answer.
     await expect.poll(() => collector.spans('slot')).toHaveLength(1);
     const spans = collector.spans();
@@ -214,41 +227,6 @@ describe('direct: the web app alone', () => {
       headers: { authorization: `Basic ${Buffer.from(`ada:${OPS_TOKEN}`).toString('base64')}` },
     });
     expect(await page.text()).toContain('Last runs');
-  });
-
-  it('that is cut off in the middle of a call loses nothing, and the next slot repeats nothing', async () => {
-    // A slot of its own each time.
-    const env = { ...workEnv(), JOB_SCHEDULES: 'dm-queue=* * * * * *' };
-    const web = await startWeb(env);
-    web.failed.catch(() => {});
-    const other = await openAccount('bob');
-    const action = { kind: 'hang', effect: true } as const;
-    sandbox.world.addFaults([{ match: { operation: 'send' }, action, times: 1 }]);
-    const [text = ''] = await queue(1);
-    const cut = callCron(web).catch(() => 'cut off');
-    await expect.poll(() => seen([text])).toEqual([1]);
-    process.kill(web.pid, 'SIGKILL');
-    expect(await cut).toBe('cut off');
-    const shown = async (filter: object, now?: string): Promise<unknown[]> =>
-      (await rpc.call<{ items: unknown[] }>('dm_list', { filter, now })).items;
-    const [left] = (await shown({ status: ['sending'] })) as { id: string }[];
-
-    // Its attempt stays in flight until its lease ends; the other account waits for nobody.
-    const texts = await queue(1, other);
-    const later = new Date(Date.now() + 3 * 60_000).toISOString();
-    await rpc.call('run_recover', { now: later });
-    const next = await startWeb(env);
-    expect(await callCron(next)).toMatchObject({
-      body: { run: { status: 'succeeded', stats: { sent: 1 } } },
-    });
-    expect(seen([text, ...texts])).toEqual([1, 1]);
-    // Then it may be on LinkedIn, and is looked for before anything else is done with it.
-    await rpc.call('dm_recover', { now: later });
-    expect(await shown({ status: ['unknown'] })).toMatchObject([{ id: left?.id }]);
-    await rpc.call('dm_act', {
-      ...{ action: 'settle', selection: { ids: [left?.id] }, args: { decision: 'sent' } },
-      ...{ dry_run: false, expected_count: null, actor: 'ada' },
-    });
   });
 
   it('whose database is away says so, and the next call goes on', async () => {
@@ -347,5 +325,43 @@ describe('worker: a clock of its own, and no Vercel', () => {
     const slots = items.map(({ scheduled_for }) => scheduled_for).filter((slot) => slot !== null);
     expect(new Set(slots).size).toBe(slots.length);
     expect(items.some(({ trigger }) => trigger === 'worker')).toBe(true);
+  });
+});
+
+// Last: it leaves an account with a call in flight, which runs wait for.
+describe('a function that is cut off', () => {
+  it('in the middle of a call loses nothing, and the next slot repeats nothing', async () => {
+    // A slot of its own each time.
+    const env = { ...workEnv(), JOB_SCHEDULES: 'dm-queue=* * * * * *' };
+    const web = await startWeb(env);
+    web.failed.catch(() => {});
+    const [account, other] = [await openAccount('eve'), await openAccount('bob')];
+    const action = { kind: 'hang', effect: true } as const;
+    sandbox.world.addFaults([{ match: { operation: 'send' }, action, times: 1 }]);
+    const [text = ''] = await queue(1, account);
+    const cut = callCron(web).catch(() => 'cut off');
+    await expect.poll(() => seen([text])).toEqual([1]);
+    process.kill(web.pid, 'SIGKILL');
+    expect(await cut).toBe('cut off');
+    const shown = async (filter: object, now?: string): Promise<unknown[]> =>
+      (await rpc.call<{ items: unknown[] }>('dm_list', { filter, now })).items;
+    const [left] = (await shown({ status: ['sending'] })) as { id: string }[];
+
+    // Its attempt stays in flight until its lease ends; the other account waits for nobody.
+    const texts = await queue(1, other);
+    const later = new Date(Date.now() + 3 * 60_000).toISOString();
+    await rpc.call('run_recover', { now: later });
+    const next = await startWeb(env);
+    expect(await callCron(next)).toMatchObject({
+      body: { run: { status: 'succeeded', stats: { sent: 1 } } },
+    });
+    expect(seen([text, ...texts])).toEqual([1, 1]);
+    // Then it may be on LinkedIn, and is looked for before anything else is done with it.
+    await rpc.call('dm_recover', { now: later });
+    expect(await shown({ status: ['unknown'] })).toMatchObject([{ id: left?.id }]);
+    await rpc.call('dm_act', {
+      ...{ action: 'settle', selection: { ids: [left?.id] }, args: { decision: 'sent' } },
+      ...{ dry_run: false, expected_count: null, actor: 'ada' },
+    });
   });
 });
