@@ -249,7 +249,7 @@ describe('a scrape', () => {
     const LISTS: Readonly<Record<string, RegExp>> = {
       job_name: new RegExp(`^(${jobs.map(({ name }) => name).join('|')})$`),
       reason: new RegExp(`^(${[...Object.keys(REASONS), 'none', 'other', 'breaker', 'person'].join('|')})$`),
-      function: /^(dm|post|run|system|analytics|account|history)_[a-z_]{2,40}$/,
+      function: /^(dm|post|run|system|analytics|account|history|alerts?|restore)_[a-z_]{2,40}$/,
       kind: /^(message|post|rule|unavailable|bug|major|minor|incremental|weakcb)$/,
       operation: /^(send_message|create_post|find_message|find_post|read_post)$/,
       outcome: /^[a-z_]{2,20}$/,
