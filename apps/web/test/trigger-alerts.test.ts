@@ -39,6 +39,8 @@ interface Call {
   readonly jobsApiUrl: string;
   readonly authorization?: string;
   readonly cache?: IncidentCache;
+  /** Whether the function works on slots itself that the jobs API gave no answer for. */
+  readonly standsIn?: boolean;
 }
 
 async function call({
@@ -56,12 +58,16 @@ async function call({
     ALERT_WEBHOOK_URL: `${receiver.url}/webhook`,
     ALERT_WEBHOOK_SECRET: SECRET,
     SLACK_WEBHOOK_URL: `${receiver.url}/slack`,
+    DIRECT_FALLBACK: more.standsIn ? 'on' : 'off',
   };
   return answerCron(
     { job, authorization },
     {
       ...{ readEnv: () => readCronEnv(env), effects, fetch },
-      runDirectly: () => Promise.reject(new Error('no slot is to be run here')),
+      runDirectly: async () => {
+        if (!more.standsIn) throw new Error('no slot is to be run here');
+        return { run: aRun({ status: 'succeeded' }), outcome: 'created' };
+      },
       openAlerts: async (alerts, place) =>
         createTriggerAlerts(alerts, place, { effects, fetch }, more.cache ?? cache),
       onAlertsFailed: (error) => failures.push(error),
@@ -93,7 +99,7 @@ describe('the cron route', () => {
       ...{
         code: 'trigger_failed',
         subjects: ['system'],
-        sentence: 'Slots get no run: The jobs API refused.',
+        sentence: 'The jobs API refused.',
       },
       why: 'It answered 401 (Unauthorized).',
     });
@@ -102,6 +108,15 @@ describe('the cron route', () => {
     expect(told()).toEqual(['alert.opened', 'alert.ended']);
     expect(receiver.received.filter(({ path }) => path === '/slack')).toHaveLength(2);
     expect(failures).toEqual([]);
+  });
+
+  it('tells of a jobs API that it stands in for', async () => {
+    await using gone = await scriptedServer((_asked, response) => answerJson(response, 503, {}));
+    for (const _ of [1, 2]) {
+      expect((await call({ jobsApiUrl: gone.url, standsIn: true })).status).toBe(200);
+    }
+    expect(told()).toEqual(['alert.opened']);
+    expect(receiver.received[0]?.body).toContain('The jobs API was not reached in time.');
   });
 
   it('tells nobody while slots get their runs', async () => {

@@ -57,10 +57,15 @@ export async function answerCron(request: CronRequest, dependencies: CronDepende
   const scheduledFor = currentSlot(job.schedule, effects.now());
   if (scheduledFor === null) return problemResponse(NO_SLOT);
 
+  let stoodInFor: Problem | null = null;
+  const onFallback = (cause: Problem): void => {
+    stoodInFor = cause;
+    dependencies.onFallback(cause);
+  };
   const outcome = await inSlotSpan({ job, scheduledFor }, dependencies, (span) =>
-    runOf({ job, scheduledFor }, env, remainingMs, dependencies, span),
+    runOf({ job, scheduledFor }, env, remainingMs, { ...dependencies, onFallback }, span),
   );
-  await tellPeople(outcome, env, jobs.indexOf(job), dependencies);
+  await tellPeople(stoodInFor ?? outcome, env, jobs.indexOf(job), dependencies);
   if ('title' in outcome) {
     onFailure(outcome);
     return problemResponse(outcome);

@@ -1,5 +1,5 @@
 /**
- * Alerts of the cron route itself: that triggers come to no run, and that they do again.
+ * Alerts of the cron route itself: that triggers come to nothing, and that they come to runs again.
  *
  * Whoever else would say so is the jobs API, which cannot be reached. There is no database here either: what was told stands
  * in Vercel's runtime cache, which the functions of a region share; elsewhere in the process. If it forgets, it is told again.
@@ -31,7 +31,7 @@ const KEPT_S = 7 * 24 * 3_600;
 const STAGGER_MS = 2_000;
 
 export interface TriggerAlerts {
-  /** A slot got no run. */
+  /** A slot got no run, or had to be worked on by the function itself. */
   failed(failure: Problem): Promise<void>;
   /** A slot got its run. */
   worked(): Promise<void>;
@@ -87,7 +87,7 @@ async function tell(channels: readonly Channel[], notice: Notice): Promise<reado
 function alertOf({ title, detail }: Problem, now: Date): Notice['alert'] {
   return {
     ...{ id: `trigger-failed:${now.toISOString()}`, code: 'trigger_failed', state: 'stopped' },
-    ...{ subjects: ['system'], sentence: `Slots get no run: ${title}.`, why: detail },
+    ...{ subjects: ['system'], sentence: `${title}.`, why: detail },
     what_to_do: 'See whether the jobs API is up and answers /ready, and what the log of the cron route says.',
     ...{ since: now.toISOString(), opened_at: now.toISOString(), ended_at: null },
   };
