@@ -17,11 +17,11 @@ import { startApp } from '@revos/local-stack/demo/processes';
 import { type Stack, startStack } from '@revos/local-stack/demo/stack';
 import { triggerCron } from '@revos/local-stack/demo/trigger';
 import { machineEnv } from '@revos/local-stack/env';
+import { type Receiver, startReceiver } from '@revos/local-stack/receiver';
 import { type SentryStandIn, startSentry } from '@revos/local-stack/sentry';
 import type { Action } from '@revos/unipile-sandbox';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Canary, leaksIn, type Output } from '../support/canaries.ts';
-import { type Receiver, startReceiver } from '../support/receiver.ts';
 import { pathTo } from '../support/trace-path.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
@@ -167,9 +167,9 @@ beforeAll(async () => {
   receiver = await startReceiver();
   receiver.answerWith(500);
   const alerts = {
-    ALERT_WEBHOOK_URL: `${receiver.url}/canary-of-a-webhook-41aa`,
+    ALERT_WEBHOOK_URL: `${receiver.address}/canary-of-a-webhook-41aa`,
     ALERT_WEBHOOK_SECRET: `whsec_${Buffer.alloc(32, 41).toString('base64')}`,
-    SLACK_WEBHOOK_URL: `${receiver.url}/canary-of-slack-52bb`,
+    SLACK_WEBHOOK_URL: `${receiver.address}/canary-of-slack-52bb`,
   };
   const traced = {
     OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint,
@@ -184,7 +184,7 @@ beforeAll(async () => {
       LOG_LEVEL: 'trace',
       METRICS_TOKEN: 'Canary-of-a-scraper-0123456789',
       SENTRY_DSN: sentry.dsn,
-      HEARTBEAT_URL: `${receiver.url}/canary-of-a-heartbeat-63cc`,
+      HEARTBEAT_URL: `${receiver.address}/canary-of-a-heartbeat-63cc`,
       ...traced,
       ...alerts,
     },
@@ -881,7 +881,7 @@ it('nothing of it stands in any log, nor in what Sentry or a collector was told'
     expect(headers.authorization).toBe(`Bearer ${COLLECTOR_TOKEN}`);
   const alerts = receiver.received.map(({ body }) => ({ where: 'an alert', text: body }));
   expect(leaksIn(alerts, [...secrets, ...TEXTS, TOLD, STRAY])).toEqual([]);
-  expect(receiver.received.map(({ path: told }) => told)).toContain('/canary-of-a-heartbeat-63cc');
+  expect(receiver.received.map(({ url }) => url)).toContain('/canary-of-a-heartbeat-63cc');
   expect(logs[0]?.text).toContain('heartbeat not delivered');
   expect(outputs.length).toBeGreaterThan(150);
 });

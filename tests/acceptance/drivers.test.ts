@@ -334,6 +334,7 @@ describe('a function that is cut off', () => {
     // A slot of its own each time.
     const env = { ...workEnv(), JOB_SCHEDULES: 'dm-queue=* * * * * *' };
     const web = await startWeb(env);
+    // It is killed below, on purpose.
     web.failed.catch(() => {});
     const [account, other] = [await openAccount('eve'), await openAccount('bob')];
     const action = { kind: 'hang', effect: true } as const;

@@ -1,8 +1,8 @@
 /** What keeps the service from its work, caused in a real database: people are told once it has lasted. */
 import { realEffects } from '@revos/core/effects';
 import { NO_REPORTS } from '@revos/core/telemetry';
+import { type Receiver, startReceiver } from '@revos/local-stack/receiver';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type Receiver, startReceiver } from '../../../tests/support/receiver.ts';
 import { openAlertWatch } from '../src/alert-watch.ts';
 import { createReadiness } from '../src/readiness.ts';
 import { createSystemProbe, PROBE_FRESH_MS } from '../src/system-probe.ts';
@@ -33,7 +33,11 @@ const watchOf = () =>
   openAlertWatch(
     { jobs: [], rpc: database.rpc, effects, logger: test.logger, reports: NO_REPORTS },
     {
-      alerts: { webhook: null, slackUrl: `${receiver.url}/slack`, heartbeatUrl: `${receiver.url}/ping` },
+      alerts: {
+        webhook: null,
+        slackUrl: `${receiver.address}/slack`,
+        heartbeatUrl: `${receiver.address}/ping`,
+      },
       sentry: null,
       settings: { unknownPolicy: 'hold', postLateLimitMinutes: 360 },
     },
@@ -43,7 +47,7 @@ const watchOf = () =>
       isRedisNeeded: false,
     }),
   );
-const told = () => receiver.received.filter(({ path }) => path === '/slack').map(({ body }) => body);
+const told = () => receiver.received.filter(({ url }) => url === '/slack').map(({ body }) => body);
 
 describe('the watch of the jobs API', () => {
   it.each([
@@ -84,6 +88,6 @@ describe('the watch of the jobs API', () => {
 
   it('gives its sign of life', async () => {
     await watchOf().look();
-    expect(receiver.received.map(({ method, path }) => `${method} ${path}`)).toEqual(['GET /ping']);
+    expect(receiver.received.map(({ method, url }) => `${method} ${url}`)).toEqual(['GET /ping']);
   });
 });

@@ -3,9 +3,9 @@ import type { AddressInfo } from 'node:net';
 import { type Effects, realEffects } from '@revos/core/effects';
 import { createSupabaseRpc } from '@revos/core/rpc';
 import { type LocalSupabase, startSupabase } from '@revos/local-stack';
+import { type Receiver, startReceiver } from '@revos/local-stack/receiver';
 import { type Sandbox, startSandbox } from '@revos/unipile-sandbox';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Receiver, startReceiver } from '../../../tests/support/receiver.ts';
 import { cloneDatabase, type TestDatabase } from '../../../tests/support/test-postgres.ts';
 import type { Environment, Way } from '../src/doctor/env.ts';
 import { type Examination, examine } from '../src/doctor/examine.ts';
@@ -48,8 +48,8 @@ beforeAll(async () => {
     SUPABASE_SECRET_KEY: supabase.secretKey,
     UNIPILE_DSN: sandbox.url,
     UNIPILE_API_KEY: sandbox.apiKey,
-    SLACK_WEBHOOK_URL: `${receiver.url}/slack`,
-    ALERT_WEBHOOK_URL: `${receiver.url}/webhook`,
+    SLACK_WEBHOOK_URL: `${receiver.address}/slack`,
+    ALERT_WEBHOOK_URL: `${receiver.address}/webhook`,
     ALERT_WEBHOOK_SECRET: FOREIGN_SECRET,
   };
   const people = { OPS_TOKENS: `anna:${OPS_TOKEN}`, OPS_TOKEN, CRON_SECRET: 'cron-secret-of-tests-1' };

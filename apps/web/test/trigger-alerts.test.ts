@@ -1,7 +1,7 @@
 /** Alerts of the cron route itself: one for an outage, whichever jobs it hits, and one for its end. */
 import { NO_TRACES } from '@revos/core/telemetry';
+import { type Receiver, startReceiver } from '@revos/local-stack/receiver';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type Receiver, startReceiver } from '../../../tests/support/receiver.ts';
 import { answerCron } from '../src/cron/answer-cron.ts';
 import { createTriggerAlerts, type IncidentCache } from '../src/cron/trigger-alerts.ts';
 import { readCronEnv } from '../src/env.ts';
@@ -55,9 +55,9 @@ async function call({
     JOBS_API_URL: jobsApiUrl,
     JOB_SECRET: 'job-secret-of-tests',
     JOBS_SIGNING_SECRETS: SECRET,
-    ALERT_WEBHOOK_URL: `${receiver.url}/webhook`,
+    ALERT_WEBHOOK_URL: `${receiver.address}/webhook`,
     ALERT_WEBHOOK_SECRET: SECRET,
-    SLACK_WEBHOOK_URL: `${receiver.url}/slack`,
+    SLACK_WEBHOOK_URL: `${receiver.address}/slack`,
     DIRECT_FALLBACK: more.standsIn ? 'on' : 'off',
   };
   return answerCron(
@@ -80,7 +80,7 @@ async function call({
 
 const told = (): string[] =>
   receiver.received
-    .filter(({ path }) => path === '/webhook')
+    .filter(({ url }) => url === '/webhook')
     .map(({ body }) => (JSON.parse(body) as { type: string }).type);
 const refusing = () =>
   scriptedServer((_asked, response) => answerJson(response, 401, { title: 'Unauthorized' }));
@@ -106,7 +106,7 @@ describe('the cron route', () => {
     await using works = await working();
     for (const _ of [1, 2]) expect((await call({ jobsApiUrl: works.url })).status).toBe(202);
     expect(told()).toEqual(['alert.opened', 'alert.ended']);
-    expect(receiver.received.filter(({ path }) => path === '/slack')).toHaveLength(2);
+    expect(receiver.received.filter(({ url }) => url === '/slack')).toHaveLength(2);
     expect(failures).toEqual([]);
   });
 
@@ -139,7 +139,7 @@ describe('the cron route', () => {
     receiver.answerWith(200);
     await call({ jobsApiUrl: refused.url });
     await call({ jobsApiUrl: refused.url });
-    expect(receiver.received.map(({ path }) => path).toSorted()).toEqual(['/slack', '/webhook']);
+    expect(receiver.received.map(({ url }) => url).toSorted()).toEqual(['/slack', '/webhook']);
   });
 
   it('answers as it would where what was told cannot be looked up', async () => {

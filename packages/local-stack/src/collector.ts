@@ -1,7 +1,5 @@
 /** A stand-in of an OpenTelemetry collector: takes spans as OTLP over HTTP in JSON, and keeps all that it was told. */
-import { once } from 'node:events';
-import { createServer, type IncomingHttpHeaders } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type Received, startReceiver } from './receiver.ts';
 
 export interface CollectedSpan {
   readonly traceId: string;
@@ -19,17 +17,11 @@ export interface CollectedSpan {
   readonly service: string;
 }
 
-export interface CollectorRequest {
-  readonly url: string;
-  readonly headers: IncomingHttpHeaders;
-  readonly body: string;
-}
-
 export interface Collector {
   /** What OTEL_EXPORTER_OTLP_ENDPOINT says. */
   readonly endpoint: string;
   /** All that came, to be looked through as it is. */
-  readonly requests: readonly CollectorRequest[];
+  readonly requests: readonly Received[];
   spans(name?: string): readonly CollectedSpan[];
   /** What is answered from now on: a status, or `nothing`. */
   answerWith(answer: number | 'nothing'): void;
@@ -37,39 +29,17 @@ export interface Collector {
 }
 
 export async function startCollector(): Promise<Collector> {
-  const requests: CollectorRequest[] = [];
-  let answer: number | 'nothing' = 200;
-  const server = createServer((request, response) => {
-    const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('end', () => {
-      requests.push({
-        url: request.url ?? '',
-        headers: request.headers,
-        body: Buffer.concat(chunks).toString(),
-      });
-      if (answer === 'nothing') return;
-      response.writeHead(answer, { 'content-type': 'application/json' }).end('{}');
-    });
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  const receiver = await startReceiver();
+  const { received: requests } = receiver;
   return {
-    endpoint: `http://127.0.0.1:${port}`,
+    endpoint: receiver.address,
     requests,
     spans: (name) =>
       requests
         .flatMap(({ body }) => spansIn(body))
         .filter((span) => name === undefined || span.name === name),
-    answerWith(next) {
-      answer = next;
-    },
-    async close() {
-      server.closeAllConnections();
-      server.close();
-      await once(server, 'close');
-    },
+    answerWith: receiver.answerWith,
+    close: receiver.close,
   };
 }
 

@@ -1,7 +1,5 @@
 /** A stand-in of Sentry: takes envelopes over HTTP as it does, and keeps all that it was told. */
-import { once } from 'node:events';
-import { createServer, type IncomingHttpHeaders } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type Received, startReceiver } from './receiver.ts';
 
 const PUBLIC_KEY = '0123456789abcdef0123456789abcdef';
 const PROJECT = '42';
@@ -11,17 +9,10 @@ export interface SentryItem {
   readonly payload: Readonly<Record<string, unknown>>;
 }
 
-export interface SentryRequest {
-  readonly method: string;
-  readonly url: string;
-  readonly headers: IncomingHttpHeaders;
-  readonly body: string;
-}
-
 export interface SentryStandIn {
   readonly dsn: string;
   /** All that came, to be looked through as it is. */
-  readonly requests: readonly SentryRequest[];
+  readonly requests: readonly Received[];
   /** The items of every envelope, in the order in which they came. */
   items(type?: 'event' | 'check_in'): readonly SentryItem[];
   /** What is answered from now on: a status, or `nothing`. */
@@ -31,44 +22,18 @@ export interface SentryStandIn {
 }
 
 export async function startSentry(): Promise<SentryStandIn> {
-  const requests: SentryRequest[] = [];
-  let answer: number | 'nothing' = 200;
-  const server = createServer((request, response) => {
-    const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('end', () => {
-      const { method = '', url = '', headers } = request;
-      requests.push({ method, url, headers, body: Buffer.concat(chunks).toString() });
-      if (answer === 'nothing') return;
-      const isLimit = answer === 429;
-      response.writeHead(answer, {
-        'content-type': 'application/json',
-        ...(isLimit ? { 'retry-after': '60' } : {}),
-      });
-      response.end('{}');
-    });
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  const receiver = await startReceiver();
+  const { received: requests } = receiver;
   return {
-    dsn: `http://${PUBLIC_KEY}@127.0.0.1:${port}/${PROJECT}`,
+    dsn: `${receiver.address.replace('//', `//${PUBLIC_KEY}@`)}/${PROJECT}`,
     requests,
     items: (type) =>
       requests
         .flatMap(({ body }) => itemsOf(body))
         .filter((item) => type === undefined || item.type === type),
-    answerWith(next) {
-      answer = next;
-    },
-    forget() {
-      requests.length = 0;
-    },
-    async close() {
-      server.closeAllConnections();
-      server.close();
-      await once(server, 'close');
-    },
+    answerWith: (answer) => receiver.answerWith(answer, answer === 429 ? { 'retry-after': '60' } : {}),
+    forget: receiver.forget,
+    close: receiver.close,
   };
 }
 

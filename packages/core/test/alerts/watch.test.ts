@@ -1,4 +1,6 @@
 /** Alerts: each told from its cause, once when it begins and once when it ends, to who is configured. */
+
+import { type Receiver, startReceiver } from '@revos/local-stack/receiver';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
@@ -16,7 +18,6 @@ import {
 } from '../../../../tests/support/builders.ts';
 import { openSession, type Session } from '../../../../tests/support/database.ts';
 import { insertPost, LATE_LIMIT_MINUTES, postingAccount } from '../../../../tests/support/posts.ts';
-import { type Receiver, startReceiver } from '../../../../tests/support/receiver.ts';
 import {
   ALERT_CODES,
   type AlertsConfig,
@@ -75,8 +76,8 @@ function watchOf({ config = {}, trouble = () => null, rpc = session.rpc, jobs = 
     store: createAlertStore(rpc),
     channels: channelsOf(
       {
-        webhook: { url: `${receiver.url}/webhook`, secrets: SECRETS },
-        slackUrl: `${receiver.url}/slack`,
+        webhook: { url: `${receiver.address}/webhook`, secrets: SECRETS },
+        slackUrl: `${receiver.address}/slack`,
         ...config,
       },
       reports,
@@ -92,7 +93,7 @@ function watchOf({ config = {}, trouble = () => null, rpc = session.rpc, jobs = 
 const advance = (ms: number): void => {
   session.clock.now = after(session.clock.now, ms);
 };
-const sentTo = (path: string) => receiver.received.filter((each) => each.path === path);
+const sentTo = (path: string) => receiver.received.filter(({ url }) => url === path);
 /** What the webhook was told: `opened slot_missed`. */
 const told = (): string[] =>
   sentTo('/webhook').map(({ body }) => {
@@ -359,14 +360,14 @@ describe('telling', () => {
     await fail();
     const gone = await startReceiver();
     await gone.close();
-    await watchOf({ ...DM, config: { webhook: { url: gone.url, secrets: SECRETS } } }).look();
+    await watchOf({ ...DM, config: { webhook: { url: gone.address, secrets: SECRETS } } }).look();
     expect(sentTo('/slack')).toHaveLength(1);
     expect(log.lines.join()).toContain('ECONNREFUSED');
   });
 
   it('follows no redirect', async () => {
     await fail();
-    receiver.answerWith(307, { location: `${receiver.url}/elsewhere` });
+    receiver.answerWith(307, { location: `${receiver.address}/elsewhere` });
     await watchOf(DM).look();
     expect(sentTo('/elsewhere')).toEqual([]);
     expect(log.lines.join()).toContain('HTTP 307');
@@ -397,7 +398,7 @@ describe('telling', () => {
 
 describe('a sign of life', () => {
   const beating = (process: Process = {}) =>
-    watchOf({ ...NONE, ...process, config: { heartbeatUrl: `${receiver.url}/ping` } });
+    watchOf({ ...NONE, ...process, config: { heartbeatUrl: `${receiver.address}/ping` } });
 
   it('is given at each look', async () => {
     const watch = beating();
