@@ -1,6 +1,5 @@
 /** Credentials as the environment names them: how they are written, and what is refused. */
 import { commaSeparated } from '@revos/core/config';
-import { isSigningSecret } from '@revos/core/signing';
 
 /** Bearer tokens are at least this long. */
 const TOKEN_LENGTH_MIN = 16;
@@ -18,11 +17,6 @@ const isToken = (token: string): boolean => token.length >= TOKEN_LENGTH_MIN && 
 export const areTokens = (value: string): boolean => {
   const tokens = commaSeparated(value);
   return tokens.length > 0 && tokens.every(isToken);
-};
-
-export const areSigningSecrets = (value: string): boolean => {
-  const secrets = commaSeparated(value);
-  return secrets.length > 0 && secrets.every(isSigningSecret);
 };
 
 /** `name:token` pairs; a token may hold no colon, so the first one ends the name. */

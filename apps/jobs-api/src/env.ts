@@ -1,6 +1,7 @@
 /** The environment of the jobs API, and of the workers, who need none of its credentials. The only file here that reads it. */
 import querystring from 'node:querystring';
 import type { AlertsConfig } from '@revos/core/alerts';
+import { channelsConfigOf, channelVariables, neededForChannels } from '@revos/core/alerts/variables';
 import {
   commaSeparated,
   EnvironmentError,
@@ -16,8 +17,9 @@ import {
 import type { JobSettings } from '@revos/core/jobs';
 import { jobsWithSchedules } from '@revos/core/registry';
 import { type DatabaseAddress, readCertificates, readDatabaseUrl } from '@revos/core/rpc/database-url';
+import { areSigningSecrets } from '@revos/core/signing';
 import Type, { type Static } from 'typebox';
-import { areOpsTokens, areSigningSecrets, areTokens, opsTokens } from './credentials.ts';
+import { areOpsTokens, areTokens, opsTokens } from './credentials.ts';
 
 const areSchedules = (value: string): boolean => {
   try {
@@ -65,9 +67,7 @@ const PartsEnv = Type.Object({
   SENTRY_DSN: Type.Optional(Type.Refine(Type.String(), isSentryDsn)),
   SENTRY_ENVIRONMENT: Type.String({ pattern: SENTRY_ENVIRONMENT, default: 'production' }),
   /** Who is told of alerts; nobody without one. */
-  ALERT_WEBHOOK_URL: Type.Optional(Type.Refine(Type.String(), isSafeAddress)),
-  ALERT_WEBHOOK_SECRET: Type.Optional(Type.Refine(Type.String(), areSigningSecrets)),
-  SLACK_WEBHOOK_URL: Type.Optional(Type.Refine(Type.String(), isSafeAddress)),
+  ...channelVariables,
   /** Asked for every minute, so that somebody outside notices when it stops. */
   HEARTBEAT_URL: Type.Optional(Type.Refine(Type.String(), isSafeAddress)),
   ...tracesVariables,
@@ -105,14 +105,9 @@ const ApiEnv = Type.Object({
 /** Names that are needed only because of what others say. */
 const neededForDatabase = (source: NodeJS.ProcessEnv) =>
   source.DATABASE_URL?.trim() ? {} : { SUPABASE_SECRET_KEY: Key };
-/** A webhook that is not signed could be anybody's. */
-const neededForAlerts = (source: NodeJS.ProcessEnv) =>
-  source.ALERT_WEBHOOK_URL?.trim()
-    ? { ALERT_WEBHOOK_SECRET: Type.Refine(Type.String(), areSigningSecrets) }
-    : {};
 const neededForParts = (source: NodeJS.ProcessEnv) => ({
   ...neededForDatabase(source),
-  ...neededForAlerts(source),
+  ...neededForChannels(source),
 });
 const neededBesides = (source: NodeJS.ProcessEnv) => ({
   ...neededForParts(source),
@@ -281,9 +276,8 @@ export function loadUnipileConfig(source: NodeJS.ProcessEnv): {
 
 /** Who is told of alerts, by itself. @throws {EnvironmentError} as `loadConfig` does */
 export function loadAlertsConfig(source: NodeJS.ProcessEnv): AlertsConfig {
-  const { ALERT_WEBHOOK_URL, ALERT_WEBHOOK_SECRET, SLACK_WEBHOOK_URL, HEARTBEAT_URL } = PartsEnv.properties;
-  const alerts = { ALERT_WEBHOOK_URL, ALERT_WEBHOOK_SECRET, SLACK_WEBHOOK_URL, HEARTBEAT_URL };
-  return alertsOf(readEnv(Type.Object({ ...alerts, ...neededForAlerts(source) }), source));
+  const alerts = { ...channelVariables, HEARTBEAT_URL: PartsEnv.properties.HEARTBEAT_URL };
+  return alertsOf(readEnv(Type.Object({ ...alerts, ...neededForChannels(source) }), source));
 }
 
 /** Redis, by itself. @throws {EnvironmentError} as `loadConfig` does */
@@ -372,14 +366,9 @@ function partsConfigOf(env: PartsEnv, credentials: readonly string[]): PartsConf
 }
 
 function alertsOf(
-  env: Pick<PartsEnv, 'ALERT_WEBHOOK_URL' | 'ALERT_WEBHOOK_SECRET' | 'SLACK_WEBHOOK_URL' | 'HEARTBEAT_URL'>,
+  env: Parameters<typeof channelsConfigOf>[0] & Pick<PartsEnv, 'HEARTBEAT_URL'>,
 ): AlertsConfig {
-  const { ALERT_WEBHOOK_URL: url, ALERT_WEBHOOK_SECRET: secrets = '' } = env;
-  return {
-    webhook: url === undefined ? null : { url, secrets: commaSeparated(secrets) },
-    slackUrl: env.SLACK_WEBHOOK_URL ?? null,
-    heartbeatUrl: env.HEARTBEAT_URL ?? null,
-  };
+  return { ...channelsConfigOf(env), heartbeatUrl: env.HEARTBEAT_URL ?? null };
 }
 
 function engineOf(env: WorkEnv): EngineConfig {

@@ -3,7 +3,12 @@
  * that a build needs no secret and a rotated one needs no build.
  */
 import querystring from 'node:querystring';
-import type { AlertsConfig } from '@revos/core/alerts';
+import {
+  type ChannelsConfig,
+  channelsConfigOf,
+  channelVariables,
+  neededForChannels,
+} from '@revos/core/alerts/variables';
 import {
   commaSeparated,
   isSafeAddress,
@@ -17,7 +22,7 @@ import {
 } from '@revos/core/config';
 import { currentSlot } from '@revos/core/jobs';
 import { jobsWithSchedules } from '@revos/core/registry';
-import { isSigningSecret } from '@revos/core/signing';
+import { areSigningSecrets } from '@revos/core/signing';
 import Type, { type Static } from 'typebox';
 
 type Source = Readonly<Record<string, string | undefined>>;
@@ -36,10 +41,7 @@ const SecretList = Type.Refine(Type.String(), (list: string) => {
   return secrets.length > 0 && secrets.every((secret) => SECRET.test(secret));
 });
 
-const SigningSecrets = Type.Refine(Type.String(), (list: string) => {
-  const secrets = commaSeparated(list);
-  return secrets.length > 0 && secrets.every(isSigningSecret);
-});
+const SigningSecrets = Type.Refine(Type.String(), areSigningSecrets);
 
 const Schedules = Type.Refine(Type.String(), (overrides: string) => {
   try {
@@ -73,15 +75,6 @@ const RouteEnv = Type.Object({
   DIRECT_FALLBACK: Type.Union([Type.Literal('off'), Type.Literal('on')], { default: 'off' }),
 });
 
-/** Who is told that slots get no run; nobody without one. */
-const AlertsVariables = Type.Object({
-  ALERT_WEBHOOK_URL: Type.Optional(Type.Refine(Type.String(), isSafeAddress)),
-  ALERT_WEBHOOK_SECRET: Type.Optional(SigningSecrets),
-  SLACK_WEBHOOK_URL: Type.Optional(Type.Refine(Type.String(), isSafeAddress)),
-});
-
-export type AlertsEnv = Pick<AlertsConfig, 'webhook' | 'slackUrl'>;
-
 const TriggerEnv = Type.Object({
   JOBS_API_URL: JobsApiUrl,
   /** The bearer token towards the jobs API; of several, the first is used. */
@@ -93,7 +86,7 @@ export type TriggerEnv = Readonly<Static<typeof TriggerEnv>>;
 
 export type CronEnv = Readonly<Static<typeof RouteEnv>> & {
   /** Who is told that slots get no run; null for nobody. */
-  readonly alerts: AlertsEnv | null;
+  readonly alerts: ChannelsConfig | null;
   /** The way to the jobs API; null where there is none, and this app works on its slots itself. */
   readonly jobsApi: TriggerEnv | null;
 };
@@ -173,8 +166,7 @@ export function readTracesEnv(
 /** What a cron route needs. @throws {EnvironmentError} */
 export function readCronEnv(source: Source = process.env): CronEnv {
   tracesConfigOf(readEnv(Type.Object(tracesVariables), source));
-  const signs = source.ALERT_WEBHOOK_URL?.trim() ? { ALERT_WEBHOOK_SECRET: SigningSecrets } : {};
-  const route = { ...RouteEnv.properties, ...AlertsVariables.properties, ...signs };
+  const route = { ...RouteEnv.properties, ...channelVariables, ...neededForChannels(source) };
   if (!hasJobsApi(source)) {
     const env = readEnv(Type.Object(route), source);
     return { ...env, alerts: alertsOf(env), jobsApi: null };
@@ -184,13 +176,9 @@ export function readCronEnv(source: Source = process.env): CronEnv {
   return { ...env, alerts: alertsOf(env), jobsApi: env };
 }
 
-function alertsOf(env: Static<typeof AlertsVariables>): AlertsEnv | null {
-  const { ALERT_WEBHOOK_URL: url, ALERT_WEBHOOK_SECRET: secrets = '', SLACK_WEBHOOK_URL: slack } = env;
-  if (url === undefined && slack === undefined) return null;
-  return {
-    webhook: url === undefined ? null : { url, secrets: commaSeparated(secrets) },
-    slackUrl: slack ?? null,
-  };
+function alertsOf(env: Parameters<typeof channelsConfigOf>[0]): ChannelsConfig | null {
+  const channels = channelsConfigOf(env);
+  return channels.webhook === null && channels.slackUrl === null ? null : channels;
 }
 
 /** Whether this app serves the job API itself, having no other. */

@@ -3,13 +3,14 @@
  *
  * It never runs open: without a secret of its own it refuses, whoever asks.
  */
+import type { ChannelsConfig } from '@revos/core/alerts/variables';
 import { EnvironmentError } from '@revos/core/config';
 import { countdown } from '@revos/core/effects';
 import { currentSlot, type JobDefinition } from '@revos/core/jobs';
 import { jobsWithSchedules } from '@revos/core/registry';
 import { bearerTokenOf, isSameSecret } from '@revos/core/signing';
 import { inSpan, messageOf, type Span, type Traces } from '@revos/core/telemetry';
-import type { AlertsEnv, CronEnv } from '../env.ts';
+import type { CronEnv } from '../env.ts';
 import type { HttpDependencies } from '../http/exchange.ts';
 import { type Problem, problemResponse } from '../http/problem.ts';
 import type { runDirectly } from './run-directly.ts';
@@ -33,7 +34,7 @@ export interface CronDependencies extends HttpDependencies {
   /** Told about each trigger that made no run, and each run that failed here. */
   readonly onFailure: (failure: Problem) => void;
   /** Who tells people that slots get no run, and that they do again. */
-  readonly openAlerts: (env: AlertsEnv, place: number) => Promise<TriggerAlerts>;
+  readonly openAlerts: (env: ChannelsConfig, place: number) => Promise<TriggerAlerts>;
   readonly onAlertsFailed: (error: unknown) => void;
   /** Told why a slot is worked on here although there is a jobs API. */
   readonly onFallback: (cause: Problem) => void;

@@ -5,8 +5,8 @@
  * in Vercel's runtime cache, which the functions of a region share; elsewhere in the process. If it forgets, it is told again.
  */
 import { type Channel, channelsOf, type Http, type Notice } from '@revos/core/alerts';
+import type { ChannelsConfig } from '@revos/core/alerts/variables';
 import { getCache } from '@vercel/functions';
-import type { AlertsEnv } from '../env.ts';
 import type { Problem } from '../http/problem.ts';
 
 /** What is told, and kept until its end is told. */
@@ -39,7 +39,7 @@ export interface TriggerAlerts {
 
 /** @param place of the job among the jobs, from 0 */
 export function createTriggerAlerts(
-  { webhook, slackUrl }: AlertsEnv,
+  { webhook, slackUrl }: ChannelsConfig,
   place: number,
   http: Http,
   cache: IncidentCache = getCache({ namespace: 'revos-jobs' }),

@@ -4,18 +4,17 @@ import type { Channel } from './channel.ts';
 import { type Http, send } from './send.ts';
 import { sentryChannel } from './sentry.ts';
 import { slackChannel } from './slack.ts';
-import { type WebhookOptions, webhookChannel } from './webhook.ts';
+import type { ChannelsConfig } from './variables.ts';
+import { webhookChannel } from './webhook.ts';
 
-export interface AlertsConfig {
-  readonly webhook: WebhookOptions | null;
-  readonly slackUrl: string | null;
+export interface AlertsConfig extends ChannelsConfig {
   /** Asked for after each look that succeeded: whoever waits for it notices when it stops. */
   readonly heartbeatUrl: string | null;
 }
 
 /** @param reports null where nobody is told of errors */
 export function channelsOf(
-  { webhook, slackUrl }: Pick<AlertsConfig, 'webhook' | 'slackUrl'>,
+  { webhook, slackUrl }: ChannelsConfig,
   reports: Pick<Reports, 'alert'> | null,
   http: Http,
 ): readonly Channel[] {

@@ -2,14 +2,11 @@
 import { signedHeaders } from '../signing/index.ts';
 import type { Channel } from './channel.ts';
 import { type Http, send } from './send.ts';
+import type { ChannelsConfig } from './variables.ts';
 
-export interface WebhookOptions {
-  readonly url: string;
-  /** `whsec_…`; each of them signs. */
-  readonly secrets: readonly string[];
-}
+type WebhookConfig = NonNullable<ChannelsConfig['webhook']>;
 
-export function webhookChannel({ url, secrets }: WebhookOptions, http: Http): Channel {
+export function webhookChannel({ url, secrets }: WebhookConfig, http: Http): Channel {
   return {
     name: 'webhook',
     tell({ event, alert }) {

@@ -1,5 +1,6 @@
 export { bearerTokenOf, isSameSecret, nameOfToken } from './tokens.ts';
 export {
+  areSigningSecrets,
   isSigningSecret,
   SignatureError,
   type SignatureErrorKind,

@@ -11,6 +11,7 @@ import { isUtf8 } from 'node:buffer';
 import { Webhook } from 'standardwebhooks';
 import Type, { type Static } from 'typebox';
 import { Value } from 'typebox/value';
+import { commaSeparated } from '../config/index.ts';
 import { isSameSecret } from './tokens.ts';
 
 /** The body of a signed trigger. */
@@ -80,6 +81,12 @@ export function isSigningSecret(secret: string): boolean {
     bytes.length <= SECRET_BYTES_MAX &&
     bytes.toString('base64') === encoded
   );
+}
+
+/** Whether a comma-separated list has secrets that signing can use, and nothing else. */
+export function areSigningSecrets(list: string): boolean {
+  const secrets = commaSeparated(list);
+  return secrets.length > 0 && secrets.every(isSigningSecret);
 }
 
 /** The id of the slot's trigger: the same for every repeat of it. */
