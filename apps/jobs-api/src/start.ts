@@ -52,6 +52,17 @@ export async function checkOrRefuse(name: string, probe: SystemProbe, logger: Lo
   if (failures.length > 0) logger.error({ checks }, 'database unavailable, starting and waiting for it');
 }
 
+/** Who watches from outside. */
+export interface Watchers {
+  readonly reports: Reports;
+  readonly traces: Traces;
+}
+
+/** Waits until they were told what there is to tell, or for `REPORTS_MS_MAX`. Never rejects. */
+export async function flush({ reports, traces }: Watchers): Promise<void> {
+  await Promise.all([reports.flush(REPORTS_MS_MAX), traces.flush(REPORTS_MS_MAX)]);
+}
+
 /**
  * From here on a signal ends the process in order, and whatever is uncaught ends it with one line of the log, and with 1.
  *
@@ -61,7 +72,7 @@ export async function checkOrRefuse(name: string, probe: SystemProbe, logger: Lo
 export function endInOrder(
   graceMs: number,
   logger: Logger,
-  { reports, traces }: { readonly reports: Reports; readonly traces: Traces },
+  { reports, traces }: Watchers,
   close: () => Promise<void>,
 ): void {
   const shutdown = {
@@ -76,7 +87,7 @@ export function endInOrder(
       reports.error(err, {}, 'fatal');
     } else logger.info({ signal }, 'shutting down');
     await close();
-    await Promise.all([reports.flush(REPORTS_MS_MAX), traces.flush(REPORTS_MS_MAX)]);
+    await flush({ reports, traces });
     logger.info('shut down');
   });
 }

@@ -76,9 +76,11 @@ const EXCEPTION = members(
   ['type'],
 );
 
+const PROCESS = text(/^(?:jobs-api|worker|web)$/);
+
 const TAGS = members(
   {
-    process: text(/^(?:jobs-api|worker|web)$/),
+    process: PROCESS,
     job: JOB,
     run_id: UUID,
     slot: INSTANT,
@@ -95,14 +97,19 @@ const TAGS = members(
   ['process'],
 );
 
+/** What every event has. */
+const OF_EVENTS = {
+  event_id: HEX_ID,
+  timestamp: number,
+  platform: text(/^node$/),
+  release: RELEASE,
+  environment: ENVIRONMENT,
+};
+
 const EVENT = members(
   {
-    event_id: HEX_ID,
-    timestamp: number,
-    platform: text(/^node$/),
+    ...OF_EVENTS,
     level: text(/^(?:error|fatal)$/),
-    release: RELEASE,
-    environment: ENVIRONMENT,
     exception: members({ values: list(EXCEPTION, 1) }),
     tags: TAGS,
   },
@@ -111,18 +118,11 @@ const EVENT = members(
 
 const ALERT = members(
   {
-    event_id: HEX_ID,
-    timestamp: number,
-    platform: text(/^node$/),
+    ...OF_EVENTS,
     level: text(/^(?:error|info)$/),
-    release: RELEASE,
-    environment: ENVIRONMENT,
     message: text(/^Alert (?:opened|ended): [a-z_]{1,48}$/),
     fingerprint: list(text(/^[a-z_]{1,48}$/), 2),
-    tags: members({ process: text(/^(?:jobs-api|worker|web)$/), alert: text(/^[a-z_]{1,48}$/) }, [
-      'process',
-      'alert',
-    ]),
+    tags: members({ process: PROCESS, alert: text(/^[a-z_]{1,48}$/) }, ['process', 'alert']),
   },
   ['event_id', 'message', 'fingerprint', 'tags'],
 );

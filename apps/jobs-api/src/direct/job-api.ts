@@ -9,7 +9,7 @@ import { createInProcessEngine, createRuns } from '@revos/core/jobs';
 import { buildApp } from '../app.ts';
 import { loadDirectConfig } from '../env.ts';
 import { openParts } from '../services.ts';
-import { REPORTS_MS_MAX } from '../start.ts';
+import { flush } from '../start.ts';
 import { createSystemProbe } from '../system-probe.ts';
 import { versionOf } from '../version.ts';
 
@@ -53,7 +53,7 @@ export async function openJobApi(runMsMax: number, source?: NodeJS.ProcessEnv): 
   return {
     async idle() {
       await engine.idle();
-      await Promise.all([reports.flush(REPORTS_MS_MAX), traces.flush(REPORTS_MS_MAX)]);
+      await flush(parts);
     },
     async answer(request) {
       const { pathname, search } = new URL(request.url);

@@ -11,7 +11,7 @@ import { openAlertWatch } from '../alert-watch.ts';
 import { loadDirectConfig } from '../env.ts';
 import { createReadiness } from '../readiness.ts';
 import { openParts } from '../services.ts';
-import { REPORTS_MS_MAX } from '../start.ts';
+import { flush } from '../start.ts';
 import { createSystemProbe } from '../system-probe.ts';
 
 /** What the end takes, in milliseconds: stopping what is under way, and letting go of the database and of Unipile. */
@@ -47,7 +47,7 @@ export async function runSlot(
 ): Promise<DirectRun> {
   const config = loadDirectConfig(source);
   const parts = await openParts(config, 'direct');
-  const { jobs, store, jobServices, effects, logger, reports, traces } = parts;
+  const { jobs, store, jobServices, effects, logger, traces } = parts;
   const probe = createSystemProbe(parts.rpc, effects, config.database.kind);
   const readiness = createReadiness({ probe, checkRedis: undefined, isRedisNeeded: false });
   const watch = openAlertWatch(parts, config, readiness);
@@ -67,6 +67,6 @@ export async function runSlot(
     await within(effects, ALERTS_MS_MAX, looked, () => {});
     return { outcome: started.outcome, run: (await store.get(started.run.id)) ?? started.run };
   } finally {
-    await Promise.all([parts.close(), reports.flush(REPORTS_MS_MAX), traces.flush(REPORTS_MS_MAX)]);
+    await Promise.all([parts.close(), flush(parts)]);
   }
 }

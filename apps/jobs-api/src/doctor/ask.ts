@@ -1,5 +1,6 @@
 /** One request over HTTP, of which a doctor tells the status and no word of the body that it does not know. */
 import { type Effects, withTimeout } from '@revos/core/effects';
+import { socketCodeOf } from '@revos/core/telemetry';
 
 /** In milliseconds: below what a check may take as a whole. */
 const ASK_MS_MAX = 8_000;
@@ -16,7 +17,7 @@ export type Asked =
       /** How far the server's clock is before ours, in milliseconds, to half a second; null if it does not say. */
       readonly aheadMs: number | null;
     }
-  /** Its code is a socket's, `TIMEOUT`, or what Node calls the failure. */
+  /** Its code is a socket's, `TIMEOUT` or `NO_ANSWER`. */
   | { readonly kind: 'no_answer'; readonly code: string };
 
 export async function ask(url: string, init: RequestInit, effects: Effects): Promise<Asked> {
@@ -37,7 +38,7 @@ export async function ask(url: string, init: RequestInit, effects: Effects): Pro
       };
     });
   } catch (error) {
-    return { kind: 'no_answer', code: codeOf(error) };
+    return { kind: 'no_answer', code: socketCodeOf(error) };
   }
 }
 
@@ -47,11 +48,4 @@ function parsed(text: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-function codeOf(error: unknown): string {
-  if (!(error instanceof Error)) return 'UNKNOWN';
-  if (error.name === 'TimeoutError' || error.name === 'AbortError') return 'TIMEOUT';
-  const { code } = (error.cause ?? error) as { code?: unknown };
-  return typeof code === 'string' && /^[A-Z][A-Z0-9_]*$/.test(code) ? code : error.name;
 }

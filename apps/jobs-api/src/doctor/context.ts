@@ -22,6 +22,7 @@ export function createContext(way: Way, env: Environment, effects: Effects): Con
     database: () => (database ??= lookAtDatabase(env, effects)),
     unipile: () => (unipile ??= lookAtUnipile(env, effects)),
     async close() {
+      // What it failed of was told by the check that asked.
       const seen = await database?.catch(() => null);
       if (seen?.kind === 'reached') await seen.rpc.close();
     },

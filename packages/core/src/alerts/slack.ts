@@ -1,4 +1,5 @@
 /** Alerts to a channel of Slack, by an incoming webhook. */
+import { inUtc } from '../verdict/index.ts';
 import type { Channel, Notice } from './channel.ts';
 import { type Http, send } from './send.ts';
 
@@ -46,7 +47,3 @@ function subjectsOf({ subjects }: Notice['alert']): string {
 /** The three characters that have a meaning in a text for Slack: without them nobody is mentioned and nothing is linked. */
 const escaped = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
-
-/** `2026-11-24 10:15 UTC` */
-const inUtc = (instant: string): string =>
-  `${new Date(instant).toISOString().slice(0, 16).replace('T', ' ')} UTC`;

@@ -309,7 +309,7 @@ function counted({ count, is_more }: Waiting, noun: string): string {
 }
 
 /** `2026-11-24 10:15 UTC` */
-const inUtc = (instant: string): string =>
+export const inUtc = (instant: string): string =>
   `${new Date(instant).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 
 /** What somebody wrote, or a machine, which may be anything. */
