@@ -32,6 +32,12 @@ const REDACT_PATHS = [
 
 const CENSOR = '[redacted]';
 
+/**
+ * Written before the call returns: pino's own default leaves lines to a thread, and a process that dies takes with it what
+ * it said last.
+ */
+const STDOUT = 1;
+
 /** Shorter ones would be found in words that are none. */
 const SECRET_LENGTH_MIN = 8;
 
@@ -57,7 +63,7 @@ export function createLogger(name: string, level: string, options: LoggerOptions
     hooks: { streamWrite: withoutSecrets(secrets), logMethod: withMessage },
     timestamp: pino.stdTimeFunctions.isoTime,
   };
-  return destination ? pino(settings, destination) : pino(settings);
+  return pino(settings, destination ?? pino.destination({ dest: STDOUT, sync: true }));
 }
 
 /** Pino makes the message of a line that has none from its error, as that says it: here it is from the record. */

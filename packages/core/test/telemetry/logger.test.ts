@@ -1,3 +1,5 @@
+import { execFile } from 'node:child_process';
+import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { RpcError } from '../../src/rpc/index.ts';
 import { captureLog } from '../support/log.ts';
@@ -17,6 +19,23 @@ describe('createLogger', () => {
       level: 30,
     });
     expect(JSON.parse(lines[0] ?? '').time).toMatch(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/);
+  });
+
+  it('has written what it said, in order, where the process is killed the moment after', async () => {
+    const logger = path.resolve(import.meta.dirname, '../../src/telemetry/logger.ts');
+    const program = `
+      const { createLogger } = await import(${JSON.stringify(logger)});
+      const logger = createLogger('test', 'info');
+      for (let n = 1; n <= 20; n += 1) logger.info(String(n));
+      process.kill(process.pid, 'SIGKILL');`;
+    const written = await new Promise<string>((resolve) => {
+      execFile(process.execPath, ['--input-type=module', '-e', program], (_error, stdout) => resolve(stdout));
+    });
+    const said = written
+      .trim()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { msg: string }).msg);
+    expect(said).toEqual(Array.from({ length: 20 }, (_, index) => String(index + 1)));
   });
 
   it.each([
