@@ -7,6 +7,8 @@ drop function if exists
   public.account_policy_set(uuid, jsonb, timestamptz),
   public.account_resume(uuid, timestamptz),
   public.account_settle(uuid, boolean, jsonb, timestamptz),
+  public.alert_enqueue(uuid, text, text[], timestamptz),
+  public.alerts_observe(jsonb, text[], text[], timestamptz),
   public.dm_backlog(timestamptz),
   public.dm_cancel(uuid[], text, timestamptz),
   public.dm_claim(text, integer, integer, uuid, double precision, timestamptz),
@@ -27,7 +29,8 @@ drop function if exists
   public.run_heartbeat(uuid, text, jsonb, timestamptz),
   public.run_list(text, text, integer, timestamptz),
   public.run_start(text, text, timestamptz, text, timestamptz, timestamptz),
-  public.waiting_json(bigint, integer, timestamptz);
+  public.waiting_json(bigint, integer, timestamptz),
+  public.waiting_json(bigint, integer, timestamptz, uuid[]);
 
 -- Replaced by job_runs_active_normal: a run asked for with parameters stands beside the normal one.
 drop index if exists public.job_runs_active;

@@ -345,7 +345,7 @@ $$;
 -- sending_pause_set: pauses all sending, of messages and of posts, until an instant or until it is resumed
 -- (null). What is on its way already is not called back. Answers as sending_status.
 --
--- Errors: SE004 a pause without a reason, or without a name.
+-- Errors: SE004 a pause without a reason, or without a name; RS003 a pause that ends by itself, while a restore is not marked whole.
 create or replace function public.sending_pause_set(
   p_reason text,
   p_until timestamptz default null,
@@ -361,6 +361,9 @@ begin
   if coalesce(btrim(p_reason), '') = '' then
     raise exception 'a pause needs a reason' using errcode = 'SE004', detail = '{"field":"reason"}';
   end if;
+  if p_until is not null then
+    perform public.restore_whole();
+  end if;
   insert into public.sending_pause (paused_until, reason, paused_at, paused_by)
   values (coalesce(p_until, 'infinity'), left(btrim(p_reason), 200), p_now, coalesce(p_actor, 'sql'))
   on conflict (only_one) do update
@@ -372,7 +375,7 @@ begin
 end;
 $$;
 
--- sending_resume: ends the pause of all sending. Answers as sending_status.
+-- sending_resume: ends the pause of all sending. Answers as sending_status. Errors: RS003 a restore is not marked whole.
 create or replace function public.sending_resume(p_actor text default null, p_now timestamptz default now())
 returns jsonb
 language plpgsql
@@ -380,6 +383,7 @@ security invoker
 set search_path = ''
 as $$
 begin
+  perform public.restore_whole();
   -- It stays as one that is over: what waited for it is late from its end on.
   update public.sending_pause as pause set paused_until = p_now where pause.paused_until > p_now;
   perform public.audit_add(p_actor, 'sending.resume', null, '{}', p_now);

@@ -542,7 +542,7 @@ security invoker
 set search_path = ''
 as $$
   select jsonb_build_object(
-    'schema_version', 7,
+    'schema_version', 8,
     'now', p_now,
     'can_see', (
       select jsonb_object_agg(expected.name, case

@@ -1,4 +1,5 @@
--- What the verdict on the system is judged from (packages/core/src/verdict): one read, which costs the same at any size.
+-- What the verdict on the system is judged from (packages/core/src/verdict): one read, whose cost follows what is out of order and not
+-- what is queued.
 
 -- Few, if any: each of them waits for a person.
 create index if not exists account_policies_paused_for_good
@@ -9,12 +10,13 @@ create index if not exists post_publications_held
   on public.post_publications (post_id) where state = 'unknown' and reason = 'unknown_held';
 
 -- waiting_json: a kind of thing that waits: {count, is_more, since, ids}. p_count: as counted, up to one more than p_count_max.
--- p_ids: the newest first; 100 of them are told.
+-- p_ids: all that are counted, or none. p_is_cut: not all were looked at, whatever the count.
 create or replace function public.waiting_json(
   p_count bigint,
   p_count_max integer,
   p_since timestamptz,
-  p_ids uuid[] default '{}'
+  p_ids uuid[] default '{}',
+  p_is_cut boolean default false
 )
 returns jsonb
 language sql
@@ -23,12 +25,12 @@ security invoker
 set search_path = ''
 as $$
   select jsonb_build_object(
-    'count', least(p_count, p_count_max), 'is_more', p_count > p_count_max, 'since', nullif(p_since, '-infinity'),
-    'ids', to_jsonb((coalesce(p_ids, '{}'))[1:100]));
+    'count', least(p_count, p_count_max), 'is_more', p_is_cut or p_count > p_count_max, 'since', nullif(p_since, '-infinity'),
+    'ids', to_jsonb((coalesce(p_ids, '{}'))[1:p_count_max]));
 $$;
 
 -- system_accounts_waiting: accounts that send nothing until somebody acts, though a message waits for it: {count, is_more, since,
--- ids, first: [{account_name, reason}]}. Up to 500 are looked at. Part of system_facts.
+-- ids, first: [{account_name, reason}]}. The latest 500 are counted. Part of system_facts.
 create or replace function public.system_accounts_waiting()
 returns jsonb
 language plpgsql
@@ -43,21 +45,27 @@ begin
     with stuck as materialized (
       select policy.account_id, coalesce(policy.pause_reason, policy.blocked_by) as reason, policy.paused_at
       from (
+        -- Only those that have something to send: of the others there may be any number.
         (select paused.account_id from public.account_policies as paused
-        where paused.paused_until = 'infinity' order by paused.paused_at limit 501)
+        where paused.paused_until = 'infinity' and exists (
+          select from public.dm_queue as message
+          where message.linkedin_account_id = paused.account_id and message.status = 'pending'
+        )
+        order by paused.paused_at desc limit 501)
         union
         (select blocked.account_id from public.account_policies as blocked
-        where blocked.blocked_by is not null limit 501)
+        where blocked.blocked_by is not null and exists (
+          select from public.dm_queue as message
+          where message.linkedin_account_id = blocked.account_id and message.status = 'pending'
+        )
+        order by blocked.account_id limit 501)
       ) as candidate
       join public.account_policies as policy on policy.account_id = candidate.account_id
-      where exists (
-        select from public.dm_queue as message
-        where message.linkedin_account_id = candidate.account_id and message.status = 'pending'
-      )
+      order by policy.paused_at desc nulls last, policy.account_id
       limit 501
     )
     select public.waiting_json(count(*), 500, min(stuck.paused_at),
-      array_agg(stuck.account_id order by stuck.paused_at desc nulls first, stuck.account_id)) || jsonb_build_object('first', coalesce((
+      array_agg(stuck.account_id order by stuck.paused_at desc nulls last, stuck.account_id)) || jsonb_build_object('first', coalesce((
       select jsonb_agg(jsonb_build_object('account_name', account.account_name, 'reason', first.reason)
         order by first.paused_at, account.account_name)
       from (select each.* from stuck as each order by each.paused_at, each.account_id limit 3) as first
@@ -116,7 +124,8 @@ end;
 $$;
 
 -- system_posts: what is with the posts that are scheduled up to a day ahead, or for no time, of this moment: {missed, held, late}, each
--- as waiting_json, held with by_reason. The latest 1,000 are looked at. Part of system_facts.
+-- as waiting_json, held with by_reason. Each up to 1,000: the latest of those that are later than p_late_limit_minutes, the latest of those
+-- whose time has come, and the next ones; so none hides behind another kind. Part of system_facts.
 create or replace function public.system_posts(p_late interval, p_late_limit_minutes integer, p_now timestamptz)
 returns jsonb
 language plpgsql
@@ -128,11 +137,32 @@ as $$
 begin
   return (
     with near as materialized (
-      select post.id
+      (select post.id, 'passed' as part
       from public.posts as post
-      where post.status = 'scheduled' and (post.scheduled_for <= p_now + interval '24 hours' or post.scheduled_for is null)
-      order by post.scheduled_for desc nulls first, post.id
-      limit 1001
+      where post.status = 'scheduled' and post.scheduled_for <= p_now - make_interval(mins => p_late_limit_minutes)
+      order by post.scheduled_for desc, post.id
+      limit 1001)
+      union all
+      (select post.id, 'due'
+      from public.posts as post
+      where post.status = 'scheduled' and post.scheduled_for <= p_now
+        and post.scheduled_for > p_now - make_interval(mins => p_late_limit_minutes)
+      order by post.scheduled_for desc, post.id
+      limit 1001)
+      union all
+      (select post.id, 'ahead'
+      from public.posts as post
+      where post.status = 'scheduled' and post.scheduled_for > p_now and post.scheduled_for <= p_now + interval '24 hours'
+      order by post.scheduled_for, post.id
+      limit 1001)
+      union all
+      (select post.id, 'without a time' from public.posts as post
+      where post.status = 'scheduled' and post.scheduled_for is null
+      order by post.id
+      limit 1001)
+    ), bound as materialized (
+      select bool_or(part.count > 1000) as is_cut, coalesce(bool_or(part.count > 1000) filter (where part.part = 'due'), false) as due_is_cut
+      from (select near.part, count(*) from near group by near.part) as part
     ), looked as materialized (
       select state.*, publication.updated_at
       from public.post_states(
@@ -145,8 +175,9 @@ begin
         array_agg(looked.post_id order by looked.scheduled_for desc, looked.post_id) filter (where looked.state = 'missed')),
       'held', public.waiting_json(count(*) filter (where looked.state = 'held'), 1000,
         min(looked.updated_at) filter (where looked.state = 'held'),
-        array_agg(looked.post_id order by looked.updated_at desc nulls first, looked.post_id)
-          filter (where looked.state = 'held'))
+        array_agg(looked.post_id order by looked.updated_at desc nulls last, looked.post_id)
+          filter (where looked.state = 'held'),
+        coalesce(bool_or(bound.is_cut) filter (where looked.state = 'held'), false))
         || jsonb_build_object('by_reason', coalesce((
           select jsonb_object_agg(held.reason, held.count)
           from (
@@ -155,7 +186,8 @@ begin
         ), '{}'::jsonb)),
       'late', public.waiting_json(
         count(*) filter (where looked.is_open and looked.since <= p_now - p_late), 1000,
-        min(looked.since) filter (where looked.is_open and looked.since <= p_now - p_late)),
+        min(looked.since) filter (where looked.is_open and looked.since <= p_now - p_late), '{}',
+        coalesce(bool_or(bound.due_is_cut) filter (where looked.is_open and looked.since <= p_now - p_late), false)),
       'key_refused_since', min(looked.due_at) filter (where looked.state = 'waiting' and looked.stored_reason = 'platform_key_refused')
     )
     from (
@@ -163,13 +195,14 @@ begin
         greatest(looked.due_at, (select max(pause.paused_until) from public.sending_pause as pause)) as since
       from looked
     ) as looked
+    cross join bound
   );
 end;
 $$;
 
 -- system_facts: what is to be known to say whether the system is well; packages/core/src/verdict/facts.ts has its shape.
 --
--- It counts up to a bound, by indexes that have only what is out of order in them, and looks at the latest 1,000 scheduled posts.
+-- It counts up to a bound, by indexes that have only what is out of order in them, and looks at a few thousand scheduled posts at most.
 -- p_jobs: the names of the jobs whose last run is wanted, up to 100. Errors: PO030 a limit out of range.
 create or replace function public.system_facts(
   p_jobs text[],
@@ -206,6 +239,18 @@ begin
         limit 1
       ) as last
     ), '{}'::jsonb),
+    -- One that was cancelled says nothing of how its job is.
+    'last_ended_runs', coalesce((
+      select jsonb_object_agg(last.job, last.run)
+      from unnest(p_jobs) as named (job)
+      cross join lateral (
+        select run.job, public.run_json(run) as run
+        from public.job_runs as run
+        where run.job = named.job and run.params = '{}'::jsonb and run.status in ('succeeded', 'failed', 'interrupted')
+        order by run.requested_at desc, run.id
+        limit 1
+      ) as last
+    ), '{}'::jsonb),
     'all_paused', (
       select jsonb_build_object('reason', pause.reason, 'paused_at', pause.paused_at,
         'paused_until', nullif(pause.paused_until, 'infinity'), 'paused_by', pause.paused_by)
@@ -228,7 +273,7 @@ begin
         ) as since
         from public.dm_queue as message
         where message.status = 'unknown' and message.reason = 'unknown_held'
-        order by message.position
+        order by message.position desc
         limit 1001
       ) as held
     ),
@@ -238,6 +283,7 @@ begin
       from (
         select publication.post_id, publication.updated_at from public.post_publications as publication
         where publication.state = 'unknown' and publication.reason = 'unknown_held'
+        order by publication.updated_at desc, publication.post_id
         limit 1001
       ) as held
     ),

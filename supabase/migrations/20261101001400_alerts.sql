@@ -78,23 +78,11 @@ as $$
   );
 $$;
 
--- alert_enqueue: an incident's beginning or end is to be told through each of these channels.
-create or replace function public.alert_enqueue(p_incident_id uuid, p_event text, p_channels text[], p_now timestamptz)
-returns void
-language sql
-security invoker
-set search_path = ''
-as $$
-  insert into public.alert_deliveries (incident_id, event, channel, created_at, next_at)
-  select p_incident_id, p_event, given.channel, p_now, p_now
-  from (select distinct each.channel from unnest(p_channels) as each (channel)) as given
-  on conflict do nothing;
-$$;
-
 -- alerts_observe: keeps what was found. Answers {opened: [alert], ended: [alert]}, as alert_json.
 --
 -- p_found: [{code, state, subjects, is_partial, sentence, why, what_to_do, since}], one a code, up to 50; p_looked_at: the codes that were
--- looked for: one that is not among them is left as it is. p_channels: through which what begins or ends is told.
+-- looked for: one that is not among them is left as it is. Whoever has a channel takes up what begins (alerts_claim); an end is told
+-- through every channel that the beginning is or was to be told through.
 -- Subjects that no open incident of the code has make a new one, at most one a code in ten minutes: those that come between are in the
 -- next one. An incident ends when none of its subjects was found for two minutes; where is_partial, what is not named is not gone.
 -- Whoever comes while another process observes has nothing to do. What ended 90 days ago is deleted, 500 at a time.
@@ -102,7 +90,6 @@ $$;
 create or replace function public.alerts_observe(
   p_found jsonb,
   p_looked_at text[],
-  p_channels text[] default '{}',
   p_now timestamptz default now()
 )
 returns jsonb
@@ -154,7 +141,6 @@ begin
       left(v_found ->> 'why', 2000), left(v_found ->> 'what_to_do', 2000), (v_found ->> 'since')::timestamptz, p_now, p_now
     )
     returning * into v_incident;
-    perform public.alert_enqueue(v_incident.id, 'opened', p_channels, p_now);
     v_opened := v_opened || public.alert_json(v_incident);
   end loop;
 
@@ -164,7 +150,10 @@ begin
     where incident.ended_at is null and incident.code = any (p_looked_at) and incident.seen_at <= p_now - interval '2 minutes'
     returning *
   loop
-    perform public.alert_enqueue(v_incident.id, 'ended', p_channels, p_now);
+    insert into public.alert_deliveries (incident_id, event, channel, created_at, next_at)
+    select begun.incident_id, 'ended', begun.channel, p_now, p_now
+    from public.alert_deliveries as begun where begun.incident_id = v_incident.id and begun.event = 'opened'
+    on conflict do nothing;
     v_ended := v_ended || public.alert_json(v_incident);
   end loop;
 
@@ -178,14 +167,37 @@ $$;
 
 -- alerts_claim: what is to be told now, through channels that the caller has: [{event, channel, attempt, alert}], the oldest first.
 --
--- Each is the caller's for a minute. An end is told after its beginning. p_limit: 1 to 100.
+-- Every incident that lasts, or ended within the last hour, is to be told through each of them: whoever observed it may have had none.
+-- Each is the caller's for a minute. An end is told after its beginning. One that was claimed twelve times is given up, whether or not
+-- those who claimed it lived to say what became of it. p_limit: 1 to 100.
 -- Errors: SE002 a limit out of range.
 create or replace function public.alerts_claim(p_channels text[], p_limit integer default 20, p_now timestamptz default now())
 returns jsonb
-language sql
+language plpgsql
 security invoker
 set search_path = ''
 as $$
+declare
+  v_limit constant integer := public.list_limit(p_limit);
+  v_claimed jsonb;
+begin
+  -- What has ended meanwhile is told from its beginning.
+  insert into public.alert_deliveries (incident_id, event, channel, created_at, next_at)
+  select incident.id, told.event, given.channel, p_now, p_now
+  from public.alert_incidents as incident
+  cross join (select distinct each.channel from unnest(p_channels) as each (channel)) as given
+  cross join lateral unnest(case when incident.ended_at is null then '{opened}' else '{opened,ended}'::text[] end) as told (event)
+  where (incident.ended_at is null or incident.ended_at > p_now - interval '1 hour')
+    and not exists (
+      select from public.alert_deliveries as known
+      where known.incident_id = incident.id and known.event = 'opened' and known.channel = given.channel
+    )
+  on conflict do nothing;
+
+  update public.alert_deliveries as delivery
+  set next_at = null, error = coalesce(delivery.error, 'no attempt lived to say')
+  where delivery.next_at <= p_now and delivery.attempts >= 12;
+
   with claimed as (
     update public.alert_deliveries as delivery
     set attempts = delivery.attempts + 1, next_at = p_now + interval '1 minute'
@@ -199,7 +211,7 @@ as $$
             and before.event = 'opened' and before.next_at is not null
         ))
       order by waiting.next_at
-      limit public.list_limit(p_limit)
+      limit v_limit
       for update skip locked
     ) as next
     where delivery.incident_id = next.incident_id and delivery.event = next.event and delivery.channel = next.channel
@@ -208,7 +220,10 @@ as $$
   select coalesce(jsonb_agg(jsonb_build_object(
     'event', claimed.event, 'channel', claimed.channel, 'attempt', claimed.attempts, 'alert', public.alert_json(incident)
   ) order by claimed.created_at, claimed.event desc, claimed.channel), '[]'::jsonb)
+  into v_claimed
   from claimed join public.alert_incidents as incident on incident.id = claimed.incident_id;
+  return v_claimed;
+end;
 $$;
 
 -- alerts_record: what became of telling. p_error: null if it was delivered. Answers {status}: `delivered`, `waiting` or `given_up`.
@@ -288,8 +303,8 @@ end;
 $$;
 
 revoke execute on function
-  public.alert_json, public.alert_enqueue, public.alerts_observe, public.alerts_claim, public.alerts_record, public.alert_list
+  public.alert_json, public.alerts_observe, public.alerts_claim, public.alerts_record, public.alert_list
 from public, anon, authenticated;
 grant execute on function
-  public.alert_json, public.alert_enqueue, public.alerts_observe, public.alerts_claim, public.alerts_record, public.alert_list
+  public.alert_json, public.alerts_observe, public.alerts_claim, public.alerts_record, public.alert_list
 to service_role;

@@ -213,6 +213,25 @@ begin
 end;
 $$;
 
+-- restore_whole: refuses while a restore is marked in part: accounts that it has not come to would send again what they have sent.
+create or replace function public.restore_whole()
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_restored_to timestamptz;
+begin
+  select min(restore.restored_to) into v_restored_to from public.restores as restore where not restore.is_marked;
+  if v_restored_to is not null then
+    raise exception 'a restore is not marked whole yet: repeat ops restored --to %',
+      to_char(v_restored_to at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') using errcode = 'RS003';
+  end if;
+end;
+$$;
+
 -- restore_mark: says that the database was put back to an instant, pauses all sending until a person resumes it, and makes unknown whatever
 -- could have gone out since: then it is looked for on LinkedIn.
 --
@@ -369,9 +388,9 @@ $$;
 
 revoke execute on function
   public.restore_look_since, public.restore_suspects, public.restore_assume, public.restore_mark_accounts, public.restore_found,
-  public.restore_mark, public.restore_json
+  public.restore_whole, public.restore_mark, public.restore_json
 from public, anon, authenticated;
 grant execute on function
   public.restore_look_since, public.restore_suspects, public.restore_assume, public.restore_mark_accounts, public.restore_found,
-  public.restore_mark, public.restore_json
+  public.restore_whole, public.restore_mark, public.restore_json
 to service_role;

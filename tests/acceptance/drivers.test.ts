@@ -7,12 +7,16 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { Run } from '@revos/core/jobs';
+import type { Alert } from '@revos/core/alerts';
+import { countdown, realEffects } from '@revos/core/effects';
+import { currentSlot, type JobDefinition, type Run } from '@revos/core/jobs';
+import { jobsWithSchedules } from '@revos/core/registry';
 import { createSupabaseRpc, type Rpc } from '@revos/core/rpc';
 import { clientOf, type LocalSupabase, startSupabase } from '@revos/local-stack';
 import { type Collector, startCollector } from '@revos/local-stack/collector';
 import { type AppProcess, startApp } from '@revos/local-stack/demo/processes';
 import { findFreePort } from '@revos/local-stack/free-port';
+import { startReceiver } from '@revos/local-stack/receiver';
 import { startSentry } from '@revos/local-stack/sentry';
 import { type Sandbox, startSandbox } from '@revos/unipile-sandbox';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
@@ -227,6 +231,27 @@ describe('direct: the web app alone', () => {
       headers: { authorization: `Basic ${Buffer.from(`ada:${OPS_TOKEN}`).toString('base64')}` },
     });
     expect(await page.text()).toContain('Last runs');
+  });
+
+  it('tells people of what it finds, also one who takes his time, and writes down that it did', async () => {
+    const slack = await startReceiver();
+    onTestFinished(() => slack.close());
+    slack.answerWith(200, {}, 1_500);
+    const post = { linkedin_account_id: accountId, content: 'Too late', status: 'scheduled' };
+    const { data, error } = await clientOf(supabase)
+      .from('posts')
+      .insert({ ...post, scheduled_for: new Date(Date.now() - 7 * 3_600_000).toISOString() })
+      .select('id')
+      .single();
+    expect(error).toBeNull();
+    const job = jobsWithSchedules(undefined).find(({ name }) => name === 'reconcile') as JobDefinition;
+    const scheduledFor = currentSlot(job.schedule, new Date()) as Date;
+    const env = { ...workEnv(), SLACK_WEBHOOK_URL: slack.address };
+    await runSlot({ job, scheduledFor }, countdown(realEffects, 295_000), env);
+    expect(slack.received.map(({ body }) => body)).toContainEqual(expect.stringContaining('posts_missed'));
+    const alerts = await rpc.call<{ items: Alert[] }>('alert_list', { filter: { code: ['posts_missed'] } });
+    expect(alerts.items).toMatchObject([{ subjects: [data?.id], deliveries: [{ status: 'delivered' }] }]);
+    await clientOf(supabase).from('posts').delete().eq('id', data?.id);
   });
 
   it('whose database is away says so, and the next call goes on', async () => {

@@ -36,10 +36,9 @@ const found = (code: string, ...subjects: string[]) => ({
   ...{ code, state: 'late', subjects, is_partial: false },
   ...{ sentence: 'Something is late.', why: null, what_to_do: 'Look.', since: NOW.toISOString() },
 });
-const observe = (list: readonly object[], { looked_at = CODES, channels = ['webhook'] } = {}) =>
-  session.rpc.call<{ opened: Told[]; ended: Told[] }>('alerts_observe', { found: list, looked_at, channels });
-const claim = (channels = ['webhook', 'slack', 'sentry']) =>
-  session.rpc.call<Claimed[]>('alerts_claim', { channels });
+const observe = (list: readonly object[], { looked_at = CODES } = {}) =>
+  session.rpc.call<{ opened: Told[]; ended: Told[] }>('alerts_observe', { found: list, looked_at });
+const claim = (channels = ['webhook']) => session.rpc.call<Claimed[]>('alerts_claim', { channels });
 const record = (
   { alert, event, channel, attempt }: Claimed,
   error: string | null = null,
@@ -155,32 +154,69 @@ describe('alerts_observe', () => {
 
 describe('telling', () => {
   it('is once for each channel, at the beginning and at the end', async () => {
-    await observe([found('slot_missed', 'dm-queue')], { channels: ['webhook', 'slack', 'webhook'] });
-    const begun = await claim();
+    await observe([found('slot_missed', 'dm-queue')]);
+    const begun = await claim(['webhook', 'slack', 'webhook']);
     expect(begun.map(({ event, channel, attempt }) => [event, channel, attempt])).toEqual([
       ['opened', 'slack', 1],
       ['opened', 'webhook', 1],
     ]);
-    expect(await claim()).toEqual([]);
+    expect(await claim(['webhook', 'slack'])).toEqual([]);
     for (const each of begun) expect(await record(each)).toEqual({ status: 'delivered' });
     advance(2 * MINUTE_MS);
-    await observe([], { channels: ['webhook'] });
-    const over = await claim();
-    expect(over.map(({ event, channel }) => [event, channel])).toEqual([['ended', 'webhook']]);
+    await observe([]);
+    const over = await claim(['webhook', 'slack']);
+    expect(over.map(({ event, channel }) => [event, channel])).toEqual([
+      ['ended', 'slack'],
+      ['ended', 'webhook'],
+    ]);
     for (const each of over) await record(each);
     advance(60 * MINUTE_MS);
-    expect(await claim()).toEqual([]);
+    expect(await claim(['webhook', 'slack', 'sentry'])).toEqual([]);
     expect((await list()).items[0]?.deliveries).toMatchObject([
       { event: 'opened', channel: 'slack', status: 'delivered', attempts: 1 },
       { event: 'opened', channel: 'webhook', status: 'delivered', attempts: 1 },
+      { event: 'ended', channel: 'slack', status: 'delivered', attempts: 1 },
       { event: 'ended', channel: 'webhook', status: 'delivered', attempts: 1 },
     ]);
   });
 
-  it('is for whoever has the channel', async () => {
-    await observe([found('slot_missed', 'dm-queue')], { channels: ['webhook'] });
-    expect(await claim(['slack'])).toEqual([]);
-    expect(await claim(['webhook'])).toHaveLength(1);
+  it('is for whoever has a channel, also of what others observed', async () => {
+    await observe([found('slot_missed', 'dm-queue')]);
+    expect(await claim([])).toEqual([]);
+    expect(await claim(['webhook'])).toMatchObject([{ event: 'opened', channel: 'webhook' }]);
+    advance(MINUTE_MS);
+    expect(await claim(['slack'])).toMatchObject([{ event: 'opened', channel: 'slack' }]);
+  });
+
+  it('of an end is through the channels of its beginning alone', async () => {
+    const [begun] = await opened([found('slot_missed', 'dm-queue')]);
+    await record((await claim(['webhook']))[0] as Claimed);
+    advance(2 * MINUTE_MS);
+    await observe([]);
+    advance(60 * MINUTE_MS);
+    expect(await claim(['slack', 'webhook'])).toMatchObject([{ event: 'ended', channel: 'webhook' }]);
+    expect(begun?.deliveries).toEqual([]);
+  });
+
+  it('is of both, for an hour, where it was over before anybody with a channel came', async () => {
+    await observe([found('slot_missed', 'dm-queue')]);
+    advance(2 * MINUTE_MS);
+    await observe([]);
+    advance(60 * MINUTE_MS - 1);
+    await record((await claim(['slack']))[0] as Claimed);
+    expect(await claim(['slack'])).toMatchObject([{ event: 'ended', channel: 'slack' }]);
+    advance(1);
+    expect(await claim(['webhook'])).toEqual([]);
+  });
+
+  it('is given up where twelve who claimed it said nothing of what became of it', async () => {
+    await observe([found('slot_missed', 'dm-queue')]);
+    for (let attempt = 1; attempt <= 12; attempt += 1) {
+      expect(await claim()).toMatchObject([{ attempt }]);
+      advance(MINUTE_MS);
+    }
+    expect(await claim()).toEqual([]);
+    expect((await list()).items[0]?.deliveries).toMatchObject([{ status: 'given_up', attempts: 12 }]);
   });
 
   it('is taken over after a minute from a process that went away, and its late answer still counts', async () => {
@@ -237,7 +273,7 @@ describe('telling', () => {
     await observe([]);
     const [again, ...others] = await claim();
     expect([again?.event, others]).toEqual(['opened', []]);
-    await session.query('update alert_deliveries set attempts = 12', []);
+    await session.query(`update alert_deliveries set attempts = 12 where event = 'opened'`, []);
     await record({ ...(again as Claimed), attempt: 12 }, 'HTTP 500');
     expect(await claim()).toMatchObject([{ event: 'ended' }]);
   });

@@ -51,7 +51,8 @@ describe('system_facts', () => {
   it('of nothing are empty', async () => {
     expect(await facts()).toEqual({
       now: expect.any(String),
-      ...{ first_run_at: null, last_runs: {}, all_paused: null, key_refused_since: null },
+      ...{ first_run_at: null, last_runs: {}, last_ended_runs: {} },
+      ...{ all_paused: null, key_refused_since: null },
       accounts: { ...NONE, first: [] },
       ...{ held_messages: NONE, held_unknown_posts: NONE, missed_posts: NONE },
       held_posts: { ...NONE, by_reason: {} },
@@ -76,6 +77,37 @@ describe('system_facts', () => {
     expect(at(String(first_run_at))).toEqual(NOW);
     expect(last_runs).toMatchObject({ 'dm-queue': { job: 'dm-queue', params: {} } });
     expect(Object.keys(last_runs as object)).toEqual(['dm-queue']);
+  });
+
+  it('have the last run that ended by itself, beside one that is active or was cancelled', async () => {
+    const start = async (): Promise<string> => {
+      advance(MINUTE_MS);
+      const { run } = await session.rpc.call<{ run: { id: string } }>('run_start', {
+        ...{ job: 'dm-queue', scheduled_for: null, trigger: 'ops', requested_by: 'ada', params: {} },
+        horizon_at: after(NOW, HOUR_MS),
+      });
+      await session.rpc.call('run_begin', { id: run.id, worker: 'w' });
+      return run.id;
+    };
+    const finish = (id: string, status: string) =>
+      session.rpc.call('run_finish', {
+        ...{ id, worker: 'w', status, stats: {}, error: null, horizon_seen: after(NOW, DAY_MS) },
+      });
+    const lastEnded = async () => {
+      const { last_ended_runs } = await facts();
+      return (last_ended_runs as Record<string, { id: string }>)['dm-queue']?.id;
+    };
+    const failed = await start();
+    await finish(failed, 'failed');
+    const cancelled = await start();
+    expect(await lastEnded()).toBe(failed);
+    await session.rpc.call('run_cancel', { id: cancelled, requested_by: 'ada' });
+    await finish(cancelled, 'cancelled');
+    expect(await lastEnded()).toBe(failed);
+    const silent = await start();
+    advance(61_000);
+    await session.rpc.call('run_recover');
+    expect(await lastEnded()).toBe(silent);
   });
 
   it('have the pause of all sending while it lasts', async () => {
@@ -174,6 +206,55 @@ describe('system_facts', () => {
     await session.rpc.call('account_resume', { account_id: account, actor: 'ada' });
     await claimPosts(session);
     expect(await waiting('late_posts')).toEqual(NONE);
+  });
+
+  it('lose nothing behind any number of what has nothing to be done', async () => {
+    // Each with a policy of its own, paused, and nothing to send.
+    await session.query(
+      `insert into linkedin_accounts (id, account_name, unipile_account_id)
+      select gen_random_uuid(), n, n from generate_series(1, 501) as n`,
+      [],
+    );
+    await session.query(
+      `insert into account_policies (account_id, paused_until, paused_at, pause_reason)
+      select id, 'infinity', $1, 'ill' from linkedin_accounts`,
+      [after(NOW, HOUR_MS).toISOString()],
+    );
+    await queue(session, await openAccount(session, 1));
+    await session.rpc.call('account_pause', { account_id: accountId(1), reason: 'ill', actor: 'ada' });
+    expect(await waiting('accounts')).toMatchObject({ count: 1, is_more: false, ids: [accountId(1)] });
+    const account = await postingAccount(session, 2);
+    const missed = await insertPost(session, {
+      ...{ linkedin_account_id: account, content: 'Missed' },
+      scheduled_for: after(NOW, -(LATE_LIMIT_MINUTES + 1) * MINUTE_MS),
+    });
+    await session.query(
+      `insert into posts (linkedin_account_id, content, status, scheduled_for)
+      select $1, 'Ahead', 'scheduled', $2 from generate_series(1, 1001)`,
+      [account, after(NOW, HOUR_MS).toISOString()],
+    );
+    expect(await waiting('missed_posts')).toMatchObject({ count: 1, is_more: false, ids: [missed] });
+  });
+
+  it('name all that they count, the newest first, and say where they did not look at all', async () => {
+    const account = await postingAccount(session, 1);
+    const insert = (count: number, minutes: number) =>
+      session.query(
+        `insert into posts (linkedin_account_id, content, status, scheduled_for)
+        select $1, 'Missed', 'scheduled', $2::timestamptz - n * interval '1 minute' from generate_series(1, $3) as n`,
+        [account, after(NOW, -minutes * MINUTE_MS).toISOString(), count],
+      );
+    const named = async () =>
+      (await waiting('missed_posts')) as { ids: string[]; count: number; is_more: boolean };
+    await insert(250, LATE_LIMIT_MINUTES);
+    const first = await named();
+    expect([first.count, first.is_more, new Set(first.ids).size]).toEqual([250, false, 250]);
+    const [newest] = await session.query('select id from posts order by scheduled_for desc limit 1', []);
+    expect(first.ids[0]).toBe(newest?.id);
+    // Those that look at 1,000 see no end of it.
+    await insert(751, LATE_LIMIT_MINUTES + 250);
+    const all = await named();
+    expect([all.count, all.is_more, new Set(all.ids).size]).toEqual([1_000, true, 1_000]);
   });
 
   it('have accounts whose message could have gone a quarter of an hour ago', async () => {

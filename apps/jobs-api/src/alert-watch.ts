@@ -8,11 +8,12 @@ export function openAlertWatch(
   { jobs, rpc, effects, logger, reports }: Pick<Parts, 'jobs' | 'rpc' | 'effects' | 'logger' | 'reports'>,
   { alerts, sentry, settings }: Pick<PartsConfig, 'alerts' | 'sentry' | 'settings'>,
   readiness: Readiness,
+  notReadyLooks: 1 | 2 = 2,
 ): AlertWatch {
   const http = { effects, fetch };
   const { heartbeatUrl } = alerts;
   return createAlertWatch({
-    ...{ rpc, jobs, effects, logger, reports },
+    ...{ rpc, jobs, notReadyLooks, effects, logger, reports },
     store: createAlertStore(rpc),
     channels: channelsOf(alerts, sentry === null ? null : reports, http),
     beat: heartbeatUrl === null ? null : () => beat(heartbeatUrl, http),

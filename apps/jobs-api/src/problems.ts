@@ -24,6 +24,7 @@ export const PROBLEMS = {
   'method-not-allowed': { status: 405, title: 'The method is not allowed here' },
   'not-acceptable': { status: 406, title: 'Only text/event-stream is served here' },
   'request-timeout': { status: 408, title: 'The request took too long to arrive' },
+  'restore-unfinished': { status: 409, title: 'A restore is not marked whole yet' },
   'selection-changed': { status: 409, title: 'Another number of rows matches now' },
   'body-too-large': { status: 413, title: 'The body is too large' },
   'uri-too-long': { status: 414, title: 'The path is too long' },

@@ -55,6 +55,7 @@ const KIND_OF_CODE: Readonly<Record<string, ProblemKind>> = {
   DM062: 'selection-changed',
   PO001: 'post-not-found',
   PO062: 'selection-changed',
+  RS003: 'restore-unfinished',
 };
 
 /** Rows that `dm_enqueue` refuses, listed in one answer. */

@@ -29,7 +29,7 @@ beforeEach(async () => {
   await database.asOwner('truncate public.alert_incidents cascade');
 });
 
-const watchOf = () =>
+const watchOf = (looks?: 1) =>
   openAlertWatch(
     { jobs: [], rpc: database.rpc, effects, logger: test.logger, reports: NO_REPORTS },
     {
@@ -46,6 +46,7 @@ const watchOf = () =>
       checkRedis: undefined,
       isRedisNeeded: false,
     }),
+    looks,
   );
 const told = () => receiver.received.filter(({ url }) => url === '/slack').map(({ body }) => body);
 
@@ -84,6 +85,17 @@ describe('the watch of the jobs API', () => {
     await database.asOwner(`update public.alert_incidents set seen_at = seen_at - interval '2 minutes'`);
     await look();
     expect(told()[1]).toContain('Over:');
+  });
+
+  it('of a function, which looks once, tells at its first look', async () => {
+    await database.asOwner('revoke select on public.audit_log from service_role');
+    try {
+      aheadMs += PROBE_FRESH_MS;
+      await watchOf(1).look();
+      expect(told()).toEqual([expect.stringContaining('Failing: permissions.')]);
+    } finally {
+      await database.asOwner('grant select on public.audit_log to service_role');
+    }
   });
 
   it('gives its sign of life', async () => {

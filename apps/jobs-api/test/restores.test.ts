@@ -59,6 +59,31 @@ describe('POST /api/restores', () => {
     });
   });
 
+  it('marked in part, holds all sending, and says what to do', async () => {
+    for (const name of ['anna', 'ben']) {
+      const linkedin_account_id = await database.account(name);
+      const message = { linkedin_account_id, recipient_id: `ACo${name}`, message: 'Hello' };
+      expect((await ops.post('/api/messages', { messages: [message] })).status).toBe(201);
+    }
+    const to = new Date(Date.now() - 3_600_000).toISOString();
+    await database.rpc.call('restore_mark', { to, dry_run: false, limit: 1, actor: 'anna' });
+    const until = new Date(Date.now() + 3_600_000).toISOString();
+    for (const refused of [
+      await ops.post('/api/sending/resume', {}),
+      await ops.post('/api/sending/pause', { reason: 'stop', until }),
+    ]) {
+      expect([refused.status, refused.body]).toMatchObject([
+        409,
+        {
+          type: '/problems/restore-unfinished',
+          detail: expect.stringContaining('repeat ops restored --to 20'),
+        },
+      ]);
+    }
+    expect(await ops.post('/api/restores', { to })).toMatchObject({ body: { is_marked: true } });
+    expect((await ops.post('/api/sending/resume', {})).status).toBe(200);
+  });
+
   it.each([
     { what: 'no instant', body: {}, status: 400, field: 'body/to' },
     { what: 'an instant without a zone', body: { to: '2026-01-01T00:00:00' }, status: 400, field: 'body/to' },

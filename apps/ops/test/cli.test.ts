@@ -421,7 +421,8 @@ describe('the system', () => {
       ...{ sentence: 'A slot was missed.', why: null, what_to_do: null, since: null },
     };
     const looked_at = ['slot_missed'];
-    await system.rpc.call('alerts_observe', { found: [found], looked_at, channels: ['slack'] });
+    await system.rpc.call('alerts_observe', { found: [found], looked_at });
+    await system.rpc.call('alerts_claim', { channels: ['slack'] });
     expect((await ops('alerts', 'open=true')).stdout).toMatch(
       /not yet.*A slot was missed\..*slot_missed.*dm-queue and 1 more.*slack: waiting/,
     );

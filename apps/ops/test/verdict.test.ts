@@ -137,6 +137,6 @@ describe('the verdict', () => {
     await sql(
       `update public.job_runs set status = 'running', heartbeat_at = now() - interval '3 minutes' where job = 'dm-queue'`,
     );
-    expect(await verdict()).toBe('late: The run of dm-queue gives no sign of life.');
+    expect(await verdict()).toBe('late: A run of dm-queue gave no sign of life.');
   });
 });

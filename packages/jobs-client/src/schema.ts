@@ -506,7 +506,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** @description Ends the pause of all sending. Paused accounts stay paused. */
+        /** @description Ends the pause of all sending. Paused accounts stay paused. Refused while a restore is marked in part (`POST /api/restores`). */
         post: operations["resumeSending"];
         delete?: never;
         options?: never;
@@ -1361,7 +1361,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Refused: `selection-changed`. */
+        /** @description Refused: `restore-unfinished`, `selection-changed`. */
         Refused409: {
             headers: {
                 [name: string]: unknown;
@@ -2833,6 +2833,7 @@ export interface operations {
             401: components["responses"]["Refused401"];
             403: components["responses"]["Refused403"];
             408: components["responses"]["Refused408"];
+            409: components["responses"]["Refused409"];
             413: components["responses"]["Refused413"];
             414: components["responses"]["Refused414"];
             415: components["responses"]["Refused415"];
@@ -2869,6 +2870,7 @@ export interface operations {
             401: components["responses"]["Refused401"];
             403: components["responses"]["Refused403"];
             408: components["responses"]["Refused408"];
+            409: components["responses"]["Refused409"];
             413: components["responses"]["Refused413"];
             414: components["responses"]["Refused414"];
             415: components["responses"]["Refused415"];

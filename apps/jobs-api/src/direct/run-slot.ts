@@ -18,8 +18,11 @@ import { createSystemProbe } from '../system-probe.ts';
 const STOP_MS = 5_000;
 const END_MS = STOP_MS + 3_000;
 
-/** How much longer than the run the look at alerts may take, in milliseconds; it goes on beside the run. */
-const ALERTS_MS_MAX = 1_000;
+/**
+ * How much longer than the run the look at alerts may take, in milliseconds, where the function has that long: as
+ * long as two who do not answer. It goes on beside the run; one that is cut off after it has told somebody tells it again.
+ */
+const ALERTS_MS_MAX = 25_000;
 
 export interface DirectSlot {
   /** Of the registry. */
@@ -50,7 +53,8 @@ export async function runSlot(
   const { jobs, store, jobServices, effects, logger, traces } = parts;
   const probe = createSystemProbe(parts.rpc, effects, config.database.kind);
   const readiness = createReadiness({ probe, checkRedis: undefined, isRedisNeeded: false });
-  const watch = openAlertWatch(parts, config, readiness);
+  // The next slot is a process of its own.
+  const watch = openAlertWatch(parts, config, readiness, 1);
   try {
     const engine = createInProcessEngine(jobs, store, jobServices, { untilEnd: () => remainingMs });
     const runs = createRuns(store, engine, effects, traces);
@@ -64,7 +68,7 @@ export async function runSlot(
     };
     await within(effects, Math.max(remainingMs() - END_MS, 0), engine.idle(), stop);
     // What it does not get to tell is told by the next slot.
-    await within(effects, ALERTS_MS_MAX, looked, () => {});
+    await within(effects, Math.min(Math.max(remainingMs() - END_MS, 0), ALERTS_MS_MAX), looked, () => {});
     return { outcome: started.outcome, run: (await store.get(started.run.id)) ?? started.run };
   } finally {
     await Promise.all([parts.close(), flush(parts)]);

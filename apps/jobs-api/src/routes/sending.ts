@@ -2,7 +2,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { type Operations, PauseRequest, Sending } from '@revos/core/operations';
 import { nameOf } from '../plugins/auth.ts';
-import { bodyRefusals, refusals } from '../schemas/problem.ts';
+import { bodyRefusals, conflicts, refusals } from '../schemas/problem.ts';
 import { NoBody } from '../schemas/runs.ts';
 
 export interface SendingOptions {
@@ -32,7 +32,7 @@ export const sendingRoutes: FastifyPluginAsyncTypebox<SendingOptions> = async (a
           'Pauses all sending, of messages and of posts, of every account. What is on its way is not called back.',
         tags: ['sending'],
         body: PauseRequest,
-        response: { 200: Sending, ...refusals, ...bodyRefusals },
+        response: { 200: Sending, ...refusals, ...bodyRefusals, ...conflicts },
       },
     },
     async (request) => app.drain.track(sending.pause(request.body, nameOf(request))),
@@ -43,10 +43,11 @@ export const sendingRoutes: FastifyPluginAsyncTypebox<SendingOptions> = async (a
     {
       schema: {
         operationId: 'resumeSending',
-        description: 'Ends the pause of all sending. Paused accounts stay paused.',
+        description:
+          'Ends the pause of all sending. Paused accounts stay paused. Refused while a restore is marked in part (`POST /api/restores`).',
         tags: ['sending'],
         body: NoBody,
-        response: { 200: Sending, ...refusals, ...bodyRefusals },
+        response: { 200: Sending, ...refusals, ...bodyRefusals, ...conflicts },
       },
     },
     async (request) => app.drain.track(sending.resume(nameOf(request))),

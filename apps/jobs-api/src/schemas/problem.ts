@@ -60,7 +60,7 @@ export const absence = answers([404]);
 /** What a route that takes a body may refuse with besides. */
 export const bodyRefusals = answers([408, 413, 415]);
 
-/** What an action on many may refuse with besides. */
+/** What an action may refuse with besides that comes at the wrong moment. */
 export const conflicts = answers([409]);
 
 /** What an event stream may refuse with besides. */

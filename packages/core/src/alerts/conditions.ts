@@ -32,12 +32,12 @@ export interface Observation {
 }
 
 /** @param isReadinessKnown whether what keeps the service from its work has lasted: a moment of it is not told */
-export function observe(facts: VerdictFacts, isReadinessKnown: boolean, now: Date): Observation {
+export function observe(facts: VerdictFacts, isReadinessKnown: boolean): Observation {
   const looked_at = ALERT_CODES.filter((code) =>
     code === 'not_ready' ? isReadinessKnown : facts.system !== null,
   );
   const found = new Map<FindingCode, Condition>();
-  for (const { isPartial, ...finding } of findings(facts, now)) {
+  for (const { isPartial, ...finding } of findings(facts)) {
     if (!looked_at.includes(finding.code)) continue;
     const condition = { ...finding, is_partial: isPartial };
     const earlier = found.get(finding.code);

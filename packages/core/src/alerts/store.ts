@@ -16,12 +16,11 @@ export interface ClaimedDelivery {
 }
 
 export interface AlertStore {
-  /** Keeps what was found, and has what begins or ends told through `channels`. */
+  /** Keeps what was found, and answers what begins or ends with it. */
   observe(
     observation: Observation,
-    channels: readonly ChannelName[],
   ): Promise<{ readonly opened: readonly Alert[]; readonly ended: readonly Alert[] }>;
-  /** What is to be told now, up to 20. */
+  /** What is to be told now through `channels`, up to 20, whoever has observed it. */
   claim(channels: readonly ChannelName[]): Promise<readonly ClaimedDelivery[]>;
   record(
     claimed: ClaimedDelivery,
@@ -33,7 +32,7 @@ export interface AlertStore {
 
 export function createAlertStore(rpc: Rpc): AlertStore {
   return {
-    observe: (observation, channels) => rpc.call('alerts_observe', { ...observation, channels }),
+    observe: (observation) => rpc.call('alerts_observe', { ...observation }),
     claim: (channels) => rpc.call('alerts_claim', { channels }),
     record: ({ alert, event, channel, attempt }, delivery) =>
       rpc.call('alerts_record', {

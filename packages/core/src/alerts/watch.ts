@@ -21,6 +21,11 @@ export interface AlertWatchOptions
   readonly channels: readonly Channel[];
   /** Says that this process watches; resolves to why that failed, or to null. Null: to nobody. */
   readonly beat: (() => Promise<string | null>) | null;
+  /**
+   * Looks in a row that must find the service not ready before people are told. Two where the same process looks again;
+   * one where it does not.
+   */
+  readonly notReadyLooks: 1 | 2;
   readonly effects: Effects;
   readonly logger: Logger;
   readonly reports: Pick<Reports, 'error'>;
@@ -42,9 +47,9 @@ export function createAlertWatch(options: AlertWatchOptions): AlertWatch {
   async function keep(): Promise<void> {
     const facts = await readFacts(options);
     // One that is gone at the next look is no incident.
-    const isLasting = facts.notReady === null || troubleBefore !== null;
+    const isLasting = facts.notReady === null || troubleBefore !== null || options.notReadyLooks === 1;
     troubleBefore = facts.notReady;
-    const { opened, ended } = await store.observe(observe(facts, isLasting, effects.now()), names);
+    const { opened, ended } = await store.observe(observe(facts, isLasting));
     for (const { id, code, subjects } of opened) {
       logger.error({ alert_id: id, code, subjects: subjects.length }, 'alert opened');
     }

@@ -13,7 +13,7 @@ export {
   RunTrigger,
   runFacts,
 } from './run.ts';
-export { missedSlot, silentMs } from './run-health.ts';
+export { GIVEN_UP, lastEnd, missedSlot, silentMs } from './run-health.ts';
 export {
   createRunStore,
   type OpenRun,

@@ -5,6 +5,15 @@ import { currentSlot, EARLY_MS_MAX } from './schedule.ts';
 /** How long after its slot a run may appear before the slot counts as missed, in milliseconds. */
 const LATE_MS_MIN = 3 * 60_000;
 
+/** How long a run has been at work when what the one before it came to no longer says how the job is, in milliseconds. */
+const PROVEN_MS_MIN = 10 * 60_000;
+
+/** Why `run_recover` gives up on a run, in its words. */
+export const GIVEN_UP = {
+  notBegun: 'no worker took it up',
+  silent: 'its worker went away: no heartbeat',
+} as const;
+
 /** How old the last sign of life of a running run may be, in milliseconds. */
 const SILENT_MS_MIN = 2 * 60_000;
 
@@ -32,6 +41,15 @@ function covers(
   return [run.scheduled_for ?? run.requested_at, run.finished_at ?? run.requested_at].some(
     (instant) => Date.parse(instant) >= slot.getTime(),
   );
+}
+
+/**
+ * The run that says how a job ends: the last one that ended by itself, unless a later one has been at work for a while.
+ * One that has only begun says nothing yet: what fails at each slot would be mended at each slot.
+ */
+export function lastEnd(ended: Run | null, last: Run | null, now: Date): Run | null {
+  if (last?.status !== 'running' || last.started_at === null || silentMs(last, now) !== null) return ended;
+  return now.getTime() - Date.parse(last.started_at) >= PROVEN_MS_MIN ? null : ended;
 }
 
 /** How long a running run has given no sign of life, in milliseconds; null if it does. */

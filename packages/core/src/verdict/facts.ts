@@ -6,7 +6,7 @@ export interface Waiting {
   readonly count: number;
   readonly is_more: boolean;
   readonly since: string | null;
-  /** The newest 100 of them; none where they are only counted. */
+  /** All that were counted, the newest first; none where no one of them is to be named. */
   readonly ids: readonly string[];
 }
 
@@ -24,6 +24,8 @@ export interface SystemFacts {
   readonly first_run_at: string | null;
   /** The latest run of each job, without those that were told to do something else than usual. */
   readonly last_runs: Readonly<Record<string, Run>>;
+  /** The latest of them that ended by itself: not one that is active, or that was cancelled. */
+  readonly last_ended_runs: Readonly<Record<string, Run>>;
   readonly all_paused: {
     readonly reason: string;
     readonly paused_at: string;

@@ -1,9 +1,10 @@
 /**
  * The one judge of whether the system is well. The API, the command line and the dashboard say its sentence.
  *
- * Pure: what was seen and the current instant are arguments. What was not seen is never well.
+ * Pure: what was seen and the current instant are arguments; what the database saw is judged by its clock, which made its
+ * instants. What was not seen is never well.
  */
-import { missedSlot, nextSlot, type Run, silentMs } from '../jobs/index.ts';
+import { GIVEN_UP, lastEnd, missedSlot, nextSlot, type Run, silentMs } from '../jobs/index.ts';
 import { reasonInWords } from '../sending/index.ts';
 import type { SystemFacts, VerdictFacts, Waiting } from './facts.ts';
 import { type Finding, type FindingCode, VERDICT_STATES, type Verdict } from './verdict.ts';
@@ -20,20 +21,21 @@ export interface Found extends Finding {
 const SYSTEM = { subjects: ['system'], isPartial: false } as const;
 
 /** How long a run may be queued before it is late, in milliseconds. */
-const QUEUED_MS_MAX = 10 * 60_000;
+const QUEUED_MS_MAX = 5 * 60_000;
 
 export function judge(facts: VerdictFacts, now: Date): Verdict {
   if (facts.system === null) return unseen(facts.notReady ?? 'the database does not answer', now);
-  const [first = WELL, ...also] = findings(facts, now).map(
+  const [first = WELL, ...also] = findings(facts).map(
     ({ subjects: _subjects, isPartial: _isPartial, ...finding }): Finding => finding,
   );
-  return { ...first, also, as_of: now.toISOString() };
+  return { ...first, also, as_of: new Date(facts.system.now).toISOString() };
 }
 
 /** All that was found, the most pressing first; of a database that did not answer only what keeps the service from its work. */
-export function findings(facts: VerdictFacts, now: Date): readonly Found[] {
+export function findings(facts: VerdictFacts): readonly Found[] {
   const { notReady, system } = facts;
   if (system === null) return notReadiness(notReady);
+  const now = new Date(system.now);
   return [
     ...notReadiness(notReady),
     ...stops(system),
@@ -177,43 +179,48 @@ function reasonsOf({ count, first }: SystemFacts['accounts']): string {
 
 function ofJob(
   { name, schedule }: VerdictFacts['jobs'][number],
-  { first_run_at, last_runs }: SystemFacts,
+  { first_run_at, last_runs, last_ended_runs }: SystemFacts,
   now: Date,
 ): Found[] {
   const run = last_runs[name] ?? null;
+  const ended = lastEnd(last_ended_runs[name] ?? null, run, now);
   const found: Found[] = [];
   const about = { subjects: [name], isPartial: false };
-  if (run?.status === 'failed') {
+  if (ended?.status === 'failed') {
     found.push({
       ...about,
       code: 'run_failed',
       state: 'needs_a_person',
       sentence: `The last run of ${name} failed.`,
-      since: run.finished_at,
-      why: run.error === null ? null : sentenceOf(run.error),
+      since: ended.finished_at,
+      why: ended.error === null ? null : sentenceOf(ended.error),
       what_to_do: `Mend the cause, then start it again: ops run ${name}.`,
     });
   }
-  if (run?.status === 'queued' && now.getTime() - Date.parse(run.requested_at) >= QUEUED_MS_MAX) {
+  const isLate = run?.status === 'queued' && now.getTime() - Date.parse(run.requested_at) >= QUEUED_MS_MAX;
+  const notBegun = ended?.error === GIVEN_UP.notBegun ? ended : isLate ? run : null;
+  if (notBegun !== null) {
     found.push({
       ...about,
       code: 'run_not_begun',
       state: 'late',
-      sentence: `The run of ${name} does not begin.`,
-      since: run.requested_at,
+      sentence: `Runs of ${name} do not begin.`,
+      since: notBegun.requested_at,
       why: 'Nobody has taken it up.',
       what_to_do: 'See whether the jobs API and its workers are up, and what their logs say.',
     });
   }
-  if (run !== null && silentMs(run, now) !== null) {
+  const isSilent = run !== null && silentMs(run, now) !== null;
+  const silent = ended?.error === GIVEN_UP.silent ? ended : isSilent ? run : null;
+  if (silent !== null) {
     found.push({
       ...about,
       code: 'run_silent',
       state: 'late',
-      sentence: `The run of ${name} gives no sign of life.`,
-      since: run.heartbeat_at,
-      why: 'Its process went away, or it cannot reach the database.',
-      what_to_do: 'The next slot takes its work up. If it stays so, look at the logs of the jobs API.',
+      sentence: `A run of ${name} gave no sign of life.`,
+      since: silent.heartbeat_at,
+      why: 'Its process went away, or could not reach the database.',
+      what_to_do: `The next slot takes its work up. If it comes again, look at the logs of whoever ran it: ops runs --job ${name}.`,
     });
   }
   const missed = missedSlotOf(schedule, run, first_run_at, now);
@@ -245,27 +252,23 @@ function missedSlotOf(schedule: string, run: Run | null, firstRunAt: string | nu
   return first === null || first > now ? null : missedSlot(schedule, begun, now);
 }
 
-function lateness({ late_messages, late_posts, last_runs }: SystemFacts): Found[] {
+function lateness({ late_messages, late_posts, last_ended_runs }: SystemFacts): Found[] {
   const found = (code: FindingCode, waiting: Waiting, sentence: string, job: string): Found[] => {
     if (waiting.count === 0) return [];
     const about = { ...SYSTEM, state: 'late', since: waiting.since } as const;
-    if (endedWithoutSending(last_runs[job], waiting)) {
-      return [
-        {
-          ...{ ...about, code: 'sends_nothing', subjects: [job] },
-          sentence: `Runs of ${job} end without sending anything. ${sentence}`,
-          why: 'Nothing holds it back, and the last run that could have taken it up did not.',
-          what_to_do: `See what the run says that it skipped, and its logs: ops runs --job ${job}.`,
-        },
-      ];
-    }
-    return [
-      {
-        ...{ ...about, code, sentence },
-        why: 'Nothing holds it back, and no run has taken it up.',
-        what_to_do: `See whether runs of ${job} begin, and whether they get through: ops runs --job ${job}.`,
-      },
-    ];
+    const late: Found = {
+      ...{ ...about, code, sentence },
+      why: 'Nothing holds it back, and no run has taken it up.',
+      what_to_do: `See whether runs of ${job} begin, and whether they get through: ops runs --job ${job}.`,
+    };
+    if (!endedWithoutSending(last_ended_runs[job], waiting)) return [late];
+    const idle: Found = {
+      ...{ ...about, code: 'sends_nothing', subjects: [job] },
+      sentence: `Runs of ${job} end without sending anything.`,
+      why: 'Something could have gone, and the last run that could have taken it up did not.',
+      what_to_do: `See what the run says that it skipped, and its logs: ops runs --job ${job}.`,
+    };
+    return [idle, late];
   };
   return [
     ...found(

@@ -1,8 +1,9 @@
 /** The facts of the verdict, in the database, and the verdict of a service over them. */
 import type { Effects } from '../effects/index.ts';
+import { isOutage } from '../jobs/index.ts';
 // Not the index: the dashboard needs no client of the database.
 import { type Rpc, RpcError } from '../rpc/rpc.ts';
-import type { Logger } from '../telemetry/index.ts';
+import type { Logger, Reports } from '../telemetry/index.ts';
 import type { SystemFacts, VerdictFacts } from './facts.ts';
 import { judge } from './judge.ts';
 import type { Verdict } from './verdict.ts';
@@ -11,6 +12,8 @@ export interface VerdictOptions {
   readonly rpc: Rpc;
   readonly effects: Pick<Effects, 'now'>;
   readonly logger: Pick<Logger, 'warn'>;
+  /** Told where the database refuses to say: a grant or a function that is missing. */
+  readonly reports?: Pick<Reports, 'error'>;
   readonly jobs: VerdictFacts['jobs'];
   /** A post later than this is missed; 0 to 525,600. */
   readonly postLateLimitMinutes: number;
@@ -36,6 +39,7 @@ export async function readFacts(options: Omit<VerdictOptions, 'effects'>): Promi
       .catch((error: unknown) => {
         if (!(error instanceof RpcError)) throw error;
         logger.warn({ err: error }, 'verdict facts unavailable');
+        if (!isOutage(error)) options.reports?.error(error);
         return null;
       }),
   ]);

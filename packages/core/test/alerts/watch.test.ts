@@ -43,6 +43,7 @@ let session: Session;
 let receiver: Receiver;
 let log: ReturnType<typeof captureLog>;
 let reported: AlertReport[];
+let reportedErrors: unknown[];
 
 beforeAll(async () => {
   [session, receiver] = await Promise.all([openSession(NOW), startReceiver()]);
@@ -53,7 +54,7 @@ beforeEach(async () => {
   receiver.answerWith(200);
   receiver.forget();
   log = captureLog();
-  reported = [];
+  [reported, reportedErrors] = [[], []];
   await session.reset();
 });
 
@@ -63,16 +64,18 @@ interface Process {
   readonly trouble?: () => string | null;
   readonly rpc?: Session['rpc'];
   readonly jobs?: typeof JOBS;
+  readonly notReadyLooks?: 1 | 2;
 }
 
 /** One process that watches. */
-function watchOf({ config = {}, trouble = () => null, rpc = session.rpc, jobs = JOBS }: Process = {}) {
+function watchOf(process: Process = {}) {
+  const { config = {}, trouble = () => null, rpc = session.rpc, jobs = JOBS, notReadyLooks = 2 } = process;
   const effects = { ...realEffects, now: () => session.clock.now };
   const http = { effects, fetch };
   const reports = { alert: (alert: AlertReport) => void reported.push(alert) };
   const { heartbeatUrl = null } = config;
   return createAlertWatch({
-    ...{ rpc, effects, jobs, logger: log.logger },
+    ...{ rpc, effects, jobs, notReadyLooks, logger: log.logger },
     store: createAlertStore(rpc),
     channels: channelsOf(
       {
@@ -84,7 +87,7 @@ function watchOf({ config = {}, trouble = () => null, rpc = session.rpc, jobs = 
       http,
     ),
     beat: heartbeatUrl === null ? null : () => beat(heartbeatUrl, http),
-    reports: { error: () => {} },
+    reports: { error: (error: unknown) => void reportedErrors.push(error) },
     postLateLimitMinutes: LATE_LIMIT_MINUTES,
     findTrouble: async () => trouble(),
   });
@@ -100,6 +103,11 @@ const told = (): string[] =>
     const { type, data } = JSON.parse(body) as { type: string; data: { code: string } };
     return `${type.replace('alert.', '')} ${data.code}`;
   });
+/** What the webhook was told first of a code. */
+const dataOf = (code: string): Record<string, unknown> => {
+  const bodies = sentTo('/webhook').map(({ body }) => JSON.parse(body) as { data: Record<string, unknown> });
+  return bodies.find(({ data }) => data.code === code)?.data ?? {};
+};
 const startRun = (job = 'dm-queue', scheduled_for: Date | null = session.clock.now) =>
   session.rpc.call<{ run: { id: string } }>('run_start', {
     ...{ job, trigger: 'vercel-cron', requested_by: 'cron', params: {} },
@@ -132,6 +140,8 @@ interface Cause {
   /** Makes it so no longer. */
   readonly end: () => Promise<unknown>;
   readonly about?: () => readonly string[];
+  /** What else is found as long as it lasts. */
+  readonly also?: string;
 }
 
 /** Nothing else is found while a cause lasts: the jobs that run are those that it is about. */
@@ -177,7 +187,7 @@ const CAUSES: readonly (Cause & Process)[] = [
     },
   },
   {
-    ...{ code: 'sends_nothing', ...DM, about: () => ['dm-queue'] },
+    ...{ code: 'sends_nothing', ...DM, about: () => ['dm-queue'], also: 'messages_late' },
     begin: async () => {
       await openAccount(session, 1);
       await claim(session);
@@ -276,18 +286,61 @@ describe('an alert', () => {
     const watch = watchOf(cause);
     await cause.begin();
     await watch.look();
-    expect(told()).toEqual([`opened ${cause.code}`]);
-    const { data } = JSON.parse(sentTo('/webhook')[0]?.body ?? '') as { data: Record<string, unknown> };
+    const codes = [cause.code, cause.also ?? []].flat();
+    expect(told().toSorted()).toEqual(codes.map((code) => `opened ${code}`).toSorted());
+    const data = dataOf(cause.code);
     expect(data.subjects).toEqual(cause.about?.() ?? ['system']);
     expect(data.what_to_do).toEqual(expect.any(String));
     await watch.look();
-    expect(told()).toHaveLength(1);
+    expect(told()).toHaveLength(codes.length);
     await cause.end();
     advance(2 * MINUTE_MS);
     await watch.look();
-    expect(told()).toEqual([`opened ${cause.code}`, `ended ${cause.code}`]);
+    expect(told().slice(codes.length).toSorted()).toEqual(codes.map((code) => `ended ${code}`).toSorted());
     await watch.look();
-    expect(told()).toHaveLength(2);
+    expect(told()).toHaveLength(2 * codes.length);
+  });
+
+  it('of a run that failed is not over as the next one begins', async () => {
+    const watch = watchOf(DM);
+    await aRun('failed');
+    await watch.look();
+    advance(5 * MINUTE_MS);
+    const next = await beginRun();
+    await watch.look();
+    advance(2 * MINUTE_MS);
+    await session.rpc.call('run_heartbeat', { id: next, worker: 'w', stats: {} });
+    await watch.look();
+    expect(told()).toEqual(['opened run_failed']);
+    await finishRun(next, 'succeeded');
+    advance(2 * MINUTE_MS);
+    await watch.look();
+    expect(told()).toEqual(['opened run_failed', 'ended run_failed']);
+  });
+
+  it.each([
+    { code: 'run_silent', begins: true, ms: 61_000 },
+    { code: 'run_not_begun', begins: false, ms: 10 * MINUTE_MS + 1 },
+  ])('$code is told of runs that another process has given up, one after the other', async (given) => {
+    const watch = watchOf(DM);
+    for (let slot = 1; slot <= 3; slot += 1) {
+      if (given.begins) await beginRun();
+      else await startRun();
+      advance(given.ms);
+      await session.rpc.call('run_recover');
+      await watch.look();
+      expect(told()).toEqual([`opened ${given.code}`]);
+    }
+    await aRun();
+    advance(2 * MINUTE_MS);
+    await watch.look();
+    expect(told()).toEqual([`opened ${given.code}`, `ended ${given.code}`]);
+  });
+
+  it('not_ready is told at once by who does not look again', async () => {
+    const trouble = () => 'Failing: schema.';
+    await watchOf({ ...NONE, trouble, notReadyLooks: 1 }).look();
+    expect(told()).toEqual(['opened not_ready']);
   });
 
   it('not_ready is told once it has lasted from one look to the next', async () => {
@@ -312,8 +365,7 @@ describe('an alert', () => {
     await aRun('failed', {}, 'post-scheduler');
     await watchOf().look();
     expect(told()).toEqual(['opened run_failed']);
-    const { data } = JSON.parse(sentTo('/webhook')[0]?.body ?? '') as { data: Record<string, unknown> };
-    expect(data).toMatchObject({
+    expect(dataOf('run_failed')).toMatchObject({
       subjects: ['dm-queue', 'post-scheduler'],
       sentence: 'The last run of dm-queue failed. The last run of post-scheduler failed.',
     });
@@ -384,6 +436,21 @@ describe('telling', () => {
     expect(text).not.toContain('<');
   });
 
+  it('is for whoever has a channel, whoever has seen it first', async () => {
+    const silent = { ...DM, config: { webhook: null, slackUrl: null } };
+    await fail();
+    await watchOf(silent).look();
+    expect(told()).toEqual([]);
+    await watchOf(DM).look();
+    expect(told()).toEqual(['opened run_failed']);
+    advance(MINUTE_MS);
+    await aRun();
+    advance(2 * MINUTE_MS);
+    await watchOf(silent).look();
+    await watchOf(DM).look();
+    expect(told()).toEqual(['opened run_failed', 'ended run_failed']);
+  });
+
   it('is kept for later where nobody is configured', async () => {
     await fail();
     const config = { webhook: null, slackUrl: null };
@@ -424,6 +491,19 @@ describe('a sign of life', () => {
     expect(sentTo('/ping')).toHaveLength(1);
   });
 
+  it('is not given where the database refuses to say how things are, which is reported', async () => {
+    const rpc: Session['rpc'] = {
+      call: (name, args) =>
+        name === 'system_facts'
+          ? Promise.reject(new RpcError('bug', name, '42501', 'permission denied'))
+          : session.rpc.call(name, args),
+      close: async () => {},
+    };
+    await beating({ rpc }).look();
+    expect(sentTo('/ping')).toEqual([]);
+    expect(reportedErrors).toEqual([expect.objectContaining({ code: '42501' })]);
+  });
+
   it('that is not taken is said in the log', async () => {
     receiver.answerWith(404);
     await beating().look();
@@ -437,6 +517,7 @@ describe('a sign of life', () => {
     const watch = createAlertWatch({
       ...{ rpc: session.rpc, jobs: [], logger: log.logger, reports: { error: () => {} }, channels: [] },
       store: createAlertStore(session.rpc),
+      notReadyLooks: 2,
       beat: null,
       effects: {
         ...realEffects,

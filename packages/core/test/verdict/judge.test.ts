@@ -1,6 +1,6 @@
 /** Each state of the verdict, caused by one fact; what is most pressing comes first. */
 import { describe, expect, it } from 'vitest';
-import type { Run } from '../../src/jobs/index.ts';
+import { GIVEN_UP, isEnded, type Run } from '../../src/jobs/index.ts';
 import { judge, type SystemFacts, unseen, type Verdict } from '../../src/verdict/index.ts';
 
 const NOW = new Date('2026-11-24T10:20:00.000Z');
@@ -34,6 +34,7 @@ const WELL: SystemFacts = {
   now: NOW.toISOString(),
   first_run_at: '2026-11-01T00:00:00.000Z',
   last_runs: { 'dm-queue': aRun() },
+  last_ended_runs: { 'dm-queue': aRun() },
   all_paused: null,
   key_refused_since: null,
   accounts: { ...NONE, first: [] },
@@ -47,8 +48,14 @@ const WELL: SystemFacts = {
 
 const PAUSE = { reason: 'wrong campaign', paused_at: SINCE, paused_until: null, paused_by: 'anna' };
 
-const judged = (facts: Partial<SystemFacts>, notReady: string | null = null, now = NOW): Verdict =>
-  judge({ notReady, jobs: [JOB], system: { ...WELL, ...facts } }, now);
+/** Of the last runs, those that have ended. */
+const endedOf = ({ last_runs = WELL.last_runs }: Partial<SystemFacts>): SystemFacts['last_ended_runs'] =>
+  Object.fromEntries(Object.entries(last_runs).filter(([, run]) => isEnded(run)));
+
+const judged = (facts: Partial<SystemFacts>, notReady: string | null = null, now = NOW): Verdict => {
+  const system = { ...WELL, now: now.toISOString(), last_ended_runs: endedOf(facts), ...facts };
+  return judge({ notReady, jobs: [JOB], system }, now);
+};
 
 describe('a slot that was missed', () => {
   const missed = {
@@ -163,7 +170,10 @@ describe('judge', () => {
       },
       says: {
         ...{ code: 'sends_nothing', state: 'late' },
-        sentence: 'Runs of dm-queue end without sending anything. Messages of 2 accounts are late.',
+        sentence: 'Runs of dm-queue end without sending anything.',
+        also: [
+          expect.objectContaining({ code: 'messages_late', sentence: 'Messages of 2 accounts are late.' }),
+        ],
       },
     },
     // It began before anything could go, or sent something.
@@ -192,17 +202,25 @@ describe('judge', () => {
       },
       says: {
         state: 'late',
-        sentence: 'The run of dm-queue gives no sign of life.',
+        sentence: 'A run of dm-queue gave no sign of life.',
         since: '2026-11-24T10:18:00Z',
       },
     },
     {
       facts: {
         last_runs: {
-          'dm-queue': aRun({ status: 'queued', finished_at: null, requested_at: '2026-11-24T10:10:00Z' }),
+          'dm-queue': aRun({ status: 'queued', finished_at: null, requested_at: '2026-11-24T10:15:00Z' }),
         },
       },
-      says: { state: 'late', sentence: 'The run of dm-queue does not begin.' },
+      says: { state: 'late', sentence: 'Runs of dm-queue do not begin.' },
+    },
+    {
+      facts: { last_runs: { 'dm-queue': aRun({ status: 'interrupted', error: GIVEN_UP.silent }) } },
+      says: { code: 'run_silent', since: aRun().heartbeat_at },
+    },
+    {
+      facts: { last_runs: { 'dm-queue': aRun({ status: 'interrupted', error: GIVEN_UP.notBegun }) } },
+      says: { code: 'run_not_begun', since: aRun().requested_at },
     },
     {
       facts: {
@@ -222,14 +240,40 @@ describe('judge', () => {
       says: { state: 'unknown', sentence: 'No run yet. Whether all is well is not known.' },
     },
   ])('$says.state: $says.sentence', ({ facts, says }) => {
-    expect(judged(facts)).toMatchObject({ ...says, also: [] });
+    expect(judged(facts)).toMatchObject({ also: [], ...says });
+  });
+
+  it.each([
+    { code: 'run_failed', ended: { status: 'failed', error: 'no key' } },
+    { code: 'run_silent', ended: { status: 'interrupted', error: GIVEN_UP.silent } },
+    { code: 'run_not_begun', ended: { status: 'interrupted', error: GIVEN_UP.notBegun } },
+  ] as const)('$code lasts until the next run has been at work for ten minutes', ({ code, ended }) => {
+    const next = aRun({ id: 'b', status: 'running', finished_at: null, started_at: '2026-11-24T10:15:00Z' });
+    const after = (at: string) =>
+      judged(
+        {
+          last_runs: { 'dm-queue': { ...next, heartbeat_at: `2026-11-24T${at}Z` } },
+          last_ended_runs: { 'dm-queue': aRun(ended) },
+        },
+        null,
+        new Date(`2026-11-24T${at}Z`),
+      ).code;
+    expect([after('10:15:01'), after('10:24:59'), after('10:25:00')]).toEqual([code, code, 'all_well']);
+  });
+
+  it('judges by the clock of the database', () => {
+    const last_runs = { 'dm-queue': aRun({ status: 'running', finished_at: null, heartbeat_at: WELL.now }) };
+    const ahead = new Date(NOW.getTime() + 3_600_000);
+    expect(judge({ notReady: null, jobs: [JOB], system: { ...WELL, last_runs } }, ahead)).toMatchObject({
+      ...{ code: 'all_well', as_of: WELL.now },
+    });
   });
 
   it.each([
     ['interrupted', { status: 'interrupted' }],
     ['that went on into this slot', { scheduled_for: '2026-11-24T10:00:00Z' }],
     ['with a sign of life', { status: 'running', finished_at: null, heartbeat_at: '2026-11-24T10:18:01Z' }],
-    ['queued for less than ten minutes', { status: 'queued', finished_at: null }],
+    ['queued for less than five minutes', { status: 'queued', finished_at: null }],
   ] as const)('a run %s is well', (_, run) => {
     expect(judged({ last_runs: { 'dm-queue': aRun(run) } })).toMatchObject({ state: 'well' });
   });
@@ -277,13 +321,14 @@ describe('judge', () => {
             }),
             reconcile: aRun({ job: 'reconcile', status: 'failed', error: 'no' }),
           },
+          last_ended_runs: { reconcile: aRun({ job: 'reconcile', status: 'failed', error: 'no' }) },
         },
       },
       NOW,
     );
     expect([sentence, ...also.map((finding) => finding.sentence)]).toEqual([
       'The last run of reconcile failed.',
-      'The run of dm-queue does not begin.',
+      'Runs of dm-queue do not begin.',
     ]);
   });
 
