@@ -95,12 +95,12 @@ export async function countResent(database: Database): Promise<number> {
   return resent?.count ?? 0;
 }
 
-export async function countAttempts(database: Database): Promise<{ attempts: number; readBacks: number }> {
-  const [counts] = await database.query<{ attempts: number; readBacks: number }>(
-    `select count(*)::int as attempts, coalesce(sum(read_backs), 0)::int as "readBacks"
+export async function countAttempts(database: Database): Promise<{ attempts: number; reconciler: number }> {
+  const [counts] = await database.query<{ attempts: number; reconciler: number }>(
+    `select count(*)::int as attempts, coalesce(sum(read_backs), 0)::int as "reconciler"
      from (select read_backs from public.dm_attempts union all select read_backs from public.post_attempts) as attempt`,
   );
-  return counts ?? { attempts: 0, readBacks: 0 };
+  return counts ?? { attempts: 0, reconciler: 0 };
 }
 
 /** What the product says of everything that was queued. */

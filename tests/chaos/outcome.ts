@@ -31,7 +31,7 @@ export interface Outcome {
   /** Accounts that came to their limit. */
   readonly limitedCount: number;
   readonly attemptCount: number;
-  readonly readBackCount: number;
+  readonly reconciliationCount: number;
   readonly resentCount: number;
   /** Writes at once, of all accounts. */
   readonly inFlightMax: number;
@@ -57,7 +57,7 @@ export async function outcomeOf(played: Played): Promise<Outcome> {
     crashes: fleets.flatMap(({ crashes }) => crashes),
   });
   const rowsThat = (state: Row['state']): Row[] => rows.filter((row) => row.state === state);
-  const { attempts, readBacks } = await countAttempts(database);
+  const { attempts, reconciler } = await countAttempts(database);
   const startMs = fleets.flatMap((fleet) => fleet.startMs).sort((left, right) => left - right);
   return {
     tally,
@@ -74,7 +74,7 @@ export async function outcomeOf(played: Played): Promise<Outcome> {
     failedCount: rowsThat('failed').length,
     limitedCount: new Set(rowsThat('waiting').map(({ account }) => account)).size,
     attemptCount: attempts,
-    readBackCount: readBacks,
+    reconciliationCount: reconciler,
     resentCount: await countResent(database),
     inFlightMax: stack.watched.underWayMax(),
     inFlightMaxOfAccount: Math.max(0, ...inFlightMax.values()),

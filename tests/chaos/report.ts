@@ -39,7 +39,7 @@ export function tableOf(outcome: Outcome, times: Times): string {
     ],
     ['calls in flight at once, at most', outcome.inFlightMax],
     ['calls in the ledger', outcome.attemptCount],
-    ['looks on LinkedIn for what was unknown', outcome.readBackCount],
+    ['looks on LinkedIn for what was unknown', outcome.reconciliationCount],
     ['found absent, and sent once more', outcome.resentCount],
     ['messages queued, visible', `${queued.messages}, ${visible.messages}`],
     ['posts queued, visible', `${queued.posts}, ${visible.posts}`],

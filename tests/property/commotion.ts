@@ -212,7 +212,7 @@ async function settle(
   count(tally, `settled as ${decision}`, changed);
 }
 
-const readBack =
+const reconcile =
   (kind: Kind, isClear: (random: Random) => boolean): Do =>
   async (session, { linkedIn, tally }, random) => {
     const { items } = await session.rpc.call<{ items: Claimed[] }>(`${prefixOf(kind)}_unknowns`, {
@@ -274,8 +274,8 @@ const STEPS_OF = {
     await session.rpc.call(`${prefixOf(call.kind)}_release`, { claim_id: call.claimId, worker: 'worker' });
   },
   recover: (session, _stage, random) => session.rpc.call(`${prefixOf(someKind(random))}_recover`),
-  'read back messages': readBack('message', (random) => random.chance(0.85)),
-  'read back posts': readBack('post', (random) => random.chance(0.85)),
+  'read back messages': reconcile('message', (random) => random.chance(0.85)),
+  'read back posts': reconcile('post', (random) => random.chance(0.85)),
   cancel: act('cancel'),
   retry: act('retry'),
   reschedule: act('reschedule', (random, nowMs) => ({
@@ -372,7 +372,7 @@ async function drain(session: Session, stage: Stage, random: Random): Promise<st
     for (const kind of ['message', 'post'] as const) {
       await claim(kind)(session, stage, random, clock.nowMs);
       for (const call of hand.splice(0)) await report(session, stage, call, endingOf(call, random));
-      await readBack(kind, always)(session, stage, random, clock.nowMs);
+      await reconcile(kind, always)(session, stage, random, clock.nowMs);
     }
     for (const { kind, id } of await waitingFor(session)) {
       await settle(session, stage, random, { kind, thingId: id }, clock.nowMs);

@@ -1,5 +1,5 @@
 /** Posts that may have been published: when they are looked for, and what is made of what was seen. */
-import type { PostReadBackResult, UnknownPost } from '@revos/core/posts';
+import type { PostReconcileResult, UnknownPost } from '@revos/core/posts';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { after, at, DAY_MS, HOUR_MS, MINUTE_MS, refusal } from '../support/builders.ts';
 import { openSession, type Session } from '../support/database.ts';
@@ -50,8 +50,8 @@ async function lose(): Promise<string> {
 }
 
 async function see(
-  found: PostReadBackResult['found'],
-  more: Partial<PostReadBackResult> = {},
+  found: PostReconcileResult['found'],
+  more: Partial<PostReconcileResult> = {},
   policy: 'resend-when-absent' | 'hold' = 'resend-when-absent',
 ): Promise<string | undefined> {
   const [item] = await due();
@@ -200,7 +200,7 @@ describe('a look', () => {
 
 describe('an absence', () => {
   /** Looks whenever it is due, until that instant. */
-  async function absentUntil(instant: Date, found: PostReadBackResult['found'] = 'absent'): Promise<void> {
+  async function absentUntil(instant: Date, found: PostReconcileResult['found'] = 'absent'): Promise<void> {
     for (;;) {
       const { next_read_at } = await postsOf(session).unknowns(10);
       if (next_read_at === null || at(next_read_at) >= instant) break;

@@ -1,5 +1,5 @@
 /** What may have been sent: when it is looked for, and what is made of what was seen. */
-import type { ClaimedMessage, DmReadBackResult } from '@revos/core/dm';
+import type { ClaimedMessage, DmReconcileResult } from '@revos/core/dm';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { seenText } from '../../packages/core/src/unipile/same-text.ts';
 import {
@@ -49,7 +49,7 @@ const attemptOf = async (id: string) =>
 /** Looks at `ms` after NOW, and records what was seen; the resolution, or null if nothing was due. */
 async function look(
   ms: number,
-  found: DmReadBackResult['found'],
+  found: DmReconcileResult['found'],
   policy: Policy = 'resend-when-absent',
 ): Promise<string | null> {
   session.clock.now = after(NOW, ms);
@@ -62,7 +62,7 @@ async function look(
 }
 
 /** Every instant, in milliseconds after NOW, at which it is looked for while `found` is seen. */
-async function looksUntil(untilMs: number, found: DmReadBackResult['found']): Promise<number[]> {
+async function looksUntil(untilMs: number, found: DmReconcileResult['found']): Promise<number[]> {
   const looks: number[] = [];
   for (let n = 0; n < 200; n += 1) {
     const { next_read_at } = await session.dm.unknowns(1);

@@ -1,6 +1,7 @@
 /** A database that was put back: what becomes suspected, what counts meanwhile, and what is looked for before it goes out. */
-import type { DmReadBackResult } from '@revos/core/dm';
-import type { Restore } from '@revos/core/operations';
+
+import type { Restore } from '@revos/core/admin';
+import type { DmReconcileResult } from '@revos/core/dm';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
   act,
@@ -50,8 +51,8 @@ const restored = (over: Readonly<Record<string, unknown>> = {}): Promise<Restore
 
 /** What LinkedIn shows of all that is to be looked for now. */
 async function look(
-  found: DmReadBackResult['found'],
-  ids: Partial<DmReadBackResult> = {},
+  found: DmReconcileResult['found'],
+  ids: Partial<DmReconcileResult> = {},
   policy: 'resend-when-absent' | 'hold' = 'resend-when-absent',
 ) {
   const { items } = await session.dm.unknowns(100);

@@ -1,5 +1,5 @@
 /** Slices of a run: who holds one, what they come to together, and when the last of them ends the run. */
-import type { Run, SliceStatus, Told } from '@revos/core/jobs';
+import type { Run, SliceState, SliceStatus } from '@revos/core/jobs';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { after, at, MINUTE_MS } from '../support/builders.ts';
 import { openSession, type Session } from '../support/database.ts';
@@ -27,23 +27,23 @@ const start = async (scheduledFor: Date | null = NOW): Promise<Run> =>
     })
   ).run;
 
-const begin = async (run: Run, slice: number, worker = `w${slice}`): Promise<Told> => {
+const begin = async (run: Run, slice: number, worker = `w${slice}`): Promise<SliceStatus> => {
   const told = await session.runs.begin(run.id, worker, slice);
   if (told === null) throw new Error('there is no such run');
   return told;
 };
 
-const beat = (run: Run, slice: number, stats: object, worker = `w${slice}`): Promise<Told> =>
+const beat = (run: Run, slice: number, stats: object, worker = `w${slice}`): Promise<SliceStatus> =>
   session.runs.heartbeat(run.id, worker, stats, slice);
 
 interface End {
-  readonly status?: Exclude<SliceStatus, 'running'>;
+  readonly status?: Exclude<SliceState, 'running'>;
   readonly stats?: object;
   readonly error?: string | null;
   readonly worker?: string;
   readonly seen?: Date;
 }
-const finish = (run: Run, slice: number, end: End = {}): Promise<Told> =>
+const finish = (run: Run, slice: number, end: End = {}): Promise<SliceStatus> =>
   session.runs.finish(
     run.id,
     end.worker ?? `w${slice}`,

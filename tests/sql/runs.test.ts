@@ -1,5 +1,5 @@
 /** A run's life: slots, horizons, heartbeats, and ends. */
-import type { Run, RunRequest, Told } from '@revos/core/jobs';
+import type { Run, RunRequest, SliceStatus } from '@revos/core/jobs';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { accountId, after, at, MINUTE_MS, refusal } from '../support/builders.ts';
 import { openSession, type Session } from '../support/database.ts';
@@ -39,7 +39,7 @@ const request = (over: Partial<RunRequest>): RunRequest => ({
   ...over,
 });
 
-async function begin(run: Run, worker = 'w1', slice = 0): Promise<Told> {
+async function begin(run: Run, worker = 'w1', slice = 0): Promise<SliceStatus> {
   const told = await session.runs.begin(run.id, worker, slice);
   if (told === null) throw new Error('there is no such run');
   return told;

@@ -6,13 +6,13 @@
 import { randomUUID } from 'node:crypto';
 import { fastifySSE as sse } from '@fastify/sse';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import { createAdmin } from '@revos/core/admin';
 import { createAlertStore } from '@revos/core/alerts';
 import type { Analytics } from '@revos/core/analytics';
 import type { Effects } from '@revos/core/effects';
 import type { Engine, JobDefinition, Runs } from '@revos/core/jobs';
 import type { Bullmq } from '@revos/core/jobs/engines/bullmq';
 import { type JsonExtent, jsonExtent } from '@revos/core/json';
-import { createOperations } from '@revos/core/operations';
 import type { Rpc } from '@revos/core/rpc';
 import type { Logger, Reports, Traces } from '@revos/core/telemetry';
 import { readVerdict } from '@revos/core/verdict';
@@ -106,7 +106,7 @@ export type App = Awaited<ReturnType<typeof buildApp>>;
 export async function buildApp(options: AppOptions) {
   const { jobs, runs, engine, rpc, effects, credentials, proxyHops = 0 } = options;
   const limits: Limits = { ...LIMITS, ...options.limits };
-  const operations = createOperations(rpc, options.postLateLimitMinutes);
+  const admin = createAdmin(rpc, options.postLateLimitMinutes);
 
   const app = fastify({
     loggerInstance: requestLogger(options.logger),
@@ -199,12 +199,12 @@ export async function buildApp(options: AppOptions) {
           }),
       });
       await api.register(runEventRoutes, { runs, streamsMax: options.streamsMax ?? STREAMS_MAX });
-      await api.register(messageRoutes, operations);
-      await api.register(postRoutes, operations);
-      await api.register(accountRoutes, operations);
-      await api.register(sendingRoutes, operations);
-      await api.register(restoreRoutes, operations);
-      await api.register(auditRoutes, operations);
+      await api.register(messageRoutes, admin);
+      await api.register(postRoutes, admin);
+      await api.register(accountRoutes, admin);
+      await api.register(sendingRoutes, admin);
+      await api.register(restoreRoutes, admin);
+      await api.register(auditRoutes, admin);
       await api.register(alertRoutes, { alerts: createAlertStore(rpc) });
       await api.register(analyticsRoutes, { analytics: options.analytics });
       await api.register(openapiRoutes);

@@ -109,7 +109,7 @@ const neededForParts = (source: NodeJS.ProcessEnv) => ({
   ...neededForDatabase(source),
   ...neededForChannels(source),
 });
-const neededBesides = (source: NodeJS.ProcessEnv) => ({
+const conditionallyRequired = (source: NodeJS.ProcessEnv) => ({
   ...neededForParts(source),
   ...(source.JOB_ENGINE?.trim() === 'bullmq' ? { REDIS_URL: RedisUrl } : {}),
 });
@@ -203,7 +203,11 @@ const withNewerNames = (source: NodeJS.ProcessEnv): NodeJS.ProcessEnv => ({
  * @throws {EnvironmentError} naming every bad or missing variable at once, and no value
  */
 export function loadConfig(source: NodeJS.ProcessEnv = process.env): Config {
-  const schema = Type.Object({ ...WorkEnv.properties, ...ApiEnv.properties, ...neededBesides(source) });
+  const schema = Type.Object({
+    ...WorkEnv.properties,
+    ...ApiEnv.properties,
+    ...conditionallyRequired(source),
+  });
   const env = readEnv(schema, withNewerNames(source));
   const cronTokens = commaSeparated(env.JOB_SECRET);
   const signingSecrets = commaSeparated(env.JOBS_SIGNING_SECRETS);
@@ -230,7 +234,7 @@ export function loadConfig(source: NodeJS.ProcessEnv = process.env): Config {
  */
 export function loadWorkerConfig(source: NodeJS.ProcessEnv = process.env): WorkerProcessConfig {
   const port = { PORT: Type.Optional(Type.Integer(PORT_RANGE)), HOST: ApiEnv.properties.HOST };
-  const schema = Type.Object({ ...WorkEnv.properties, ...port, ...neededBesides(source) });
+  const schema = Type.Object({ ...WorkEnv.properties, ...port, ...conditionallyRequired(source) });
   const env = readEnv(schema, withNewerNames(source));
   refuseSamePort(env);
   return { ...workerConfigOf(env, []), port: env.PORT ?? null, host: env.HOST };

@@ -5,12 +5,12 @@ import { loadConfig } from './env.ts';
 import { pages } from './pages.ts';
 import { runScheduler } from './scheduler.ts';
 import { buildServices } from './services.ts';
-import { checkOrRefuse, endInOrder, prepareOrRefuse } from './start.ts';
+import { checkOrRefuse, loadOrExit, onShutdown } from './start.ts';
 import { createSystemProbe } from './system-probe.ts';
 import { versionOf } from './version.ts';
 import { runWatchdog } from './watchdog.ts';
 
-const { config, services } = await prepareOrRefuse('jobs API', async () => {
+const { config, services } = await loadOrExit('jobs API', async () => {
   const config = loadConfig();
   return { config, services: await buildServices(config, 'jobs-api') };
 });
@@ -19,7 +19,7 @@ const { jobs, runs, store, engine, bullmq, rpc, analytics, metrics, effects, log
 
 let app: App | undefined;
 
-endInOrder(config.shutdownGraceMs, logger, services, async () => {
+onShutdown(config.shutdownGraceMs, logger, services, async () => {
   await app?.close();
   await services.close();
 });

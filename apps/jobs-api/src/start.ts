@@ -34,7 +34,7 @@ export function refuse(reason: string): never {
  *
  * @param name as people call it: `jobs API`
  */
-export async function prepareOrRefuse<Parts>(name: string, prepare: () => Promise<Parts>): Promise<Parts> {
+export async function loadOrExit<Parts>(name: string, prepare: () => Promise<Parts>): Promise<Parts> {
   setDefaultAutoSelectFamilyAttemptTimeout(ADDRESS_MS_MAX);
   try {
     return await prepare();
@@ -69,7 +69,7 @@ export async function flush({ reports, traces }: Watchers): Promise<void> {
  * @param watchers told of what is uncaught, and of what was traced
  * @param close what is to be done within `graceMs` milliseconds and a little more
  */
-export function endInOrder(
+export function onShutdown(
   graceMs: number,
   logger: Logger,
   { reports, traces }: Watchers,

@@ -4,6 +4,7 @@
  * Nothing is coerced, dropped or filled in, but for one case: a query is text, so what can stand there for an
  * integer, a boolean or a list of one is read as such. `1.5`, `1e2`, `0x10` and `True` cannot.
  */
+import { isStorable } from '@revos/core/json';
 import type { FastifySchemaCompiler, FastifySchemaValidationError } from 'fastify';
 import Type, { type TSchema } from 'typebox';
 import { Compile, type Validator } from 'typebox/compile';
@@ -69,8 +70,7 @@ const unstorable = (instancePath: string, message: string): FastifySchemaValidat
 /** The first text or name in `value` that Postgres does not keep: with a NUL, or half of a character; or what is too deep. */
 function unstorableText(value: unknown, path = '', depth = 0): FastifySchemaValidationError | null {
   if (typeof value === 'string') {
-    const isStorable = value.isWellFormed() && !value.includes('\0');
-    return isStorable ? null : unstorable(path, 'has characters that cannot be stored');
+    return isStorable(value) ? null : unstorable(path, 'has characters that cannot be stored');
   }
   if (typeof value !== 'object' || value === null) return null;
   if (depth > DEPTH_MAX) return unstorable('', 'is nested too deeply');

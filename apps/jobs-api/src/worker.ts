@@ -11,12 +11,12 @@ import { createReadiness } from './readiness.ts';
 import { createRedisCheck } from './redis-check.ts';
 import { runScheduler } from './scheduler.ts';
 import { buildServices } from './services.ts';
-import { checkOrRefuse, endInOrder, LATE_RUN_MS_MAX, prepareOrRefuse, refuse } from './start.ts';
+import { checkOrRefuse, LATE_RUN_MS_MAX, loadOrExit, onShutdown, refuse } from './start.ts';
 import { createSystemProbe } from './system-probe.ts';
 import { versionOf } from './version.ts';
 import { runWatchdog } from './watchdog.ts';
 
-const { config, services } = await prepareOrRefuse('worker', async () => {
+const { config, services } = await loadOrExit('worker', async () => {
   const config = loadWorkerConfig();
   return { config, services: await buildServices(config, 'worker') };
 });
@@ -41,7 +41,7 @@ const health = config.port === null ? null : await openHealth(config.port);
 const underWay: Promise<void>[] = [];
 let worker: ReturnType<NonNullable<typeof bullmq>['startWorker']> | undefined;
 
-endInOrder(config.shutdownGraceMs, logger, services, async () => {
+onShutdown(config.shutdownGraceMs, logger, services, async () => {
   ending.abort();
   const stopped = (worker ?? engine).close(config.shutdownGraceMs);
   await within(effects, config.shutdownGraceMs, Promise.all(underWay), () => {});

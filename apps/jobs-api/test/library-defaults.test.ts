@@ -10,7 +10,7 @@ import {
   CLIENTS_MS_MAX,
   CONNECTIONS_MS_MAX,
   LATE_RUN_MS_MAX,
-  prepareOrRefuse,
+  loadOrExit,
   SHUTDOWN_EXTRA_MS,
 } from '../src/start.ts';
 import { createTestApp, type TestApp } from './support/app.ts';
@@ -51,7 +51,7 @@ describe('what Fastify and Node do of themselves', () => {
   });
 
   it('does not give up an address of several before it can have answered', async () => {
-    await prepareOrRefuse('test', async () => {});
+    await loadOrExit('test', async () => {});
     expect(getDefaultAutoSelectFamilyAttemptTimeout()).toBe(ADDRESS_MS_MAX);
   });
 });

@@ -1,20 +1,13 @@
 /** What a command works with: its streams, the terminal, and the API, which is looked for once it is used. */
 import { createJobsClient, type JobsClient } from '@revos/jobs-client';
 import type { Command } from 'commander';
-import { type Connection, type Environment, readColourWish, readConnection } from './env.ts';
+import { type Connection, readColourWish, readConnection } from './env.ts';
 import type { ExitCode } from './exit-codes.ts';
+import type { Io } from './io.ts';
 import { createTerminal, type Terminal } from './terminal.ts';
 
 /** A call's time in milliseconds: 10,000 messages are queued in one, and a sleeping service wakes in a minute. */
 const CALL_MS_MAX = 120_000;
-
-/** What this program is connected to. */
-export interface Io {
-  readonly env: Environment;
-  readonly stdin: NodeJS.ReadableStream & { readonly isTTY?: boolean };
-  readonly stdout: NodeJS.WritableStream & { readonly isTTY?: boolean };
-  readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean };
-}
 
 export interface Cli {
   readonly io: Io;

@@ -1,7 +1,8 @@
 /** The program from its arguments to its exit code. */
-import type { Io } from './cli-context.ts';
+
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { failureOf } from './failure.ts';
+import type { Io } from './io.ts';
 import { createProgram } from './program.ts';
 
 /** Says on standard error what went wrong. Never throws. */

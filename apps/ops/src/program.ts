@@ -1,7 +1,7 @@
 /** The commands, and what all of them take. */
 import { Command } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
-import { type Action, actionFor, type Io } from './cli-context.ts';
+import { type Action, actionFor } from './cli-context.ts';
 import { address } from './command-line.ts';
 import { addAccountsCommands } from './commands/accounts.ts';
 import { addAlertsCommand } from './commands/alerts.ts';
@@ -17,6 +17,7 @@ import { addUnknownsCommands } from './commands/settle.ts';
 import { addStatusCommand } from './commands/status.ts';
 import { addWhyCommand } from './commands/why.ts';
 import { EXIT_CODES_HELP, type ExitCode } from './exit-codes.ts';
+import type { Io } from './io.ts';
 
 const ENVIRONMENT_HELP = `
 Environment:

@@ -4,8 +4,8 @@
  */
 import { createInterface } from 'node:readline/promises';
 import { styleText } from 'node:util';
-import type { Io } from './cli-context.ts';
 import { InterruptedError } from './exit-codes.ts';
+import type { Io } from './io.ts';
 
 export type Paint = 'bold' | 'dim' | 'green' | 'red' | 'yellow';
 

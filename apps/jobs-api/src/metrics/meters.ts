@@ -111,7 +111,7 @@ export function createMeters({ jobs, version, commit }: MetersOptions) {
     }),
     readBacks: new Counter({
       ...own,
-      name: 'revos_read_backs_total',
+      name: 'revos_reconciliations_total',
       help: 'Looks on LinkedIn for what is unknown, by what they came to: sent, waiting (it goes out once more), held (a person decides), unknown (looked for again), ignored (settled meanwhile).',
       labelNames: ['kind', 'resolution'],
     }),

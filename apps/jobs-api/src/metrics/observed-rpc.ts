@@ -4,7 +4,7 @@ import { type Rpc, RpcError } from '@revos/core/rpc';
 import {
   type AttemptResult,
   REASONS,
-  type ReadBackResolution,
+  type ReconcileResolution,
   type RecordedResult,
   recordedEndOf,
 } from '@revos/core/sending';
@@ -23,7 +23,7 @@ export function observeRpc(rpc: Rpc, meters: Meters, effects: Pick<Effects, 'mon
         const recorded = RECORDS[name];
         if (recorded !== undefined) countAttempts(meters, recorded, args?.results, answer);
         const resolved = RESOLVES[name];
-        if (resolved !== undefined) countReadBacks(meters, resolved, answer);
+        if (resolved !== undefined) countReconciliations(meters, resolved, answer);
         return answer;
       } catch (error) {
         const kind = error instanceof RpcError ? error.kind : 'bug';
@@ -52,8 +52,8 @@ function reasonOf(result: AttemptResult | undefined): string {
   return Object.hasOwn(REASONS, reason) ? reason : 'other';
 }
 
-function countReadBacks(meters: Meters, kind: Kind, answers: unknown): void {
-  for (const { resolution } of answers as readonly ReadBackResolution[]) {
+function countReconciliations(meters: Meters, kind: Kind, answers: unknown): void {
+  for (const { resolution } of answers as readonly ReconcileResolution[]) {
     meters.readBacks.inc({ kind, resolution });
   }
 }

@@ -1,5 +1,5 @@
 /** Runs: when they were begun and ended, as the database answers those who say so, and what they have claimed ahead. */
-import { type Engine, isEnded, type Run, type RunStore, type Told } from '@revos/core/jobs';
+import { type Engine, isEnded, type Run, type RunStore, type SliceStatus } from '@revos/core/jobs';
 import type { Meters } from './meters.ts';
 
 /** Runs that are remembered, so that an answer which was lost and asked for again counts once. */
@@ -13,7 +13,7 @@ export function observeRunStore(store: RunStore, meters: Meters): RunStore {
   const ended = createMemory();
 
   /** Of several slices, the first begins the run: it sets both instants. */
-  const noteBegin = ({ owned, run }: Told): void => {
+  const noteBegin = ({ owned, run }: SliceStatus): void => {
     const { id, job, started_at, heartbeat_at, scheduled_for } = run;
     if (!owned || started_at === null || started_at !== heartbeat_at || !begun.isNew(id)) return;
     if (scheduled_for === null) return;
@@ -21,7 +21,7 @@ export function observeRunStore(store: RunStore, meters: Meters): RunStore {
   };
 
   /** And the last one to end ends it. What the database had ended before says so to each, and is nobody's to count. */
-  const noteEnd = ({ owned, run }: Told): void => {
+  const noteEnd = ({ owned, run }: SliceStatus): void => {
     const { id, job, status, started_at, finished_at, heartbeat_at } = run;
     if (!owned || !isEnded(run) || finished_at === null || finished_at !== heartbeat_at) return;
     if (!ended.isNew(id)) return;

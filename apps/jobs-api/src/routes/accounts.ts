@@ -1,23 +1,27 @@
 /** Accounts: list, look at, set their policies, pause and resume. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import {
+  Account,
   AccountDetail,
-  type Operations,
+  AccountFilter,
+  type Admin,
   PauseRequest,
   Policy,
   PolicyPatch,
   ResumedPolicy,
-} from '@revos/core/operations';
+} from '@revos/core/admin';
+import { Page } from '@revos/core/shapes';
 import { nameOf } from '../plugins/auth.ts';
 import { HttpProblem } from '../problems.ts';
-import { AccountList, AccountQuery } from '../schemas/accounts.ts';
-import { IdPath } from '../schemas/paths.ts';
-import { absence, bodyRefusals, refusals } from '../schemas/problem.ts';
+import { IdPath, listQuery } from '../schemas/lists.ts';
+import { bodyErrors, commonErrors, notFound } from '../schemas/problem.ts';
 import { NoBody } from '../schemas/runs.ts';
 
 export interface AccountsOptions {
-  readonly accounts: Operations['accounts'];
+  readonly accounts: Admin['accounts'];
 }
+
+const { status, paused, names } = AccountFilter.properties;
 
 export const accountRoutes: FastifyPluginAsyncTypebox<AccountsOptions> = async (app, { accounts }) => {
   app.get(
@@ -27,8 +31,8 @@ export const accountRoutes: FastifyPluginAsyncTypebox<AccountsOptions> = async (
         operationId: 'listAccounts',
         description: 'Accounts by name, with their policies and how many messages are in each status.',
         tags: ['accounts'],
-        querystring: AccountQuery,
-        response: { 200: AccountList, ...refusals },
+        querystring: listQuery({ status, paused, name: names }),
+        response: { 200: Page(Account), ...commonErrors },
       },
     },
     async ({ query: { name, ...query } }) =>
@@ -43,7 +47,7 @@ export const accountRoutes: FastifyPluginAsyncTypebox<AccountsOptions> = async (
         description: 'One account, with what is used of its limits and whether a message may go now.',
         tags: ['accounts'],
         params: IdPath,
-        response: { 200: AccountDetail, ...refusals, ...absence },
+        response: { 200: AccountDetail, ...commonErrors, ...notFound },
       },
     },
     async ({ params }) => {
@@ -62,7 +66,7 @@ export const accountRoutes: FastifyPluginAsyncTypebox<AccountsOptions> = async (
         tags: ['accounts'],
         params: IdPath,
         body: PolicyPatch,
-        response: { 200: Policy, ...refusals, ...bodyRefusals, ...absence },
+        response: { 200: Policy, ...commonErrors, ...bodyErrors, ...notFound },
       },
     },
     async (request) => app.drain.track(accounts.setPolicy(request.params.id, request.body, nameOf(request))),
@@ -77,7 +81,7 @@ export const accountRoutes: FastifyPluginAsyncTypebox<AccountsOptions> = async (
         tags: ['accounts'],
         params: IdPath,
         body: PauseRequest,
-        response: { 200: Policy, ...refusals, ...bodyRefusals, ...absence },
+        response: { 200: Policy, ...commonErrors, ...bodyErrors, ...notFound },
       },
     },
     async (request) => app.drain.track(accounts.pause(request.params.id, request.body, nameOf(request))),
@@ -92,7 +96,7 @@ export const accountRoutes: FastifyPluginAsyncTypebox<AccountsOptions> = async (
         tags: ['accounts'],
         params: IdPath,
         body: NoBody,
-        response: { 200: ResumedPolicy, ...refusals, ...bodyRefusals, ...absence },
+        response: { 200: ResumedPolicy, ...commonErrors, ...bodyErrors, ...notFound },
       },
     },
     async (request) => app.drain.track(accounts.resume(request.params.id, nameOf(request))),

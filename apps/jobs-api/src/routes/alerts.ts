@@ -1,8 +1,9 @@
 /** Alerts: what people were told of, and what lasts. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import type { AlertStore } from '@revos/core/alerts';
-import { AlertList, AlertQuery } from '../schemas/alerts.ts';
-import { refusals } from '../schemas/problem.ts';
+import { Alert, AlertFilter, type AlertStore } from '@revos/core/alerts';
+import { Page } from '@revos/core/shapes';
+import { listQuery } from '../schemas/lists.ts';
+import { commonErrors } from '../schemas/problem.ts';
 
 export interface AlertsOptions {
   readonly alerts: Pick<AlertStore, 'list'>;
@@ -16,8 +17,8 @@ export const alertRoutes: FastifyPluginAsyncTypebox<AlertsOptions> = async (app,
         operationId: 'listAlerts',
         description: 'What people were told of, the latest first, and whether it lasts.',
         tags: ['health'],
-        querystring: AlertQuery,
-        response: { 200: AlertList, ...refusals },
+        querystring: listQuery(AlertFilter.properties),
+        response: { 200: Page(Alert), ...commonErrors },
       },
     },
     async ({ query }) => alerts.list(query),

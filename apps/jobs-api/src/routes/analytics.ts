@@ -10,7 +10,7 @@ import {
   SummaryAnswer,
   SummaryQuery,
 } from '../schemas/analytics.ts';
-import { refusals } from '../schemas/problem.ts';
+import { commonErrors } from '../schemas/problem.ts';
 
 export interface AnalyticsRoutesOptions {
   readonly analytics: Pick<Analytics, 'daily' | 'summary' | 'platform'>;
@@ -28,7 +28,7 @@ export const analyticsRoutes: FastifyPluginAsyncTypebox<AnalyticsRoutesOptions> 
         description: 'What each account did for each campaign on each of its days, the latest day first.',
         tags: ['analytics'],
         querystring: DailyQuery,
-        response: { 200: DailyList, ...refusals },
+        response: { 200: DailyList, ...commonErrors },
       },
     },
     async ({ query }) => analytics.daily(query),
@@ -42,7 +42,7 @@ export const analyticsRoutes: FastifyPluginAsyncTypebox<AnalyticsRoutesOptions> 
         description: 'Sums over days, at most 400, by day, account, client or campaign, or of everything.',
         tags: ['analytics'],
         querystring: SummaryQuery,
-        response: { 200: SummaryAnswer, ...refusals },
+        response: { 200: SummaryAnswer, ...commonErrors },
       },
     },
     async ({ query: { from, to, group_by } }) => {
@@ -63,7 +63,7 @@ export const analyticsRoutes: FastifyPluginAsyncTypebox<AnalyticsRoutesOptions> 
         description: 'The platform’s last days, each of them, and their totals.',
         tags: ['analytics'],
         querystring: PlatformQuery,
-        response: { 200: PlatformAnswer, ...refusals },
+        response: { 200: PlatformAnswer, ...commonErrors },
       },
     },
     async ({ query: { days = PLATFORM_DAYS_DEFAULT } }) => {

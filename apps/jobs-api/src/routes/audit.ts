@@ -1,11 +1,12 @@
 /** The audit trail: what people did. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import type { Operations } from '@revos/core/operations';
-import { AuditList, AuditQuery } from '../schemas/audit.ts';
-import { refusals } from '../schemas/problem.ts';
+import { type Admin, AuditEntry, AuditFilter } from '@revos/core/admin';
+import { Page } from '@revos/core/shapes';
+import { listQuery } from '../schemas/lists.ts';
+import { commonErrors } from '../schemas/problem.ts';
 
 export interface AuditOptions {
-  readonly audit: Operations['audit'];
+  readonly audit: Admin['audit'];
 }
 
 export const auditRoutes: FastifyPluginAsyncTypebox<AuditOptions> = async (app, { audit }) => {
@@ -16,8 +17,8 @@ export const auditRoutes: FastifyPluginAsyncTypebox<AuditOptions> = async (app, 
         operationId: 'listAudit',
         description: 'What was done by people, newest first.',
         tags: ['audit'],
-        querystring: AuditQuery,
-        response: { 200: AuditList, ...refusals },
+        querystring: listQuery(AuditFilter.properties),
+        response: { 200: Page(AuditEntry), ...commonErrors },
       },
     },
     async ({ query }) => audit.list(query),

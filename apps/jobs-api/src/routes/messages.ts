@@ -2,25 +2,25 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import {
   ActionResult,
+  type Admin,
   ENQUEUE_BYTES_MAX,
   EnqueuedMessages,
   MessageAction,
   MessageDetail,
   MessageExplanation,
-  type Operations,
-} from '@revos/core/operations';
+} from '@revos/core/admin';
 import { nameOf } from '../plugins/auth.ts';
 import { HttpProblem } from '../problems.ts';
+import { IdPath } from '../schemas/lists.ts';
 import { EnqueueBody, EnqueueEnvelope, MessageList, MessageQuery } from '../schemas/messages.ts';
-import { IdPath } from '../schemas/paths.ts';
-import { absence, bodyRefusals, conflicts, refusals } from '../schemas/problem.ts';
+import { bodyErrors, commonErrors, conflicts, notFound } from '../schemas/problem.ts';
 import { bodyJudgedBy } from '../validation.ts';
 
 /** 10,000 ids, and a filter. */
 export const ACTION_BYTES_MAX = 1_024 * 1_024;
 
 export interface MessagesOptions {
-  readonly messages: Operations['messages'];
+  readonly messages: Admin['messages'];
 }
 
 export const messageRoutes: FastifyPluginAsyncTypebox<MessagesOptions> = async (app, { messages }) => {
@@ -35,7 +35,7 @@ export const messageRoutes: FastifyPluginAsyncTypebox<MessagesOptions> = async (
           'Queues up to 10,000 messages, all or none. A message with a `dedupe_key` that is known already is the one that exists, so a call whose answer was lost is repeated as it was. Every row that is wrong is named as `messages/<row>/<field>`, the first 1,000.',
         tags: ['messages'],
         body: EnqueueBody,
-        response: { 200: EnqueuedMessages, 201: EnqueuedMessages, ...refusals, ...bodyRefusals },
+        response: { 200: EnqueuedMessages, 201: EnqueuedMessages, ...commonErrors, ...bodyErrors },
       },
     },
     async (request, reply) => {
@@ -52,7 +52,7 @@ export const messageRoutes: FastifyPluginAsyncTypebox<MessagesOptions> = async (
         description: 'Messages, the last queued first, without their texts.',
         tags: ['messages'],
         querystring: MessageQuery,
-        response: { 200: MessageList, ...refusals },
+        response: { 200: MessageList, ...commonErrors },
       },
     },
     async ({ query }) => messages.list(query),
@@ -66,7 +66,7 @@ export const messageRoutes: FastifyPluginAsyncTypebox<MessagesOptions> = async (
         description: 'One message with its text, its attempts, and why it has not gone out.',
         tags: ['messages'],
         params: IdPath,
-        response: { 200: MessageDetail, ...refusals, ...absence },
+        response: { 200: MessageDetail, ...commonErrors, ...notFound },
       },
     },
     async ({ params }) => found(await messages.get(params.id)),
@@ -80,7 +80,7 @@ export const messageRoutes: FastifyPluginAsyncTypebox<MessagesOptions> = async (
         description: 'Why a message has not gone out, and the earliest instant at which it can.',
         tags: ['messages'],
         params: IdPath,
-        response: { 200: MessageExplanation, ...refusals, ...absence },
+        response: { 200: MessageExplanation, ...commonErrors, ...notFound },
       },
     },
     async ({ params }) => found(await messages.explain(params.id)),
@@ -96,7 +96,7 @@ export const messageRoutes: FastifyPluginAsyncTypebox<MessagesOptions> = async (
           '`cancel` {reason?} what is pending; `retry` what has failed and was provably not sent; `reschedule` {send_at} what is pending; `settle` {decision, reason?, looked_at?} what is unknown. Named rows may be changed at once; a filter needs a dry run first, and the number that it matched as `expected_count`.',
         tags: ['messages'],
         body: MessageAction,
-        response: { 200: ActionResult, ...refusals, ...bodyRefusals, ...conflicts },
+        response: { 200: ActionResult, ...commonErrors, ...bodyErrors, ...conflicts },
       },
     },
     async (request) => app.drain.track(messages.act(request.body, nameOf(request))),

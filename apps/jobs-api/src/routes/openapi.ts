@@ -1,7 +1,7 @@
 /** The OpenAPI document of this API. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type from 'typebox';
-import { refusals } from '../schemas/problem.ts';
+import { commonErrors } from '../schemas/problem.ts';
 
 export const openapiRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
@@ -11,7 +11,7 @@ export const openapiRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'getOpenApi',
         description: 'This document, as OpenAPI 3.1. As a page it is at `/docs`.',
         tags: ['reference'],
-        response: { 200: Type.Object({}, { additionalProperties: true }), ...refusals },
+        response: { 200: Type.Object({}, { additionalProperties: true }), ...commonErrors },
       },
     },
     async () => app.swagger(),

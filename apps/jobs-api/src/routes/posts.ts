@@ -2,25 +2,27 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import {
   ActionResult,
-  type Operations,
+  type Admin,
+  Post,
   PostAction,
   PostDetail,
   PostExplanation,
+  PostFilter,
   PostOptions,
   PostOptionsPatch,
-} from '@revos/core/operations';
+} from '@revos/core/admin';
+import { Page } from '@revos/core/shapes';
 import { nameOf } from '../plugins/auth.ts';
 import { HttpProblem } from '../problems.ts';
-import { IdPath } from '../schemas/paths.ts';
-import { PostList, PostQuery } from '../schemas/posts.ts';
-import { absence, bodyRefusals, conflicts, refusals } from '../schemas/problem.ts';
+import { IdPath, listQuery } from '../schemas/lists.ts';
+import { bodyErrors, commonErrors, conflicts, notFound } from '../schemas/problem.ts';
 import { ACTION_BYTES_MAX } from './messages.ts';
 
 /** As many media and mentions as there may be, each as long as it may be. */
 const OPTIONS_BYTES_MAX = 256 * 1_024;
 
 export interface PostsOptions {
-  readonly posts: Operations['posts'];
+  readonly posts: Admin['posts'];
 }
 
 export const postRoutes: FastifyPluginAsyncTypebox<PostsOptions> = async (app, { posts }) => {
@@ -31,8 +33,8 @@ export const postRoutes: FastifyPluginAsyncTypebox<PostsOptions> = async (app, {
         operationId: 'listPosts',
         description: 'Posts, without their texts.',
         tags: ['posts'],
-        querystring: PostQuery,
-        response: { 200: PostList, ...refusals },
+        querystring: listQuery(PostFilter.properties),
+        response: { 200: Page(Post), ...commonErrors },
       },
     },
     async ({ query }) => posts.list(query),
@@ -46,7 +48,7 @@ export const postRoutes: FastifyPluginAsyncTypebox<PostsOptions> = async (app, {
         description: 'One post with its text, its options, its attempts, and why it has not been published.',
         tags: ['posts'],
         params: IdPath,
-        response: { 200: PostDetail, ...refusals, ...absence },
+        response: { 200: PostDetail, ...commonErrors, ...notFound },
       },
     },
     async ({ params }) => found(await posts.get(params.id)),
@@ -60,7 +62,7 @@ export const postRoutes: FastifyPluginAsyncTypebox<PostsOptions> = async (app, {
         description: 'Why a post has not been published, and the earliest instant at which it can be.',
         tags: ['posts'],
         params: IdPath,
-        response: { 200: PostExplanation, ...refusals, ...absence },
+        response: { 200: PostExplanation, ...commonErrors, ...notFound },
       },
     },
     async ({ params }) => found(await posts.explain(params.id)),
@@ -76,7 +78,7 @@ export const postRoutes: FastifyPluginAsyncTypebox<PostsOptions> = async (app, {
         tags: ['posts'],
         params: IdPath,
         body: PostOptionsPatch,
-        response: { 200: PostOptions, ...refusals, ...bodyRefusals, ...absence },
+        response: { 200: PostOptions, ...commonErrors, ...bodyErrors, ...notFound },
       },
     },
     async (request) => app.drain.track(posts.setOptions(request.params.id, request.body, nameOf(request))),
@@ -92,7 +94,7 @@ export const postRoutes: FastifyPluginAsyncTypebox<PostsOptions> = async (app, {
           '`cancel` {reason?}; `retry` what has failed; `reschedule` {scheduled_for}; `publish_now` what was missed or waits; `settle` {decision, reason?, looked_at?} what is unknown. Named rows may be changed at once; a filter needs a dry run first, and the number that it matched as `expected_count`.',
         tags: ['posts'],
         body: PostAction,
-        response: { 200: ActionResult, ...refusals, ...bodyRefusals, ...conflicts },
+        response: { 200: ActionResult, ...commonErrors, ...bodyErrors, ...conflicts },
       },
     },
     async (request) => app.drain.track(posts.act(request.body, nameOf(request))),

@@ -7,8 +7,8 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { Runs } from '@revos/core/jobs';
 import Type from 'typebox';
 import { HttpProblem } from '../problems.ts';
-import { IdPath } from '../schemas/paths.ts';
-import { absence, notAcceptable, refusals } from '../schemas/problem.ts';
+import { IdPath } from '../schemas/lists.ts';
+import { commonErrors, notAcceptable, notFound } from '../schemas/problem.ts';
 
 export interface RunEventsOptions {
   readonly runs: Runs;
@@ -46,8 +46,8 @@ export const runEventRoutes: FastifyPluginAsyncTypebox<RunEventsOptions> = async
             description: 'A stream of events.',
             content: { 'text/event-stream': { schema: Type.String() } },
           },
-          ...refusals,
-          ...absence,
+          ...commonErrors,
+          ...notFound,
           ...notAcceptable,
         },
       },

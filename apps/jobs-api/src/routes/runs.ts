@@ -2,11 +2,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { Effects } from '@revos/core/effects';
 import { type JobDefinition, nextSlot, Run, type Runs } from '@revos/core/jobs';
-import { LIMIT_DEFAULT } from '@revos/core/operations';
+import { LIMIT_DEFAULT } from '@revos/core/shapes';
 import { nameOf } from '../plugins/auth.ts';
 import { HttpProblem } from '../problems.ts';
-import { IdPath } from '../schemas/paths.ts';
-import { absence, bodyRefusals, refusals } from '../schemas/problem.ts';
+import { IdPath } from '../schemas/lists.ts';
+import { bodyErrors, commonErrors, notFound } from '../schemas/problem.ts';
 import { JobList, NoBody, RunList, RunQuery } from '../schemas/runs.ts';
 
 export interface RunsOptions {
@@ -24,7 +24,7 @@ export const runRoutes: FastifyPluginAsyncTypebox<RunsOptions> = async (app, { j
         description:
           'Every job with its schedule, what a run of it may be told, its next slot and its latest run.',
         tags: ['jobs'],
-        response: { 200: JobList, ...refusals },
+        response: { 200: JobList, ...commonErrors },
       },
     },
     async () => ({
@@ -49,7 +49,7 @@ export const runRoutes: FastifyPluginAsyncTypebox<RunsOptions> = async (app, { j
         description: 'Runs, newest first.',
         tags: ['runs'],
         querystring: RunQuery,
-        response: { 200: RunList, ...refusals },
+        response: { 200: RunList, ...commonErrors },
       },
     },
     async ({ query: { limit = LIMIT_DEFAULT, ...query } }) => runs.list({ ...query, limit }),
@@ -63,7 +63,7 @@ export const runRoutes: FastifyPluginAsyncTypebox<RunsOptions> = async (app, { j
         description: 'One run, as it stands now.',
         tags: ['runs'],
         params: IdPath,
-        response: { 200: Run, ...refusals, ...absence },
+        response: { 200: Run, ...commonErrors, ...notFound },
       },
     },
     async ({ params }) => found(await runs.get(params.id)),
@@ -79,7 +79,7 @@ export const runRoutes: FastifyPluginAsyncTypebox<RunsOptions> = async (app, { j
         tags: ['runs'],
         params: IdPath,
         body: NoBody,
-        response: { 200: Run, ...refusals, ...bodyRefusals, ...absence },
+        response: { 200: Run, ...commonErrors, ...bodyErrors, ...notFound },
       },
     },
     async (request) => found(await app.drain.track(runs.cancel(request.params.id, nameOf(request)))),

@@ -1,12 +1,12 @@
 /** The pause of all sending. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { type Operations, PauseRequest, Sending } from '@revos/core/operations';
+import { type Admin, PauseRequest, Sending } from '@revos/core/admin';
 import { nameOf } from '../plugins/auth.ts';
-import { bodyRefusals, conflicts, refusals } from '../schemas/problem.ts';
+import { bodyErrors, commonErrors, conflicts } from '../schemas/problem.ts';
 import { NoBody } from '../schemas/runs.ts';
 
 export interface SendingOptions {
-  readonly sending: Operations['sending'];
+  readonly sending: Admin['sending'];
 }
 
 export const sendingRoutes: FastifyPluginAsyncTypebox<SendingOptions> = async (app, { sending }) => {
@@ -17,7 +17,7 @@ export const sendingRoutes: FastifyPluginAsyncTypebox<SendingOptions> = async (a
         operationId: 'getSending',
         description: 'Whether all sending is paused, why, since when and by whom.',
         tags: ['sending'],
-        response: { 200: Sending, ...refusals },
+        response: { 200: Sending, ...commonErrors },
       },
     },
     async () => sending.status(),
@@ -32,7 +32,7 @@ export const sendingRoutes: FastifyPluginAsyncTypebox<SendingOptions> = async (a
           'Pauses all sending, of messages and of posts, of every account. What is on its way is not called back.',
         tags: ['sending'],
         body: PauseRequest,
-        response: { 200: Sending, ...refusals, ...bodyRefusals, ...conflicts },
+        response: { 200: Sending, ...commonErrors, ...bodyErrors, ...conflicts },
       },
     },
     async (request) => app.drain.track(sending.pause(request.body, nameOf(request))),
@@ -47,7 +47,7 @@ export const sendingRoutes: FastifyPluginAsyncTypebox<SendingOptions> = async (a
           'Ends the pause of all sending. Paused accounts stay paused. Refused while a restore is marked in part (`POST /api/restores`).',
         tags: ['sending'],
         body: NoBody,
-        response: { 200: Sending, ...refusals, ...bodyRefusals, ...conflicts },
+        response: { 200: Sending, ...commonErrors, ...bodyErrors, ...conflicts },
       },
     },
     async (request) => app.drain.track(sending.resume(nameOf(request))),

@@ -19,7 +19,7 @@ import { nameOf } from '../plugins/auth.ts';
 import { rawBodyOf, signature } from '../plugins/signature.ts';
 import { preferredWaitSeconds } from '../prefer.ts';
 import { HttpProblem } from '../problems.ts';
-import { absence, bodyRefusals, refusals } from '../schemas/problem.ts';
+import { bodyErrors, commonErrors, notFound } from '../schemas/problem.ts';
 import { JobPath, StartedRun, StartRunBody, startRunBodyFor, TriggerAccepted } from '../schemas/runs.ts';
 import { fieldProblems } from '../to-problem.ts';
 import { bodyJudgedBy } from '../validation.ts';
@@ -75,7 +75,7 @@ export const triggerRoutes: FastifyPluginAsyncTypebox<TriggerOptions> = async (a
         tags: ['runs'],
         security: [{ cron: [] }],
         body: TriggerBody,
-        response: { 200: TriggerAccepted, ...refusals, ...bodyRefusals },
+        response: { 200: TriggerAccepted, ...commonErrors, ...bodyErrors },
       },
     },
     async (request) => {
@@ -100,7 +100,7 @@ export const triggerRoutes: FastifyPluginAsyncTypebox<TriggerOptions> = async (a
         security: [{ ops: [] }, { cron: [] }],
         params: JobPath,
         body: StartRunBody,
-        response: { 200: StartedRun, 202: StartedRun, ...refusals, ...bodyRefusals, ...absence },
+        response: { 200: StartedRun, 202: StartedRun, ...commonErrors, ...bodyErrors, ...notFound },
       },
     },
     async (request, reply) => {
@@ -108,7 +108,7 @@ export const triggerRoutes: FastifyPluginAsyncTypebox<TriggerOptions> = async (a
       if (trigger !== null && trigger.job !== request.params.job) throw new HttpProblem('job-mismatch');
       const job = jobs.find(({ name }) => name === request.params.job);
       if (!job) throw new HttpProblem('job-not-found');
-      const told = trigger === null ? toldBy(request, job) : {};
+      const told = trigger === null ? parseRunParams(request, job) : {};
       const asked = {
         job,
         trigger: trigger?.trigger ?? 'ops',
@@ -152,7 +152,10 @@ function slotOf(trigger: TriggerBody, job: JobDefinition, now: Date): Date {
 }
 
 /** What an ops request tells the run. An absent body tells it nothing. */
-function toldBy(request: FastifyRequest, job: JobDefinition): { params?: RunParams; priority?: number } {
+function parseRunParams(
+  request: FastifyRequest,
+  job: JobDefinition,
+): { params?: RunParams; priority?: number } {
   const raw = rawBodyOf(request);
   if (raw.length === 0) return {};
   let body: unknown;

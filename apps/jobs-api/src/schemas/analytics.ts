@@ -1,17 +1,15 @@
 /** What the routes about analytics take and answer. */
-import { DailyFilter, DailyRow, GivenDay, Platform, Summary, SummaryGroup } from '@revos/core/analytics';
-import { Page, Paging } from '@revos/core/operations';
+import { DailyFilter, DailyRow, Platform, Summary, SummaryGroup } from '@revos/core/analytics';
+import { GivenDay, Page } from '@revos/core/shapes';
 import Type from 'typebox';
+import { listQuery } from './lists.ts';
 
 const ComputedAt = Type.String({
   format: 'date-time',
   description: 'When this answer was computed. It is kept for some minutes.',
 });
 
-export const DailyQuery = Type.Object(
-  { ...DailyFilter.properties, ...Paging.properties },
-  { additionalProperties: false },
-);
+export const DailyQuery = listQuery(DailyFilter.properties);
 
 export const DailyList = Page(DailyRow);
 

@@ -1,6 +1,8 @@
 /** What the routes about messages take and answer. */
-import { MESSAGES_MAX, Message, MessageFilter, NewMessage, Page, Paging } from '@revos/core/operations';
+import { MESSAGES_MAX, Message, MessageFilter, NewMessage } from '@revos/core/admin';
+import { Page } from '@revos/core/shapes';
 import Type from 'typebox';
+import { listQuery } from './lists.ts';
 
 export const EnqueueBody = Type.Object(
   {
@@ -15,9 +17,6 @@ export const EnqueueEnvelope = Type.Object(
   { additionalProperties: false },
 );
 
-export const MessageQuery = Type.Object(
-  { ...MessageFilter.properties, ...Paging.properties },
-  { additionalProperties: false },
-);
+export const MessageQuery = listQuery(MessageFilter.properties);
 
 export const MessageList = Page(Message);

@@ -52,13 +52,13 @@ const answers = <Status extends number>(statuses: readonly Status[]) =>
   >;
 
 /** What any route under /api may refuse with. */
-export const refusals = answers([400, 401, 403, 414, 422, 429, 431, 500, 503]);
+export const commonErrors = answers([400, 401, 403, 414, 422, 429, 431, 500, 503]);
 
 /** What a route whose path names one thing may refuse with besides. */
-export const absence = answers([404]);
+export const notFound = answers([404]);
 
 /** What a route that takes a body may refuse with besides. */
-export const bodyRefusals = answers([408, 413, 415]);
+export const bodyErrors = answers([408, 413, 415]);
 
 /** What an action may refuse with besides that comes at the wrong moment. */
 export const conflicts = answers([409]);

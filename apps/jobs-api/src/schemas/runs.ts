@@ -1,6 +1,6 @@
 /** What the routes about jobs and runs take and answer. */
 import { Run, RunParams, RunPriority, RunStatus, RunTrigger } from '@revos/core/jobs';
-import { Page, Paging } from '@revos/core/operations';
+import { Page, Paging } from '@revos/core/shapes';
 import Type, { type TObject } from 'typebox';
 
 export const JobPath = Type.Object({ job: Type.String({ minLength: 1, maxLength: 64 }) });

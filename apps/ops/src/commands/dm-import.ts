@@ -1,8 +1,8 @@
 /** `ops dm import`: queues a campaign from a CSV file, as a whole or not at all. */
 import { readFile } from 'node:fs/promises';
 import { buffer as readAll } from 'node:stream/consumers';
+import { ENQUEUE_BYTES_MAX } from '@revos/core/admin';
 import { CsvImportError, type CsvQueue, importCsv, type RefusedRow } from '@revos/core/dm';
-import { ENQUEUE_BYTES_MAX } from '@revos/core/operations';
 import { JobsApiError, type JobsClient } from '@revos/jobs-client';
 import type { Command } from 'commander';
 import { accountsNamed, everyAccount } from '../accounts.ts';

@@ -1,6 +1,6 @@
 /** An alert: something the verdict found that people are told of, once when it begins and once when it ends. */
 import Type, { type Static } from 'typebox';
-import { AnyOf, GivenInstant, Instant, Nullable } from '../operations/index.ts';
+import { AnyOf, GivenInstant, Instant, Nullable } from '../shapes/index.ts';
 import { FindingCode, VerdictState } from '../verdict/index.ts';
 
 export const CHANNELS = ['webhook', 'slack', 'sentry'] as const;

@@ -1,7 +1,8 @@
 /** The alerts in the database: SQL functions, typed. Nothing here decides anything. */
-import { LIMIT_DEFAULT, type PageOf, type Paging } from '../operations/index.ts';
+
 // Not the index: a function that only tells needs no client of the database.
 import type { Rpc } from '../rpc/rpc.ts';
+import { LIMIT_DEFAULT, type PageOf, type Paging } from '../shapes/index.ts';
 import type { Alert, AlertEvent, AlertFilter, ChannelName } from './alert.ts';
 import type { Delivery } from './channel.ts';
 import type { Observation } from './conditions.ts';

@@ -2,11 +2,7 @@
  * History that nobody needs any more: deleted in small batches, each a transaction of its own, so that nothing waits
  * for it. It may end between any two of them; the next day goes on.
  */
-import type { AnalyticsStore } from './store.ts';
-
-/** What is deleted, in this order. How long each is kept, the database says. */
-export const HISTORY_KINDS = ['messages', 'message_attempts', 'post_attempts', 'runs'] as const;
-export type HistoryKind = (typeof HISTORY_KINDS)[number];
+import { type AnalyticsStore, HISTORY_KINDS, type HistoryKind } from './store.ts';
 
 /** How many rows of each kind were deleted. */
 export type DeletedHistory = Record<HistoryKind, number>;

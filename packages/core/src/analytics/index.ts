@@ -1,5 +1,5 @@
 export type { Cached } from './cache.ts';
-export { type DeletedHistory, HISTORY_KINDS, type HistoryKind } from './history.ts';
+export type { DeletedHistory } from './history.ts';
 export { analytics } from './job.ts';
 export {
   type Analytics,
@@ -11,11 +11,10 @@ export {
 export {
   DailyFilter,
   DailyRow,
-  GivenDay,
   Platform,
   PlatformDay,
   Summary,
   SummaryGroup,
   SummaryItem,
 } from './shapes.ts';
-export type { DailyPage, DailyRequest } from './store.ts';
+export { type DailyPage, type DailyRequest, HISTORY_KINDS, type HistoryKind } from './store.ts';

@@ -2,19 +2,9 @@
  * Analytics, as the HTTP API shows them: the shapes of `analytics_daily_list`, `analytics_summary` and
  * `analytics_platform`. `docs/analytics.md` says what each column counts. Days are `YYYY-MM-DD`, instants ISO 8601.
  */
-import Type, { type Static, type TSchema } from 'typebox';
+import Type, { type Static } from 'typebox';
+import { Count, Day, GivenDay, givenDay, Id, Instant, Nullable } from '../shapes/index.ts';
 
-const Nullable = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()]);
-const Id = Type.String({ format: 'uuid' });
-const Day = Type.String({ format: 'date' });
-
-/** A day as a caller gives it. Postgres knows no year 0. */
-const givenDay = (more: { description?: string } = {}) =>
-  Type.String({ format: 'date', pattern: '^[12]\\d{3}-', ...more });
-export const GivenDay = givenDay();
-
-const Instant = Type.String({ format: 'date-time' });
-const Count = Type.Integer({ minimum: 0 });
 const Seconds = (description: string) =>
   Type.Union([Type.Integer({ minimum: 0 }), Type.Null()], { description });
 

@@ -1,7 +1,12 @@
 /** Analytics in the database: the `analytics_…` SQL functions, typed. Nothing here decides anything. */
+
 import type { Rpc } from '../rpc/index.ts';
-import type { HistoryKind } from './history.ts';
+import { LIMIT_DEFAULT } from '../shapes/index.ts';
 import type { DailyFilter, DailyRow, Platform, Summary, SummaryGroup } from './shapes.ts';
+
+/** What is deleted, in this order. How long each is kept, the database says. */
+export const HISTORY_KINDS = ['messages', 'message_attempts', 'post_attempts', 'runs'] as const;
+export type HistoryKind = (typeof HISTORY_KINDS)[number];
 
 /** Which days to recount: the last so many, or a range. Neither: what the daily run recounts. */
 export interface DaysRequest {
@@ -59,8 +64,6 @@ export interface AnalyticsStore {
   /** @param limit rows to look at, 1 to 10,000 @param after of the batch before; null for the first */
   deleteHistory(kind: HistoryKind, limit: number, after: unknown): Promise<DeletedBatch>;
 }
-
-const LIMIT_DEFAULT = 50;
 
 export function createAnalyticsStore(rpc: Rpc): AnalyticsStore {
   return {

@@ -1,8 +1,9 @@
 /** Messages as an outbox: the claim and the ledger in SQL, and one call to Unipile for each. */
-import type { JobServices } from '../jobs/index.ts';
-import { type Outbox, outcomeOf, releaseOf, unlessAborted } from '../sending/index.ts';
+import { unlessAborted } from '../effects/index.ts';
+import type { JobHandler, JobServices } from '../jobs/index.ts';
+import { type Outbox, outcomeOf, releaseOf, runOutbox } from '../sending/index.ts';
 import type { FoundMessage, Unipile } from '../unipile/index.ts';
-import { createDmReadBack } from './dm-read-back.ts';
+import { createDmReconcile } from './dm-reconcile.ts';
 import { type ClaimedMessage, createDmStore, type DmResult } from './store.ts';
 
 /** How long an attempt without a result counts as in flight, in milliseconds. */
@@ -20,6 +21,10 @@ const CLAIM_MS_MIN = 75_000;
 
 export type DmServices = Pick<JobServices, 'rpc' | 'unipile' | 'effects' | 'logger' | 'settings'>;
 
+/** The run of `dm-queue`. */
+export const processQueue: JobHandler = (context, services) =>
+  runOutbox(createDmOutbox(services), context, services);
+
 export function createDmOutbox(services: DmServices): Outbox<ClaimedMessage, DmResult> {
   const { unipile, effects } = services;
   const store = createDmStore(services.rpc);
@@ -33,7 +38,7 @@ export function createDmOutbox(services: DmServices): Outbox<ClaimedMessage, DmR
     record: (results) => store.record(results),
     backlog: (accountIds) => store.backlog(accountIds),
     preview: (accountIds) => store.preview(accountIds),
-    readBack: createDmReadBack(store, unipile, services.settings.unknownPolicy),
+    reconcile: createDmReconcile(store, unipile, services.settings.unknownPolicy),
     async send(message, isInTime, signal) {
       if (message.was_unknown_since !== null) {
         const looking = findEarlier(message, message.was_unknown_since, unipile);
@@ -41,7 +46,7 @@ export function createDmOutbox(services: DmServices): Outbox<ClaimedMessage, DmR
         if (earlier !== null) return earlier;
         if (signal.aborted) return releaseOf(message);
         // The look took its time. Claimed again at once, it would take as long again.
-        if (!isInTime()) return notReadBack(message);
+        if (!isInTime()) return notReconciled(message);
       }
       const answer = await unipile.sendMessage({
         accountId: message.unipile_account_id,
@@ -72,7 +77,7 @@ async function findEarlier(
   since: string,
   unipile: Pick<Unipile, 'findMessage'>,
 ): Promise<DmResult | null> {
-  const sought = await unipile.findMessage({
+  const searched = await unipile.findMessage({
     accountId: message.unipile_account_id,
     recipientId: message.recipient_id,
     chatId: message.chat_id,
@@ -80,15 +85,15 @@ async function findEarlier(
     since: new Date(since),
     knownIds: message.known_message_ids,
   });
-  if (sought.ok && sought.kind === 'found') return sentEarlier(message, sought);
-  if (sought.ok && sought.kind === 'absent') return null;
-  return notReadBack(message);
+  if (searched.ok && searched.kind === 'found') return sentEarlier(message, searched);
+  if (searched.ok && searched.kind === 'absent') return null;
+  return notReconciled(message);
 }
 
 /** The wait when LinkedIn could not be read, in milliseconds. */
 const WAIT_MS = 5 * 60_000;
 
-const notReadBack = (message: ClaimedMessage): DmResult => ({
+const notReconciled = (message: ClaimedMessage): DmResult => ({
   attempt_id: message.attempt_id,
   outcome: 'not_sent',
   next_step: 'wait',

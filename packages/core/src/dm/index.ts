@@ -11,7 +11,7 @@ export { dmQueue } from './job.ts';
 export {
   type ClaimedMessage,
   createDmStore,
-  type DmReadBackResult,
+  type DmReconcileResult,
   type DmResult,
   type DmStore,
   type Enqueued,

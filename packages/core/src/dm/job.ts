@@ -9,5 +9,5 @@ export const dmQueue: JobDefinition = {
   params: Type.Pick(RunParams, ['account_ids', 'dry_run', 'limit']),
   priority: 5,
   isSliced: true,
-  loadHandler: async () => (await import('./process-queue.ts')).processQueue,
+  loadHandler: async () => (await import('./dm-outbox.ts')).processQueue,
 };

@@ -8,8 +8,8 @@ import type {
   ClaimedAttempt,
   ClaimRequest,
   Preview,
-  ReadBackResolution,
-  ReadBackResult,
+  ReconcileResolution,
+  ReconcileResult,
   RecordedResult,
 } from '../sending/index.ts';
 
@@ -48,7 +48,7 @@ export interface UnknownMessage {
 }
 
 /** What a look at LinkedIn told, as `dm_resolve` takes it. */
-export interface DmReadBackResult extends ReadBackResult {
+export interface DmReconcileResult extends ReconcileResult {
   readonly unipile_message_id?: string;
   readonly chat_id?: string | null;
 }
@@ -113,9 +113,9 @@ export interface DmStore {
   /** Unknowns whose time to be looked for has come; each is given to one asker a minute. */
   unknowns(limit: number): Promise<UnknownMessages>;
   resolve(
-    results: readonly DmReadBackResult[],
+    results: readonly DmReconcileResult[],
     policy: JobSettings['unknownPolicy'],
-  ): Promise<readonly ReadBackResolution[]>;
+  ): Promise<readonly ReconcileResolution[]>;
 }
 
 export interface UnknownMessages {

@@ -9,7 +9,7 @@ import type { Effects } from '../effects/index.ts';
 import type { CheckIn, Logger, Reports } from '../telemetry/index.ts';
 import type { JobDefinition } from './definition.ts';
 import { isEnded, type Run } from './run.ts';
-import type { RunStore, StartedRun, Told } from './run-store.ts';
+import type { RunStore, SliceStatus, StartedRun } from './run-store.ts';
 import { EARLY_MS_MAX, nextSlot, previousSlot } from './schedule.ts';
 
 /** What a run may take beyond its next slot, in minutes, to end what is in flight. */
@@ -78,13 +78,13 @@ export function withCheckIns(store: RunStore, options: CheckInOptions): RunStore
     tell(left, await lastSlotOf(left, new Date(left.finished_at ?? left.requested_at)), 'error');
   };
 
-  const onBegun = ({ owned, run }: Told): void => {
+  const onBegun = ({ owned, run }: SliceStatus): void => {
     // Both are of the same transaction only in the first begin of all.
     if (!owned || run.started_at !== run.heartbeat_at || run.scheduled_for === null) return;
     tell(run, new Date(run.scheduled_for), 'in_progress');
   };
 
-  const onFinished = async ({ owned, run }: Told): Promise<void> => {
+  const onFinished = async ({ owned, run }: SliceStatus): Promise<void> => {
     if (!owned || !isEnded(run)) return;
     const slot = await lastSlotOf(run, new Date(effects.now().getTime() + EARLY_MS_MAX));
     const status = run.status === 'failed' ? 'error' : 'ok';

@@ -12,7 +12,7 @@ import type { Run, RunStats } from './run.ts';
 
 /** What operators decide about how the jobs work; `docs/environment.md` has each one. */
 export interface JobSettings {
-  /** What becomes of a row whose read-backs found nothing: sent once more, or held for a person. */
+  /** What becomes of a row that reconciling did not find: sent once more, or held for a person. */
   readonly unknownPolicy: 'resend-when-absent' | 'hold';
   /** A post later than this is not published by itself any more. */
   readonly postLateLimitMinutes: number;

@@ -5,11 +5,12 @@
  * over, or the run is marked `interrupted` by whoever looks next; if it only was slow, its next heartbeat tells it so,
  * and it stops. Nothing a late worker does can harm: messages are fenced by their attempts, not by the run.
  */
+import { storableText } from '../json/index.ts';
 import { inSpan, messageOf, NO_TRACES, type Span } from '../telemetry/index.ts';
 import type { JobDefinition, JobServices } from './definition.ts';
 import { isOutage } from './engine.ts';
 import { type Run, type RunStats, runFacts } from './run.ts';
-import type { RunStore, SliceEnd, Told } from './run-store.ts';
+import type { RunStore, SliceEnd, SliceStatus } from './run-store.ts';
 
 /** Milliseconds between two heartbeats; `run_recover` gives up on a run after 60 s without one. */
 export const HEARTBEAT_MS = 5_000;
@@ -46,10 +47,10 @@ export interface RunExecution {
  * How a worker and a slice parted: `refused`: it was not to be begun; `ended`; `given-back`: another worker is to take
  * it up; `unrecorded`: the database did not take its begin or its end, and the lease will run out.
  */
-export type Parting = 'refused' | 'ended' | 'given-back' | 'unrecorded';
+export type SliceExit = 'refused' | 'ended' | 'given-back' | 'unrecorded';
 
 /** Works on a slice until it ends. It does not throw: a failure is the slice's end. */
-export async function executeRun(execution: RunExecution): Promise<Parting> {
+export async function executeRun(execution: RunExecution): Promise<SliceExit> {
   const { run, slice, services, traceparent } = execution;
   const facts = runFacts(run, slice);
   // Whatever is logged on behalf of the slice says which one it is.
@@ -63,7 +64,7 @@ export async function executeRun(execution: RunExecution): Promise<Parting> {
   });
 }
 
-async function workOnSlice(execution: RunExecution, span: Span): Promise<Parting> {
+async function workOnSlice(execution: RunExecution, span: Span): Promise<SliceExit> {
   const { run, slice, store, stop, onChange } = execution;
   const { effects, worker, logger } = execution.services;
 
@@ -81,7 +82,7 @@ async function workOnSlice(execution: RunExecution, span: Span): Promise<Parting
     isFirst: begun.slice?.is_first ?? false,
   };
   const done = new AbortController();
-  const learn = (next: Told | null): void => {
+  const learn = (next: SliceStatus | null): void => {
     state.run = next?.run ?? state.run;
     if (!next?.owned) stop.abort('lost' satisfies StopReason);
     else if (next.run.cancel_requested_at !== null) stop.abort('cancelled' satisfies StopReason);
@@ -154,18 +155,18 @@ async function runHandler(execution: RunExecution, state: SliceState): Promise<S
     services.logger.error({ err: error }, 'run failed');
     state.span.fail(error);
     services.reports?.error(error, runFacts(state.run, slice));
-    return { status: 'failed', stats: state.stats, error: storableMessage(error), horizonSeen };
+    return {
+      status: 'failed',
+      stats: state.stats,
+      error: storableText(messageOf(error), ERROR_LENGTH_MAX),
+      horizonSeen,
+    };
   }
   if (!stop.signal.aborted) return { status: 'succeeded', stats: state.stats, error: null, horizonSeen };
   const reason = stop.signal.reason as StopReason;
   if (reason === 'cancelled') return { status: 'cancelled', stats: state.stats, error: null, horizonSeen };
   const status = reason === 'shutdown' ? afterShutdown : 'interrupted';
   return { status, stats: state.stats, error: `stopped: ${reason}`, horizonSeen };
-}
-
-/** What may be said of what was thrown, as people may read it, and the database can keep it: not too long, no NUL, no half of a surrogate pair. */
-function storableMessage(error: unknown): string {
-  return messageOf(error).replaceAll('\0', '').slice(0, ERROR_LENGTH_MAX).toWellFormed();
 }
 
 /** Calls the database, again while it is away; `unrecorded` if that never worked, and the lease will end. */

@@ -21,10 +21,10 @@ export {
   type RunPage,
   type RunRequest,
   type RunStore,
+  type SliceState,
   type SliceStatus,
   type StartedRun,
   type StartOutcome,
-  type Told,
 } from './run-store.ts';
 export { createRuns, type Runs, type StartRun } from './runs.ts';
 export { currentSlot, isSchedule, isSlot, nextSlot } from './schedule.ts';

@@ -47,22 +47,22 @@ export interface RunPage {
 
 /** How a worker leaves its slice of a run: it has ended, or is given back (`waiting`) for another worker. */
 export interface SliceEnd {
-  readonly status: Exclude<SliceStatus, 'running'>;
+  readonly status: Exclude<SliceState, 'running'>;
   readonly stats: RunStats;
   readonly error: string | null;
   /** The horizon the handler last saw: if it has moved since, the slice is not ended. */
   readonly horizonSeen: Date;
 }
 
-export type SliceStatus = 'running' | 'waiting' | 'succeeded' | 'failed' | 'cancelled' | 'interrupted';
+export type SliceState = 'running' | 'waiting' | 'succeeded' | 'failed' | 'cancelled' | 'interrupted';
 
 /** What the worker of a slice is told of it. */
-export interface Told {
+export interface SliceStatus {
   /** False if it is not this worker's: it must not begin, or must stop. */
   readonly owned: boolean;
   /** Null if nobody ever took it up. `is_first`: it was begun before every other slice of its run. */
   readonly slice: {
-    readonly status: SliceStatus;
+    readonly status: SliceState;
     readonly stats: RunStats;
     readonly is_first: boolean;
   } | null;
@@ -81,10 +81,10 @@ export interface OpenRun {
 export interface RunStore {
   start(request: RunRequest): Promise<StartedRun>;
   /** Takes up a slice of a queued or running run; null if there is no such run. */
-  begin(id: string, worker: string, slice?: number): Promise<Told | null>;
-  heartbeat(id: string, worker: string, stats: RunStats, slice?: number): Promise<Told>;
+  begin(id: string, worker: string, slice?: number): Promise<SliceStatus | null>;
+  heartbeat(id: string, worker: string, stats: RunStats, slice?: number): Promise<SliceStatus>;
   /** A slice that is still `running` afterwards means that the run's horizon moved: work on. */
-  finish(id: string, worker: string, end: SliceEnd, slice?: number): Promise<Told>;
+  finish(id: string, worker: string, end: SliceEnd, slice?: number): Promise<SliceStatus>;
   /** Null if there is no such run. An ended run is returned as it is. */
   cancel(id: string, requestedBy: string): Promise<Run | null>;
   get(id: string): Promise<Run | null>;

@@ -4,12 +4,8 @@
  * The shape is that of the SQL function `run_json`, and of the HTTP API. Instants are ISO 8601 in UTC.
  */
 import Type, { type Static } from 'typebox';
+import { GivenDay, Instant, Nullable } from '../shapes/index.ts';
 import type { ErrorFacts } from '../telemetry/index.ts';
-
-const Nullable = <Schema extends Parameters<typeof Type.Union>[0][number]>(schema: Schema) =>
-  Type.Union([schema, Type.Null()]);
-
-const Instant = Type.String({ format: 'date-time' });
 
 /** Who asked for a run. */
 export const RunTrigger = Type.Union(
@@ -34,9 +30,6 @@ export const RunStatus = Type.Union(
   { $id: 'RunStatus' },
 );
 export type RunStatus = Static<typeof RunStatus>;
-
-/** Postgres knows no year 0. */
-const GivenDay = Type.String({ format: 'date', pattern: '^[12]\\d{3}-' });
 
 /** Days that one run may recount. */
 export const RUN_DAYS_MAX = 400;

@@ -6,7 +6,7 @@ import pLimit from 'p-limit';
 import { within } from '../effects/index.ts';
 import type { JobDefinition, JobServices } from './definition.ts';
 import type { Engine } from './engine.ts';
-import { executeRun, type Parting, type StopReason } from './execute-run.ts';
+import { executeRun, type SliceExit, type StopReason } from './execute-run.ts';
 import { type Run, runFacts } from './run.ts';
 import type { RunStore } from './run-store.ts';
 
@@ -36,7 +36,7 @@ export interface SliceRunner extends Pick<Engine, 'cancel' | 'snapshot' | 'onCha
    * @param traceparent of the span that the slice's is a child of
    * @throws {RangeError} if there is no such job
    */
-  take(run: Run, slice: number, traceparent?: string): Promise<Parting> | null;
+  take(run: Run, slice: number, traceparent?: string): Promise<SliceExit> | null;
   /** Resolves once nothing is worked on here. */
   idle(): Promise<void>;
 }
@@ -45,7 +45,7 @@ interface ActiveSlice {
   run: Run;
   readonly slice: number;
   readonly stop: AbortController;
-  readonly parted: Promise<Parting>;
+  readonly parted: Promise<SliceExit>;
 }
 
 export function createSliceRunner(options: SliceRunnerOptions): SliceRunner {
@@ -67,7 +67,7 @@ export function createSliceRunner(options: SliceRunnerOptions): SliceRunner {
     slice: number,
     stop: AbortController,
     traceparent: string | undefined,
-  ): Promise<Parting> => {
+  ): Promise<SliceExit> => {
     try {
       return await executeRun({
         ...{ definition, run, slice, traceparent, services, store, stop, afterShutdown },

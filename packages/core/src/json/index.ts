@@ -1,1 +1,2 @@
 export { type JsonExtent, jsonExtent } from './extent.ts';
+export { isStorable, storableText } from './storable.ts';

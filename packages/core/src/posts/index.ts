@@ -7,7 +7,7 @@ export {
   type PostExplanation,
   type PostMedia,
   type PostMediaProblem,
-  type PostReadBackResult,
+  type PostReconcileResult,
   type PostResult,
   type PostStore,
   type UnknownPost,

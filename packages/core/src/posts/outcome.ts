@@ -3,7 +3,7 @@
  *
  * Pure. What a failed call to Unipile means is in `sending/outcome.ts`, for messages and posts alike.
  */
-import { retryDelayMs } from '../pacing/index.ts';
+import { retryDelayMs } from '../sending/index.ts';
 import type { FoundPost } from '../unipile/index.ts';
 import type { ClaimedPost, PostMediaProblem, PostResult } from './store.ts';
 
@@ -33,7 +33,7 @@ export function mediaOutcomeOf(problem: PostMediaProblem, attempt: Attempt, draw
 }
 
 /** It once was unknown, and cannot be told now: it is not sent on a guess. */
-export function notReadBack(attempt: Attempt): PostResult {
+export function notReconciled(attempt: Attempt): PostResult {
   return {
     attempt_id: attempt.attempt_id,
     outcome: 'not_sent',

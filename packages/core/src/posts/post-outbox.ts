@@ -1,11 +1,12 @@
 /** Posts as an outbox: the claim and the ledger in SQL; media, and one call to Unipile, for each. */
+import { unlessAborted } from '../effects/index.ts';
 import type { JobServices } from '../jobs/index.ts';
 import type { MediaFile } from '../media/index.ts';
-import { type Outbox, outcomeOf, releaseOf, unlessAborted } from '../sending/index.ts';
+import { type Outbox, outcomeOf, releaseOf } from '../sending/index.ts';
 import type { Unipile } from '../unipile/index.ts';
 import { fetchMedia } from './media.ts';
-import { mediaOutcomeOf, notReadBack, publishedEarlier } from './outcome.ts';
-import { createPostReadBack, findAttempt } from './post-read-back.ts';
+import { mediaOutcomeOf, notReconciled, publishedEarlier } from './outcome.ts';
+import { createPostReconcile, findAttempt } from './post-reconcile.ts';
 import { type ClaimedPost, createPostStore, type PostResult } from './store.ts';
 
 /** How long an attempt without a result counts as in flight, in milliseconds: a call takes up to 120 s. */
@@ -37,7 +38,7 @@ export function createPostOutbox(services: PostServices): Outbox<ClaimedPost, Po
     record: (results) => store.record(results),
     backlog: (accountIds) => store.backlog(accountIds),
     preview: (accountIds) => store.preview(accountIds),
-    readBack: createPostReadBack(store, unipile, settings.unknownPolicy),
+    reconcile: createPostReconcile(store, unipile, settings.unknownPolicy),
     async send(post, isInTime, signal) {
       const media = await fetchMedia(post.media, services.media, services.effects, signal);
       if (signal.aborted) return releaseOf(post);
@@ -63,11 +64,11 @@ async function findEarlier(
   unipile: Pick<Unipile, 'findPost'>,
 ): Promise<PostResult | null> {
   for (const attempt of post.was_unknown) {
-    const sought = await findAttempt(attempt, unipile);
-    if (!sought.ok || sought.kind === 'account_out_of_order') return notReadBack(post);
-    if (sought.kind === 'found') return publishedEarlier(post, sought);
+    const searched = await findAttempt(attempt, unipile);
+    if (!searched.ok || searched.kind === 'account_out_of_order') return notReconciled(post);
+    if (searched.kind === 'found') return publishedEarlier(post, searched);
     // The files and the look took their time. Claimed again at once, they would take as long again.
-    if (!isInTime()) return notReadBack(post);
+    if (!isInTime()) return notReconciled(post);
   }
   return null;
 }

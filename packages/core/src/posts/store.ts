@@ -8,8 +8,8 @@ import type {
   ClaimedAttempt,
   ClaimRequest,
   Preview,
-  ReadBackResolution,
-  ReadBackResult,
+  ReconcileResolution,
+  ReconcileResult,
   RecordedResult,
 } from '../sending/index.ts';
 import type { PostMention } from '../unipile/index.ts';
@@ -74,7 +74,7 @@ export interface PostResult extends AttemptResult {
 }
 
 /** What a look at LinkedIn told, as `post_resolve` takes it. */
-export interface PostReadBackResult extends ReadBackResult {
+export interface PostReconcileResult extends ReconcileResult {
   readonly unipile_post_id?: string;
   readonly social_id?: string | null;
   readonly share_url?: string | null;
@@ -130,9 +130,9 @@ export interface PostStore {
     readonly items: readonly UnknownPost[];
   }>;
   resolve(
-    results: readonly PostReadBackResult[],
+    results: readonly PostReconcileResult[],
     policy: JobSettings['unknownPolicy'],
-  ): Promise<readonly ReadBackResolution[]>;
+  ): Promise<readonly ReconcileResolution[]>;
   /** Posts due within a day whose media have to be looked at: not yet, or again since they had a problem. */
   mediaDue(limit: number): Promise<MediaDue>;
   /** Answers how many were recorded; media that were changed meanwhile are not. */

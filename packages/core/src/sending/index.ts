@@ -6,19 +6,19 @@ export {
   type RecordedResult,
   releaseOf,
 } from './attempts.ts';
-export type {
-  Claim,
-  ClaimRequest,
-  Outbox,
-  ReadBackLedger,
-  ReadBackResolution,
-  ReadBackResult,
-  UnknownAttempt,
+export {
+  type Claim,
+  type ClaimRequest,
+  type Outbox,
+  type ReconcileLedger,
+  type ReconcileResolution,
+  type ReconcileResult,
+  toReconcileResult,
+  type UnknownAttempt,
 } from './outbox.ts';
 export { outcomeOf } from './outcome.ts';
 export { REASONS, type Reason, reasonInWords } from './reasons.ts';
 export { createReconcileJob, type LoadOutbox } from './reconcile.ts';
 export { type RecordedEnd, recordedEndOf } from './recorded-end.ts';
+export { retryDelayMs } from './retry-delay.ts';
 export { runOutbox } from './run-outbox.ts';
-export { unlessAborted } from './unless-aborted.ts';
-export { unseen } from './unseen.ts';

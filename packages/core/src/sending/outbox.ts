@@ -4,6 +4,7 @@
  * The claim, the limits and the ledger are the feature's SQL; one call to Unipile and what it means
  * are its `send`. Everything between (slots, waiting, recording, reading back) is `runOutbox`.
  */
+import type { FailureKind, SearchResult } from '../unipile/index.ts';
 import type { AttemptResult, Backlog, ClaimedAttempt, Preview, RecordedResult } from './attempts.ts';
 
 export interface ClaimRequest {
@@ -62,7 +63,7 @@ export interface Outbox<
    * @param signal aborts when the run must stop: what comes before the call is cut short, the call is not
    */
   send(item: Item, isInTime: () => boolean, signal: AbortSignal): Promise<Result>;
-  readonly readBack: ReadBackLedger;
+  readonly reconcile: ReconcileLedger;
 }
 
 /** An unknown attempt that is to be looked for on LinkedIn. Each feature adds what it looks for. */
@@ -71,7 +72,7 @@ export interface UnknownAttempt {
 }
 
 /** What a look at LinkedIn told. `absent` is only said of an account that is in order. */
-export interface ReadBackResult {
+export interface ReconcileResult {
   readonly attempt_id: string;
   readonly found: 'sent' | 'absent' | 'unreadable' | 'account_out_of_order';
   /** When LinkedIn shows it was sent. */
@@ -84,14 +85,14 @@ export interface ReadBackResult {
  * What the looks came to: `sent`: it is confirmed; `waiting`: it was absent for long enough and is
  * sent once more; `held`: a person decides; `unknown`: it is looked for again; `ignored`: it was settled meanwhile.
  */
-export interface ReadBackResolution {
+export interface ReconcileResolution {
   readonly attempt_id: string;
   readonly resolution: 'sent' | 'waiting' | 'held' | 'unknown' | 'ignored';
 }
 
-export interface ReadBackLedger<
+export interface ReconcileLedger<
   Item extends UnknownAttempt = UnknownAttempt,
-  Result extends ReadBackResult = ReadBackResult,
+  Result extends ReconcileResult = ReconcileResult,
 > {
   /** Unknowns whose time to be looked for has come; each is given to one asker a minute. */
   due(limit: number): Promise<{
@@ -101,5 +102,25 @@ export interface ReadBackLedger<
   }>;
   /** Reads only, so it may be repeated. It does not throw for what Unipile answers. */
   look(item: Item): Promise<Result>;
-  resolve(results: readonly Result[]): Promise<readonly ReadBackResolution[]>;
+  resolve(results: readonly Result[]): Promise<readonly ReconcileResolution[]>;
+}
+
+/** Failures that speak of the account: what it shows now, or showed before, proves no absence. */
+const OF_THE_ACCOUNT: ReadonlySet<FailureKind> = new Set([
+  'account_disconnected',
+  'account_restricted',
+  'account_missing',
+]);
+
+export type NotFound = Exclude<SearchResult<unknown>, { readonly kind: 'found' }>;
+
+/** What a search that found nothing means, for messages and posts alike. */
+export function toReconcileResult(attemptId: string, searched: NotFound): ReconcileResult {
+  const attempt_id = attemptId;
+  if (!searched.ok) {
+    const found = OF_THE_ACCOUNT.has(searched.kind) ? 'account_out_of_order' : 'unreadable';
+    return { attempt_id, found, detail: searched.detail ?? searched.type };
+  }
+  if (searched.kind === 'absent') return { attempt_id, found: 'absent' };
+  return { attempt_id, found: 'account_out_of_order', detail: `the account is ${searched.status}` };
 }

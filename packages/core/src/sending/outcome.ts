@@ -4,10 +4,11 @@
  * Pure, and the one place of these decisions. A wait burns no attempt; only what was provably not
  * sent is tried again; what may have been sent is `unknown` and is never tried again from here.
  */
-import { retryDelayMs } from '../pacing/index.ts';
+
 import type { Failure, FailureKind } from '../unipile/index.ts';
 import type { AttemptResult, ClaimedAttempt } from './attempts.ts';
 import type { Reason } from './reasons.ts';
+import { retryDelayMs } from './retry-delay.ts';
 
 /** The wait after a limit of LinkedIn's that names no time, in milliseconds: 5 h. */
 const COOL_DOWN_MS = 5 * 3_600_000;

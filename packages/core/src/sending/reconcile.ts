@@ -1,13 +1,13 @@
 /**
- * The reconciler: reads back whatever is unknown, of every outbox, as a job of its own.
+ * Reconciles whatever is unknown, of every outbox, as a job of its own.
  *
- * The jobs that send read back too, while they run; this one does it when none of them does.
+ * The jobs that send reconcile too, while they run; this one does it when none of them does.
  */
 import { type JobDefinition, type JobHandler, type JobServices, workUntil } from '../jobs/index.ts';
-import { countsFrom } from './counts.ts';
-import type { Outbox, ReadBackResolution } from './outbox.ts';
-import { createReadBacks } from './read-backs.ts';
-import { tracedReadBacks } from './traced-outbox.ts';
+import type { Outbox, ReconcileResolution } from './outbox.ts';
+import { createReconciler } from './reconciler.ts';
+import { countsFrom } from './tally.ts';
+import { tracedReconcile } from './traced-outbox.ts';
 
 /** What was looked for, and how that ended. */
 const COUNTED = ['seen', 'confirmed', 'resent', 'held', 'unknown'] as const;
@@ -16,7 +16,7 @@ const COUNTED = ['seen', 'confirmed', 'resent', 'held', 'unknown'] as const;
 const LOOK_MS_MAX = 60_000;
 
 /** Builds an outbox, loading what it needs when the job first runs. */
-export type LoadOutbox = () => Promise<(services: JobServices) => Pick<Outbox, 'readBack'>>;
+export type LoadOutbox = () => Promise<(services: JobServices) => Pick<Outbox, 'reconcile'>>;
 
 /** @param outboxes in no particular order; they are read at the same time */
 export function createReconcileJob(outboxes: readonly LoadOutbox[]): JobDefinition {
@@ -32,11 +32,11 @@ export function createReconcileJob(outboxes: readonly LoadOutbox[]): JobDefiniti
 }
 
 function reconcileAll(
-  makers: ReadonlyArray<(services: JobServices) => Pick<Outbox, 'readBack'>>,
+  makers: ReadonlyArray<(services: JobServices) => Pick<Outbox, 'reconcile'>>,
 ): JobHandler {
   return async (context, services) => {
     const counts = countsFrom(COUNTED, context.run.stats);
-    const count = (resolutions: readonly ReadBackResolution[]): void => {
+    const count = (resolutions: readonly ReconcileResolution[]): void => {
       for (const { resolution } of resolutions) {
         counts.seen += 1;
         if (resolution === 'sent') counts.confirmed += 1;
@@ -49,7 +49,7 @@ function reconcileAll(
     const lookUntil = (): Date => workUntil(context, services.effects, LOOK_MS_MAX);
     await Promise.all(
       makers.map((make) =>
-        createReadBacks(tracedReadBacks(make(services).readBack, context), services, count).work(
+        createReconciler(tracedReconcile(make(services).reconcile, context), services, count).work(
           context.signal,
           lookUntil,
         ),

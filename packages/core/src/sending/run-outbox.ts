@@ -13,7 +13,7 @@ import { releaseOf } from './attempts.ts';
 import { type Claims, createClaims } from './claims.ts';
 import { createLookAhead, type LookAhead } from './look-ahead.ts';
 import type { Claim, Outbox } from './outbox.ts';
-import { createReadBacks, type ReadBacks } from './read-backs.ts';
+import { createReconciler, type Reconciler } from './reconciler.ts';
 import { createRecorder, type Recorder } from './recorder.ts';
 import { createSlots, type Dispatch, type Slots } from './slots.ts';
 import { createTally, type Tally } from './tally.ts';
@@ -34,7 +34,7 @@ const OPEN_PER_SLOT_MAX = 2;
 /** Without a reason an abort makes an error and its stack, for each message. */
 const WOKEN = 'woken';
 
-/** Works until nothing more can be claimed or read back before the run's horizon. */
+/** Works until nothing more can be claimed or reconciled before the run's horizon. */
 export async function runOutbox<Item extends ClaimedAttempt, Result extends AttemptResult>(
   outbox: Outbox<Item, Result>,
   context: RunContext,
@@ -73,7 +73,7 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
   readonly #slots: Slots<Item>;
   readonly #lookAhead: LookAhead;
   readonly #recorder: Recorder<Result>;
-  readonly #readBacks: ReadBacks;
+  readonly #reconciler: Reconciler;
   /** Replaced after each wake-up; aborted when a result was recorded or a slot became free. */
   #wake = new AbortController();
   #platformKeyRefused = false;
@@ -105,11 +105,11 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
       services,
       (results, answers) => {
         this.#tally.recorded(results, answers);
-        if (answers.some(({ status }) => status === 'unknown')) this.#readBacks.lookAgain();
+        if (answers.some(({ status }) => status === 'unknown')) this.#reconciler.lookAgain();
         this.#goOn();
       },
     );
-    this.#readBacks = createReadBacks(outbox.readBack, services, (resolutions) => {
+    this.#reconciler = createReconciler(outbox.reconcile, services, (resolutions) => {
       this.#tally.settled(resolutions);
       this.#goOn();
     });
@@ -119,7 +119,7 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
     if (this.#tally.counts.due === 0) this.#tally.begin((await this.#backlog())?.due ?? 0);
     this.#report();
     const sent = new AbortController();
-    const reading = this.#readBacks.work(AbortSignal.any([this.#context.signal, sent.signal]));
+    const reading = this.#reconciler.work(AbortSignal.any([this.#context.signal, sent.signal]));
     reading.catch(() => {
       // It is thrown below, once what is in flight has ended.
       this.#readingFailed = true;
@@ -188,7 +188,7 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
     // A result that is still being written, or was written during the claim, may let its account go on,
     // and an unknown that turns out to be absent goes out once more.
     const isQuiet = this.#slots.inFlight === 0 && this.#recorder.isIdle() && !this.#wake.signal.aborted;
-    if (!isInTime && isQuiet && this.#readBacks.isDone(horizon)) return null;
+    if (!isInTime && isQuiet && this.#reconciler.isDone(horizon)) return null;
     if (nextAt === null) return POLL_MS;
     // Nothing came although something is due: somebody else holds its row. It is not asked without a pause.
     const waitMsMin = claim.items.length === 0 ? HELD_MS_MIN : 0;

@@ -1,9 +1,8 @@
 /** The tally of a run: what became of what it claimed, counted as the ledger answers. */
-import type { Run } from '../jobs/index.ts';
+import type { Run, RunStats } from '../jobs/index.ts';
 import type { Logger } from '../telemetry/index.ts';
 import type { AttemptResult, RecordedResult } from './attempts.ts';
-import { countsFrom } from './counts.ts';
-import type { ReadBackResolution } from './outbox.ts';
+import type { ReconcileResolution } from './outbox.ts';
 import { recordedEndOf } from './recorded-end.ts';
 
 /**
@@ -36,7 +35,7 @@ export interface Tally<Result extends AttemptResult> {
   givenBack(count: number): void;
   /** Answers as the ledger gave them, in the order of the results. */
   recorded(results: readonly Result[], answers: readonly RecordedResult[]): void;
-  settled(resolutions: readonly ReadBackResolution[]): void;
+  settled(resolutions: readonly ReconcileResolution[]): void;
 }
 
 /** Goes on from what an earlier process counted for the same run. */
@@ -82,4 +81,13 @@ export function createTally<Result extends AttemptResult>(
       }
     },
   };
+}
+
+/** Counts of a run by their names, going on from what an earlier call for the same run counted. */
+export function countsFrom<Name extends string>(
+  names: readonly Name[],
+  stats: RunStats,
+): Record<Name, number> {
+  const earlier = stats as Partial<Record<Name, number>>;
+  return Object.fromEntries(names.map((name) => [name, earlier[name] ?? 0])) as Record<Name, number>;
 }

@@ -7,7 +7,7 @@
 import { type RunContext, runFacts } from '../jobs/index.ts';
 import { inSpan, type Span } from '../telemetry/index.ts';
 import type { AttemptResult, ClaimedAttempt } from './attempts.ts';
-import type { Outbox, ReadBackLedger, ReadBackResult, UnknownAttempt } from './outbox.ts';
+import type { Outbox, ReconcileLedger, ReconcileResult, UnknownAttempt } from './outbox.ts';
 
 type Traced = Pick<RunContext, 'run' | 'slice' | 'span'>;
 
@@ -53,18 +53,18 @@ export function tracedOutbox<Item extends ClaimedAttempt, Result extends Attempt
       const span = parent.child('record', { ...facts, count: results.length }, links);
       return inSpan(span, () => outbox.record(results));
     },
-    readBack: tracedReadBacks(outbox.readBack, context),
+    reconcile: tracedReconcile(outbox.reconcile, context),
   };
 }
 
 /** The ledger itself where nothing is traced. */
-export function tracedReadBacks<Item extends UnknownAttempt, Result extends ReadBackResult>(
-  ledger: ReadBackLedger<Item, Result>,
+export function tracedReconcile<Item extends UnknownAttempt, Result extends ReconcileResult>(
+  ledger: ReconcileLedger<Item, Result>,
   { run, slice, span: parent }: Traced,
-): ReadBackLedger<Item, Result> {
+): ReconcileLedger<Item, Result> {
   if (!parent.isRecorded) return ledger;
   const facts = runFacts(run, slice);
-  const looks = new WeakMap<ReadBackResult, Span>();
+  const looks = new WeakMap<ReconcileResult, Span>();
   return {
     ...ledger,
     async look(item) {

@@ -10,9 +10,9 @@ export type {
   PostMention,
   PublishedPost,
   ReadPostRequest,
+  SearchResult,
   SendMessageRequest,
   SentMessage,
-  Sought,
   Unipile,
 } from './unipile.ts';
 export { createUnipileV1, type UnipileV1Options } from './v1/client.ts';

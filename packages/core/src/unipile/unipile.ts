@@ -113,7 +113,7 @@ export interface PublishedPost {
 }
 
 /** What a read found. */
-export type Sought<Found> =
+export type SearchResult<Found> =
   | ({ readonly ok: true; readonly kind: 'found' } & Found)
   /** All there is was read, and the account was in order after it. */
   | { readonly ok: true; readonly kind: 'absent' }
@@ -169,9 +169,9 @@ export interface Unipile {
   /** Publishes at once. What is known of the post beside its id is read after it, if it can be. */
   createPost(request: CreatePostRequest): Promise<PublishedPost | Failure>;
   /** The account's own message with this text, since then: the oldest, if there are several. */
-  findMessage(request: FindMessageRequest): Promise<Sought<FoundMessage>>;
+  findMessage(request: FindMessageRequest): Promise<SearchResult<FoundMessage>>;
   /** The account's own post with this text, since then: the oldest, if there are several. */
-  findPost(request: FindPostRequest): Promise<Sought<FoundPost>>;
-  readPost(request: ReadPostRequest): Promise<Sought<FoundPost>>;
+  findPost(request: FindPostRequest): Promise<SearchResult<FoundPost>>;
+  readPost(request: ReadPostRequest): Promise<SearchResult<FoundPost>>;
   close(): Promise<void>;
 }

@@ -1,10 +1,6 @@
 /** What the verdict says: the shape of `GET /api/verdict`. */
 import Type, { type Static } from 'typebox';
-
-const Nullable = <Schema extends Parameters<typeof Type.Union>[0][number]>(schema: Schema) =>
-  Type.Union([schema, Type.Null()]);
-
-const Instant = Type.String({ format: 'date-time' });
+import { Instant, Nullable } from '../shapes/index.ts';
 
 /** From the least pressing to the most. */
 export const VERDICT_STATES = ['well', 'late', 'needs_a_person', 'stopped', 'unknown'] as const;

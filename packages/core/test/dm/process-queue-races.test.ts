@@ -2,7 +2,7 @@
 import { type Sandbox, type SandboxOptions, startSandbox } from '@revos/unipile-sandbox';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { cloneDatabase, poolOf, queryOf } from '../../../../tests/support/test-postgres.ts';
-import { processQueue } from '../../src/dm/process-queue.ts';
+import { processQueue } from '../../src/dm/dm-outbox.ts';
 import { realEffects } from '../../src/effects/index.ts';
 import { createSqlRpc, type SqlQuery } from '../../src/rpc/index.ts';
 import { type Intercept, intercepted, makeAccount, messagesOf, unavailable } from '../support/database.ts';

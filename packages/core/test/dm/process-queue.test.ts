@@ -356,7 +356,7 @@ const OUTCOMES: ReadonlyArray<{
 ];
 
 /** Nothing is looked for on LinkedIn, so that what an answer alone means stands. */
-const withoutReadBacks: Intercept = async (name, next) =>
+const withoutReconciling: Intercept = async (name, next) =>
   name === 'dm_unknowns' ? { now: START.toISOString(), next_read_at: null, items: [] } : next();
 
 describe('what an answer means', () => {
@@ -364,7 +364,7 @@ describe('what an answer means', () => {
     const campaign = await campaignOf(db, {
       messages: { ada: 1, ben: 2 },
       timeoutMs: action.kind === 'hang' ? 250 : 5_000,
-      intercept: withoutReadBacks,
+      intercept: withoutReconciling,
       sandbox: { faults: [{ match: { operation: 'send', account_id: 'ada' }, action, times: null }] },
     });
     const run = await campaign.run();
@@ -929,7 +929,7 @@ describe('the database goes away', () => {
       messages: { ada: 2 },
       intercept: async (name, next, args) => {
         if (name === 'dm_record') throw unavailable('dm_record');
-        return withoutReadBacks(name, next, args);
+        return withoutReconciling(name, next, args);
       },
     });
     await campaign.run();

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { mediaOutcomeOf, notReadBack, publishedEarlier } from '../../src/posts/outcome.ts';
+import { mediaOutcomeOf, notReconciled, publishedEarlier } from '../../src/posts/outcome.ts';
 
 const attempt = { attempt_id: 'a', attempts: 2 };
 
@@ -34,7 +34,7 @@ describe('media that cannot be used', () => {
 
 describe('a post that once was unknown', () => {
   it('and cannot be told now waits, and burns nothing', () => {
-    expect(notReadBack(attempt)).toMatchObject({
+    expect(notReconciled(attempt)).toMatchObject({
       outcome: 'not_sent',
       next_step: 'wait',
       reason: 'not_read_back',

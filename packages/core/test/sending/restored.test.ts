@@ -4,9 +4,9 @@
  */
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { cloneDatabase, copyDatabase, poolOf, queryOf } from '../../../../tests/support/test-postgres.ts';
+import { createAdmin, type Restore } from '../../src/admin/index.ts';
 import { createDmOutbox } from '../../src/dm/dm-outbox.ts';
 import { simulatedEffects } from '../../src/effects/index.ts';
-import { createOperations, type Restore } from '../../src/operations/index.ts';
 import { jobs } from '../../src/registry.ts';
 import { createSqlRpc, withClock } from '../../src/rpc/index.ts';
 import { makeAccount, messagesOf } from '../support/database.ts';
@@ -58,7 +58,7 @@ function productOn(url: string, { effects, driver, unipile }: LinkedIn) {
     query,
     rpc,
     services: system.services,
-    operations: createOperations(rpc, 360),
+    operations: createAdmin(rpc, 360),
     /** A run each so many minutes, until an instant. */
     async runUntil(iso: string, everyMinutes = 15) {
       const until = new Date(iso);

@@ -45,7 +45,7 @@ function outboxOf(change: Partial<Outbox>): Outbox {
     claim: async () => ({ now: '', next_claim_at: null, items: [] }),
     record: async (results: readonly { attempt_id: string }[]) =>
       results.map(({ attempt_id }) => ({ attempt_id, applied: 'recorded' as const, status: 'sent' })),
-    readBack: {
+    reconcile: {
       look: async ({ attempt_id }: { attempt_id: string }) => ({ attempt_id, found: 'absent' as const }),
       resolve: async () => [],
     },
@@ -122,8 +122,8 @@ describe('an outbox', () => {
 
   it('has a span of each look, and of what was settled by it', async () => {
     const { span, children } = recordingSpan();
-    const { readBack } = tracedOutbox(outboxOf({}), { run, slice: 1, span });
-    await readBack.resolve([await readBack.look({ attempt_id: 'a' })]);
+    const { reconcile } = tracedOutbox(outboxOf({}), { run, slice: 1, span });
+    await reconcile.resolve([await reconcile.look({ attempt_id: 'a' })]);
     expect(children).toMatchObject([
       { name: 'look', facts: { ...OF_RUN, attempt_id: 'a', outcome: 'absent' }, isEnded: true },
       { name: 'record', facts: { ...OF_RUN, count: 1 }, links: [{ name: 'look' }], isEnded: true },

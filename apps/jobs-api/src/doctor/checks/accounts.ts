@@ -1,5 +1,5 @@
 /** Unipile's accounts against RevOS's: ids and numbers alone. */
-import { createOperations } from '@revos/core/operations';
+import { createAdmin } from '@revos/core/admin';
 import { RpcError } from '@revos/core/rpc';
 import type { Context } from '../context.ts';
 import { type Finding, ok, skipped, warning } from '../finding.ts';
@@ -17,7 +17,7 @@ export async function checkAccounts(context: Context): Promise<Finding[]> {
   if (database.kind !== 'reached' || !isOk(database.checks, 'permissions')) {
     return [skipped('accounts', 'the database, or its schema, is not in order')];
   }
-  const { accounts } = createOperations(database.rpc, LATE_LIMIT_MINUTES);
+  const { accounts } = createAdmin(database.rpc, LATE_LIMIT_MINUTES);
   const ofRevos: string[] = [];
   let cursor: string | undefined;
   try {

@@ -1,5 +1,5 @@
 /** RevOS's own tables, with the names and columns that are read: a page of each, as the job API shows it. */
-import { createOperations } from '@revos/core/operations';
+import { createAdmin } from '@revos/core/admin';
 import { RpcError } from '@revos/core/rpc';
 import type { Context } from '../context.ts';
 import { type Finding, ok, skipped, wrong } from '../finding.ts';
@@ -13,7 +13,7 @@ export async function checkRevosTables(context: Context): Promise<Finding[]> {
   if (seen.kind !== 'reached' || !isOk(seen.checks, 'permissions')) {
     return [skipped('RevOS’s tables', 'the database, or its schema, is not in order')];
   }
-  const { accounts, posts } = createOperations(seen.rpc, LATE_LIMIT_MINUTES);
+  const { accounts, posts } = createAdmin(seen.rpc, LATE_LIMIT_MINUTES);
   const page = { limit: 1 };
   return Promise.all([
     readable('linkedin_accounts', () => accounts.list(page)),

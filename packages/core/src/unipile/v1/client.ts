@@ -15,7 +15,7 @@ export interface UnipileV1Options {
   readonly postTimeoutMs?: number;
   /** How long one read may take, in milliseconds. Default 20 s. */
   readonly readTimeoutMs?: number;
-  /** How long all reads of one search may take, in milliseconds. Default 50 s, within a read-back's lease. */
+  /** How long all reads of one search may take, in milliseconds. Default 50 s, within the lease of a look. */
   readonly searchTimeoutMs?: number;
   /** Whose timers end a call, and whose clock a `Retry-After` with a date is measured by. Default: the process's own. */
   readonly effects?: Pick<Effects, 'now' | 'sleep'>;

@@ -3,13 +3,15 @@
  *
  * Writes are never retried. Reads are asked once more if they could not be answered.
  */
+
 import { Agent, buildConnector, type Dispatcher, type FormData, request } from 'undici';
 import { type Effects, withTimeout } from '../../effects/index.ts';
+import { storableText } from '../../json/index.ts';
 import type { Failure } from '../unipile.ts';
 import { classifyAnswer, classifySocketCode } from './classify.ts';
 import { type Body, parseObject } from './json.ts';
 import { retryAfterMsOf } from './retry-after.ts';
-import { storableId, storableText } from './storable.ts';
+import { storableId } from './storable.ts';
 import { type EncodedForm, encodeTextForm } from './text-form.ts';
 
 /** How long a connection may take, in milliseconds. */

@@ -8,12 +8,12 @@ import type {
   Failure,
   FindMessageRequest,
   FoundMessage,
+  SearchResult,
   SendMessageRequest,
   SentMessage,
-  Sought,
 } from '../unipile.ts';
 import { type Exchange, unreadable } from './exchange.ts';
-import { earliestOf, instantOf, isMissing, notFound, readList, type TakeItem } from './read-back.ts';
+import { earliestOf, instantOf, isMissing, notFound, readList, type TakeItem } from './search.ts';
 import { storableId } from './storable.ts';
 
 const PAGE_SIZE = 100;
@@ -68,7 +68,7 @@ export async function findMessage(
   exchange: Exchange,
   sought: FindMessageRequest,
   whole: AbortSignal,
-): Promise<Sought<FoundMessage>> {
+): Promise<SearchResult<FoundMessage>> {
   const earliest = earliestOf(sought.since);
   // Nothing of a list is kept but this: it may be long, and its texts too.
   let oldest: Omit<FoundMessage, 'messageId'> & { readonly messageId: string | null } = NOT_YET;

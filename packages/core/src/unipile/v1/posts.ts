@@ -11,7 +11,7 @@ import type {
   FoundPost,
   PublishedPost,
   ReadPostRequest,
-  Sought,
+  SearchResult,
 } from '../unipile.ts';
 import { type Exchange, unreadable } from './exchange.ts';
 import {
@@ -22,7 +22,7 @@ import {
   readAccount,
   readList,
   type TakeItem,
-} from './read-back.ts';
+} from './search.ts';
 import { storableId } from './storable.ts';
 
 /** Posts are read from LinkedIn itself and count there: the newest few are nearly always enough. */
@@ -85,7 +85,7 @@ export async function findPost(
   exchange: Exchange,
   sought: FindPostRequest,
   whole: AbortSignal,
-): Promise<Sought<FoundPost>> {
+): Promise<SearchResult<FoundPost>> {
   const account = await readAccount(exchange, sought.accountId, whole);
   if (!account.ok) return account;
   // LinkedIn would not be read for it, and is better not asked.
@@ -150,7 +150,7 @@ export async function readPost(
   exchange: Exchange,
   { accountId, postId }: ReadPostRequest,
   whole: AbortSignal,
-): Promise<Sought<FoundPost>> {
+): Promise<SearchResult<FoundPost>> {
   const read = await exchange.read(postPath(postId), { account_id: accountId }, { whole, isRetried: true });
   if (!read.ok) {
     // How Unipile says that there is no such post, or that it is not shown yet.

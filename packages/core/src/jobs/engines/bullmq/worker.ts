@@ -9,7 +9,7 @@ import { type Effects, within } from '../../../effects/index.ts';
 import type { Logger, Reports } from '../../../telemetry/index.ts';
 import type { JobDefinition } from '../../definition.ts';
 import { isOutage } from '../../engine.ts';
-import type { Parting } from '../../execute-run.ts';
+import type { SliceExit } from '../../execute-run.ts';
 import type { RunStore } from '../../run-store.ts';
 import type { SliceRunner } from '../../slice-runner.ts';
 import type { RedisConnection } from './redis.ts';
@@ -36,7 +36,7 @@ const RETRY_MS = 15_000;
  * In how many milliseconds a slice is offered again, by how it and its worker parted; null for never. One that was refused
  * because it is somebody's whom Redis lost sight of, the resubmitter offers again once it is nobody's.
  */
-const AGAIN_MS: Readonly<Record<Parting, number | null>> = {
+const AGAIN_MS: Readonly<Record<SliceExit, number | null>> = {
   refused: null,
   ended: null,
   'given-back': 0,

@@ -1,6 +1,15 @@
 /** Messages, as operators see them: the shapes of `dm_list`, `dm_get`, `dm_explain` and `dm_enqueue`. */
 import Type, { type Static } from 'typebox';
-import { AnyOf, attemptsOf, Count, GivenInstant, Id, Instant, Nullable, PausedUntil } from './shapes.ts';
+import {
+  AnyOf,
+  attemptsOf,
+  Count,
+  GivenInstant,
+  Id,
+  Instant,
+  Nullable,
+  PausedUntil,
+} from '../shapes/index.ts';
 
 export const MessageStatus = Type.Enum(['pending', 'sending', 'sent', 'failed', 'unknown', 'cancelled'], {
   $id: 'MessageStatus',

@@ -1,4 +1,4 @@
-/** What the shapes of this folder are made of. Instants are ISO 8601. */
+/** What the shapes of the API are made of. Days are `YYYY-MM-DD`, instants ISO 8601. */
 import Type, { type Static, type TSchema } from 'typebox';
 
 export const Nullable = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()]);
@@ -6,6 +6,8 @@ export const Nullable = <Schema extends TSchema>(schema: Schema) => Type.Union([
 export const Id = Type.String({ format: 'uuid' });
 
 export const Instant = Type.String({ format: 'date-time' });
+
+export const Day = Type.String({ format: 'date' });
 
 /**
  * An instant as a caller gives it, as far as JavaScript and Postgres both read it: Postgres knows no year 0 and no offset of
@@ -21,7 +23,10 @@ export const givenInstant = (description: string) =>
 export const GivenInstant = givenInstant('ISO 8601 with a zone, such as 2026-03-01T09:30:00Z.');
 
 /** A day as a caller gives it. Postgres knows no year 0. */
-export const GivenDay = Type.String({ format: 'date', pattern: '^[12]\\d{3}-' });
+export const givenDay = (more: { readonly description?: string } = {}) =>
+  Type.String({ format: 'date', pattern: '^[12]\\d{3}-', ...more });
+
+export const GivenDay = givenDay();
 
 /** The end of a pause. */
 export const PausedUntil = Type.Union([Instant, Type.Literal('infinity'), Type.Null()], {

@@ -1,6 +1,6 @@
 /** A database that was put back to an earlier instant: the shapes of `restore_mark`. */
 import Type, { type Static } from 'typebox';
-import { Count, givenInstant, Instant, Nullable } from './shapes.ts';
+import { Count, givenInstant, Instant, Nullable } from '../shapes/index.ts';
 
 export const RestoreRequest = Type.Object(
   {

@@ -1,6 +1,6 @@
 /** One thing done to many rows: the shapes of `dm_act` and `post_act`. */
 import Type, { type Static, type TObject } from 'typebox';
-import { Count, GivenInstant, givenInstant, Id, Nullable } from './shapes.ts';
+import { Count, GivenInstant, givenInstant, Id, Nullable } from '../shapes/index.ts';
 
 /** Rows that one action may be done to. */
 export const ACTION_ROWS_MAX = 10_000;

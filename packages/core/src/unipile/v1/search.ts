@@ -1,11 +1,12 @@
 /**
  * What every search for a lost write shares: whole lists, and what it means to have found nothing.
  */
+
 import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
-import type { Failure, Sought } from '../unipile.ts';
+import { storableText } from '../../json/index.ts';
+import type { Failure, SearchResult } from '../unipile.ts';
 import { type Exchange, unreadable } from './exchange.ts';
-import { storableText } from './storable.ts';
 
 /** Pages of one list that are read at most. */
 const PAGES_MAX = 5;
@@ -105,7 +106,7 @@ export async function notFound(
   exchange: Exchange,
   accountId: string,
   whole: AbortSignal,
-): Promise<Sought<never>> {
+): Promise<SearchResult<never>> {
   const account = await readAccount(exchange, accountId, whole);
   if (!account.ok) return account;
   if (account.status !== 'OK') return { ok: true, kind: 'account_out_of_order', status: account.status };

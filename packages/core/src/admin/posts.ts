@@ -1,6 +1,6 @@
 /** Posts, as operators see them: the shapes of `post_list`, `post_get`, `post_explain` and the options. */
 import Type, { type Static } from 'typebox';
-import { AnyOf, attemptsOf, GivenInstant, Id, Instant, Nullable, PausedUntil } from './shapes.ts';
+import { AnyOf, attemptsOf, GivenInstant, Id, Instant, Nullable, PausedUntil } from '../shapes/index.ts';
 
 export const PostState = Type.Enum(
   ['draft', 'waiting', 'publishing', 'published', 'unknown', 'failed', 'missed', 'held'],

@@ -1,9 +1,7 @@
 /** Accounts, as operators see them: the shapes of `account_list`, `account_get` and the policies. */
 import Type, { type Static } from 'typebox';
+import { AnyOf, Count, Day, GivenDay, Id, Instant, Nullable, PausedUntil } from '../shapes/index.ts';
 import { MessageCounts } from './messages.ts';
-import { AnyOf, Count, GivenDay, Id, Instant, Nullable, PausedUntil } from './shapes.ts';
-
-const Day = Type.String({ format: 'date' });
 
 const ClockTime = Type.String({
   pattern: '^(([01]\\d|2[0-3]):[0-5]\\d(:[0-5]\\d)?|24:00(:00)?)$',

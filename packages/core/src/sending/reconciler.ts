@@ -4,10 +4,10 @@
  * Reading is safe to repeat, so nothing here is fenced: a look that dies is made again by whoever
  * comes next. Whether an absence is believed, and what follows from it, the database decides.
  */
+import { unlessAborted } from '../effects/index.ts';
 import type { JobServices } from '../jobs/index.ts';
 import { RpcError } from '../rpc/index.ts';
-import type { ReadBackLedger, ReadBackResolution, ReadBackResult, UnknownAttempt } from './outbox.ts';
-import { unlessAborted } from './unless-aborted.ts';
+import type { ReconcileLedger, ReconcileResolution, ReconcileResult, UnknownAttempt } from './outbox.ts';
 
 /** Unknowns taken at once, and looked for at the same time: no more than are looked for at once. */
 const LOOKS_MAX = 8;
@@ -21,7 +21,7 @@ const RETRY_MS = 2_000;
 /** What the database refuses because of a value in it: of one finding, not of all of them. */
 const SPEAKS_OF_ONE = /^(?:22\w{3}|DM071|PO071)$/;
 
-export interface ReadBacks {
+export interface Reconciler {
   /**
    * Reads until `signal` aborts, or, with a horizon, until nothing is to be read before it.
    *
@@ -35,11 +35,11 @@ export interface ReadBacks {
 }
 
 /** @param onResolved told of each batch once it is settled */
-export function createReadBacks<Item extends UnknownAttempt, Result extends ReadBackResult>(
-  ledger: ReadBackLedger<Item, Result>,
+export function createReconciler<Item extends UnknownAttempt, Result extends ReconcileResult>(
+  ledger: ReconcileLedger<Item, Result>,
   services: Pick<JobServices, 'effects' | 'logger' | 'reports'>,
-  onResolved: (resolutions: readonly ReadBackResolution[]) => void,
-): ReadBacks {
+  onResolved: (resolutions: readonly ReconcileResolution[]) => void,
+): Reconciler {
   const { effects, logger, reports } = services;
   /** When the next one is to be read, null if none is; undefined while that is not known. */
   let nextAt: Date | null | undefined;
@@ -52,7 +52,7 @@ export function createReadBacks<Item extends UnknownAttempt, Result extends Read
     } catch (error) {
       if (error instanceof RpcError) throw error;
       const { attempt_id } = item;
-      logger.error({ err: error, attempt_id }, 'read-back failed, will look again');
+      logger.error({ err: error, attempt_id }, 'reconcile failed, will look again');
       reports?.error(error, { attempt_id });
       return { attempt_id, found: 'unreadable', detail: 'the look failed' } as Result;
     }
@@ -64,7 +64,7 @@ export function createReadBacks<Item extends UnknownAttempt, Result extends Read
     } catch (error) {
       if (!(error instanceof RpcError) || !SPEAKS_OF_ONE.test(error.code)) throw error;
       const { attempt_id } = result;
-      logger.error({ err: error, attempt_id }, 'read-back result refused, will look again');
+      logger.error({ err: error, attempt_id }, 'reconcile result refused, will look again');
       reports?.error(error, { attempt_id });
     }
   };

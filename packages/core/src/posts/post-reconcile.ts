@@ -1,15 +1,15 @@
 /** Posts that may have been published, looked for on their author's page; and addresses that were not known at once. */
-import { type ReadBackLedger, unseen } from '../sending/index.ts';
-import type { FoundPost, Sought, Unipile } from '../unipile/index.ts';
-import type { PostReadBackResult, PostStore, UnknownPost } from './store.ts';
+import { type ReconcileLedger, toReconcileResult } from '../sending/index.ts';
+import type { FoundPost, SearchResult, Unipile } from '../unipile/index.ts';
+import type { PostReconcileResult, PostStore, UnknownPost } from './store.ts';
 
 type Reader = Pick<Unipile, 'findPost' | 'readPost'>;
 
-export function createPostReadBack(
+export function createPostReconcile(
   store: Pick<PostStore, 'unknowns' | 'resolve'>,
   unipile: Reader,
   policy: 'resend-when-absent' | 'hold',
-): ReadBackLedger<UnknownPost, PostReadBackResult> {
+): ReconcileLedger<UnknownPost, PostReconcileResult> {
   return {
     due: (limit) => store.unknowns(limit),
     look: (post) => look(post, unipile),
@@ -17,14 +17,14 @@ export function createPostReadBack(
   };
 }
 
-async function look(post: UnknownPost, unipile: Reader): Promise<PostReadBackResult> {
+async function look(post: UnknownPost, unipile: Reader): Promise<PostReconcileResult> {
   const { attempt_id, unipile_post_id } = post;
-  const sought =
+  const searched =
     unipile_post_id === null
       ? await findAttempt(post, unipile)
       : await readAddress(post, unipile_post_id, unipile);
-  if (!sought.ok || sought.kind !== 'found') return unseen(attempt_id, sought);
-  return { attempt_id, found: 'sent', ...idsOf(sought, unipile_post_id) };
+  if (!searched.ok || searched.kind !== 'found') return toReconcileResult(attempt_id, searched);
+  return { attempt_id, found: 'sent', ...idsOf(searched, unipile_post_id) };
 }
 
 /** An id that is known stays: LinkedIn has several for one post. */
@@ -43,7 +43,7 @@ const NOT_CONNECTED = { ok: true, kind: 'account_out_of_order', status: 'not con
 export async function findAttempt(
   post: UnknownPost,
   unipile: Pick<Unipile, 'findPost'>,
-): Promise<Sought<FoundPost>> {
+): Promise<SearchResult<FoundPost>> {
   if (post.unipile_account_id === null) return NOT_CONNECTED;
   return unipile.findPost({
     accountId: post.unipile_account_id,
@@ -60,7 +60,7 @@ async function readAddress(
   post: UnknownPost,
   postId: string,
   unipile: Pick<Unipile, 'readPost'>,
-): Promise<Sought<FoundPost>> {
+): Promise<SearchResult<FoundPost>> {
   if (post.unipile_account_id === null) return NOT_CONNECTED;
   return unipile.readPost({ accountId: post.unipile_account_id, postId });
 }

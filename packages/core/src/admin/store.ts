@@ -1,6 +1,7 @@
 /** What operators see and do, in the database: SQL functions, typed. Nothing here decides anything. */
 import type { Static } from 'typebox';
 import type { Rpc } from '../rpc/index.ts';
+import { LIMIT_DEFAULT, type PageOf, type Paging } from '../shapes/index.ts';
 import type {
   Account,
   AccountDetail,
@@ -27,7 +28,6 @@ import {
   type PostOptionsPatch,
 } from './posts.ts';
 import type { Restore, RestoreRequest } from './restores.ts';
-import { LIMIT_DEFAULT, type PageOf, type Paging } from './shapes.ts';
 import type { AuditEntry, AuditFilter, PauseRequest, Sending } from './system.ts';
 
 /** Asks for one thing to be done to many messages. */
@@ -39,7 +39,7 @@ export const PostAction = postActionBy(PostFilter);
 export type PostAction = Static<typeof PostAction>;
 
 /** Every write takes the name of who asks: it stands in the audit trail. */
-export interface Operations {
+export interface Admin {
   readonly messages: {
     /** Queues all or none. */
     enqueue(rows: readonly NewMessage[], actor: string): Promise<EnqueuedMessages>;
@@ -77,7 +77,7 @@ export interface Operations {
 }
 
 /** @param lateLimitMinutes a post later than this is missed; 0 to 525,600 */
-export function createOperations(rpc: Rpc, lateLimitMinutes: number): Operations {
+export function createAdmin(rpc: Rpc, lateLimitMinutes: number): Admin {
   const late_limit_minutes = lateLimitMinutes;
   return {
     messages: {

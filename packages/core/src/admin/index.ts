@@ -28,16 +28,5 @@ export {
   PostState,
 } from './posts.ts';
 export { Restore, RestoreRequest } from './restores.ts';
-export {
-  AnyOf,
-  GivenInstant,
-  Id,
-  Instant,
-  LIMIT_DEFAULT,
-  Nullable,
-  Page,
-  type PageOf,
-  Paging,
-} from './shapes.ts';
-export { createOperations, MessageAction, type Operations, PostAction } from './store.ts';
+export { type Admin, createAdmin, MessageAction, PostAction } from './store.ts';
 export { AuditEntry, AuditFilter, PauseRequest, Sending } from './system.ts';

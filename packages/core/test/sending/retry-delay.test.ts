@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { retryDelayMs } from '../../src/pacing/index.ts';
+import { retryDelayMs } from '../../src/sending/index.ts';
 
 const ALMOST_ONE = 1 - Number.EPSILON / 2;
 

@@ -1,13 +1,13 @@
 /** Messages that may have been sent, looked for in their chats. */
-import { type ReadBackLedger, unseen } from '../sending/index.ts';
+import { type ReconcileLedger, toReconcileResult } from '../sending/index.ts';
 import type { Unipile } from '../unipile/index.ts';
-import type { DmReadBackResult, DmStore, UnknownMessage } from './store.ts';
+import type { DmReconcileResult, DmStore, UnknownMessage } from './store.ts';
 
-export function createDmReadBack(
+export function createDmReconcile(
   store: Pick<DmStore, 'unknowns' | 'resolve'>,
   unipile: Pick<Unipile, 'findMessage'>,
   policy: 'resend-when-absent' | 'hold',
-): ReadBackLedger<UnknownMessage, DmReadBackResult> {
+): ReconcileLedger<UnknownMessage, DmReconcileResult> {
   return {
     due: (limit) => store.unknowns(limit),
     look: (message) => look(message, unipile),
@@ -18,12 +18,12 @@ export function createDmReadBack(
 async function look(
   message: UnknownMessage,
   unipile: Pick<Unipile, 'findMessage'>,
-): Promise<DmReadBackResult> {
+): Promise<DmReconcileResult> {
   const { attempt_id, unipile_account_id } = message;
   if (unipile_account_id === null) {
     return { attempt_id, found: 'account_out_of_order', detail: 'the account is not connected to Unipile' };
   }
-  const sought = await unipile.findMessage({
+  const searched = await unipile.findMessage({
     accountId: unipile_account_id,
     recipientId: message.recipient_id,
     chatId: message.chat_id,
@@ -31,12 +31,12 @@ async function look(
     since: new Date(message.started_at),
     knownIds: message.known_message_ids,
   });
-  if (!sought.ok || sought.kind !== 'found') return unseen(attempt_id, sought);
+  if (!searched.ok || searched.kind !== 'found') return toReconcileResult(attempt_id, searched);
   return {
     attempt_id,
     found: 'sent',
-    sent_at: sought.sentAt.toISOString(),
-    unipile_message_id: sought.messageId,
-    chat_id: sought.chatId,
+    sent_at: searched.sentAt.toISOString(),
+    unipile_message_id: searched.messageId,
+    chat_id: searched.chatId,
   };
 }

@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events';
 import { expect, it } from 'vitest';
-import { unlessAborted } from '../../src/sending/index.ts';
+import { unlessAborted } from '../../src/effects/index.ts';
 
 it('gives what the work comes to, and leaves nothing at a signal that outlives it', async () => {
   const { signal } = new AbortController();

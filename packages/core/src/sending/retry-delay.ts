@@ -1,5 +1,5 @@
 /**
- * Pacing of retries. Pure: the random draw is an argument.
+ * When to try again. Pure: the random draw is an argument.
  *
  * The pace of messages is not decided here but in `dm_claim`, where two workers can race.
  */

@@ -1,6 +1,6 @@
 /** The pause of all sending, and the audit trail: the shapes of `sending_status` and `audit_list`. */
 import Type, { type Static } from 'typebox';
-import { AnyOf, GivenInstant, Instant, Nullable } from './shapes.ts';
+import { AnyOf, GivenInstant, Instant, Nullable } from '../shapes/index.ts';
 
 export const Sending = Type.Object(
   {

@@ -1,1 +1,0 @@
-export { retryDelayMs } from './backoff.ts';
