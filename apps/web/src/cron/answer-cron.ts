@@ -3,7 +3,6 @@
  *
  * It never runs open: without a secret of its own it refuses, whoever asks.
  */
-import type { ChannelsConfig } from '@revos/core/alerts/variables';
 import { EnvironmentError } from '@revos/core/config';
 import { countdown } from '@revos/core/effects';
 import { currentSlot, type JobDefinition } from '@revos/core/jobs';
@@ -14,7 +13,7 @@ import type { CronEnv } from '../env.ts';
 import type { HttpDependencies } from '../http/exchange.ts';
 import { type Problem, problemResponse } from '../http/problem.ts';
 import type { runDirectly } from './run-directly.ts';
-import type { TriggerAlerts } from './trigger-alerts.ts';
+import type { TriggerAlerts, TriggerAlertsOptions } from './trigger-alerts.ts';
 import { type TriggerResult, triggerRun } from './trigger-run.ts';
 
 /** How long this function has, in milliseconds, less what its own end takes. `maxDuration` of the route is above it. */
@@ -34,7 +33,10 @@ export interface CronDependencies extends HttpDependencies {
   /** Told about each trigger that made no run, and each run that failed here. */
   readonly onFailure: (failure: Problem) => void;
   /** Who tells people that slots get no run, and that they do again. */
-  readonly openAlerts: (env: ChannelsConfig, place: number) => Promise<TriggerAlerts>;
+  readonly openAlerts: (
+    options: Pick<TriggerAlertsOptions, 'channels' | 'slot' | 'place' | 'onUndelivered'>,
+  ) => Promise<TriggerAlerts>;
+  /** Told why people could not be told. */
   readonly onAlertsFailed: (error: unknown) => void;
   /** Told why a slot is worked on here although there is a jobs API. */
   readonly onFallback: (cause: Problem) => void;
@@ -58,6 +60,8 @@ export async function answerCron(request: CronRequest, dependencies: CronDepende
   const scheduledFor = currentSlot(job.schedule, effects.now());
   if (scheduledFor === null) return problemResponse(NO_SLOT);
 
+  const tell = (result: Started | Problem): Promise<void> =>
+    tellPeople(result, { job, scheduledFor }, jobs.indexOf(job), env, dependencies);
   let stoodInFor: Problem | null = null;
   const onFallback = (cause: Problem): void => {
     stoodInFor = cause;
@@ -66,7 +70,7 @@ export async function answerCron(request: CronRequest, dependencies: CronDepende
   const outcome = await inSlotSpan({ job, scheduledFor }, dependencies, (span) =>
     runOf({ job, scheduledFor }, env, remainingMs, { ...dependencies, onFallback }, span),
   );
-  await tellPeople(stoodInFor ?? outcome, env, jobs.indexOf(job), dependencies);
+  await tell(stoodInFor ?? outcome);
   if ('title' in outcome) {
     onFailure(outcome);
     return problemResponse(outcome);
@@ -78,16 +82,18 @@ export async function answerCron(request: CronRequest, dependencies: CronDepende
   );
 }
 
-/** A run that failed is a run: whoever watches the database tells of it. */
+/** Never rejects. A run that failed is a run: whoever watches the database tells of it. */
 async function tellPeople(
   outcome: Started | Problem,
-  { alerts: channels }: CronEnv,
+  { job, scheduledFor }: Slot,
   place: number,
+  { alerts: channels }: CronEnv,
   { openAlerts, onAlertsFailed }: CronDependencies,
 ): Promise<void> {
   if (channels === null) return;
   try {
-    const alerts = await openAlerts(channels, place);
+    const slot = { job: job.name, scheduledFor };
+    const alerts = await openAlerts({ channels, slot, place, onUndelivered: onAlertsFailed });
     if ('title' in outcome && !('run_id' in outcome)) await alerts.failed(outcome);
     else await alerts.worked();
   } catch (error) {

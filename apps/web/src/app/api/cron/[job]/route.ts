@@ -34,9 +34,10 @@ async function answer(request: Request, { params }: { params: Promise<{ job: str
       },
       onFailure: (failure) => logger.error(failure, 'trigger or run failed'),
       // Loaded only where there is somebody to tell.
-      openAlerts: async (env, place) => {
+      openAlerts: async (options) => {
         const { createTriggerAlerts } = await import('../../../../cron/trigger-alerts.ts');
-        return createTriggerAlerts(env, place, { effects: realEffects, fetch });
+        const onCacheFailed = (err: unknown) => logger.warn({ err }, 'alerts told are not known');
+        return createTriggerAlerts({ ...options, http: { effects: realEffects, fetch }, onCacheFailed });
       },
       onAlertsFailed: (err) => logger.error({ err }, 'alert not delivered'),
       onFallback: (cause) => logger.warn(cause, 'no answer from the jobs API, running the slot here'),
