@@ -171,6 +171,18 @@ describe('the cron route', () => {
     expect(receiver.received[0]?.body).toContain('The jobs API was not reached in time.');
   });
 
+  it('tells of it while it stands in, which may last until the function is cut off', async () => {
+    await using gone = await scriptedServer((_asked, response) => answerJson(response, 503, {}));
+    const webhook = Promise.withResolvers<void>();
+    const answer = await call({
+      jobsApi: gone,
+      standsIn: () => webhook.promise,
+      fetch: onWebhook(webhook.resolve),
+    });
+    expect(answer.status).toBe(200);
+    expect(told()).toEqual(['alert.opened']);
+  });
+
   it('tells nobody while slots get their runs', async () => {
     await call({ jobsApi: working });
     expect(receiver.received).toEqual([]);

@@ -62,15 +62,16 @@ export async function answerCron(request: CronRequest, dependencies: CronDepende
 
   const tell = (result: Started | Problem): Promise<void> =>
     tellPeople(result, { job, scheduledFor }, jobs.indexOf(job), env, dependencies);
-  let stoodInFor: Problem | null = null;
+  let telling: Promise<void> | null = null;
   const onFallback = (cause: Problem): void => {
-    stoodInFor = cause;
     dependencies.onFallback(cause);
+    // As the run begins: it may take all the time that this function has.
+    telling = tell(cause);
   };
   const outcome = await inSlotSpan({ job, scheduledFor }, dependencies, (span) =>
     runOf({ job, scheduledFor }, env, remainingMs, { ...dependencies, onFallback }, span),
   );
-  await tell(stoodInFor ?? outcome);
+  await (telling ?? tell(outcome));
   if ('title' in outcome) {
     onFailure(outcome);
     return problemResponse(outcome);
