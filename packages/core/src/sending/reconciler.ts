@@ -1,5 +1,5 @@
 /**
- * Read-backs: what is unknown is looked for on LinkedIn, on schedule, and settled by what is seen.
+ * The reconciler: what is unknown is looked for on LinkedIn, on schedule, and settled by what is seen.
  *
  * Reading is safe to repeat, so nothing here is fenced: a look that dies is made again by whoever
  * comes next. Whether an absence is believed, and what follows from it, the database decides.
