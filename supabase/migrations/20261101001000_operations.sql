@@ -159,7 +159,7 @@ begin
     return;
   end if;
   if p_selection ? 'filter' and p_expected_count is null then
-    raise exception 'a filter needs a dry run first, and the number it told as expected_count'
+    raise exception 'run with dry_run first and pass its `matched` as expected_count'
       using errcode = p_errors || '065', detail = '{"field":"expected_count"}';
   end if;
   if p_expected_count <> p_matched then

@@ -381,7 +381,7 @@ const refused = (status: number, type: string, detail = TOLD.value): Action => (
 });
 
 /** Each on an account of its own, so that none is held up by another's. */
-const TROUBLES: ReadonlyArray<{ name: string; action: Action }> = [
+const FAULTS: ReadonlyArray<{ name: string; action: Action }> = [
   { name: 'lost answers', action: { kind: 'drop_answer' } },
   { name: 'resets', action: { kind: 'reset_before' } },
   { name: 'broken answers', action: { kind: 'malformed_body' } },
@@ -532,7 +532,7 @@ describe('a start with a bad environment', () => {
 });
 
 describe('what is sent', () => {
-  it.each(TROUBLES)('with $name', async ({ name, action }) => {
+  it.each(FAULTS)('with $name', async ({ name, action }) => {
     const account = await declareAccount(name);
     const { data } = await stack.client
       .from('linkedin_accounts')
@@ -548,7 +548,7 @@ describe('what is sent', () => {
   it('by a run', async () => {
     await queue(MESSAGE);
     // As many as there are: it does not wait for those that are to be tried again.
-    await run('dm-queue', { limit: TROUBLES.length + 1 });
+    await run('dm-queue', { limit: FAULTS.length + 1 });
     await run('reconcile');
     const sent = stack.sandbox.world.effects({ kind: 'message' }).filter(({ text }) => text === MESSAGE);
     expect(sent.length).toBeGreaterThan(1);

@@ -18,6 +18,6 @@ export function openAlertWatch(
     channels: channelsOf(alerts, sentry === null ? null : reports, http),
     beat: heartbeatUrl === null ? null : () => beat(heartbeatUrl, http),
     postLateLimitMinutes: settings.postLateLimitMinutes,
-    findTrouble: async () => (await readiness()).trouble,
+    findReadinessFailure: async () => (await readiness()).failure,
   });
 }

@@ -195,7 +195,7 @@ export async function buildApp(options: AppOptions) {
               jobs,
               postLateLimitMinutes: options.postLateLimitMinutes,
             },
-            findTrouble: async () => (await readiness()).trouble,
+            findReadinessFailure: async () => (await readiness()).failure,
           }),
       });
       await api.register(runEventRoutes, { runs, streamsMax: options.streamsMax ?? STREAMS_MAX });

@@ -25,7 +25,7 @@ export const PROBLEMS = {
   'not-acceptable': { status: 406, title: 'Only text/event-stream is served here' },
   'request-timeout': { status: 408, title: 'The request took too long to arrive' },
   'restore-unfinished': { status: 409, title: 'A restore is not marked whole yet' },
-  'selection-changed': { status: 409, title: 'Another number of rows matches now' },
+  'selection-changed': { status: 409, title: 'The selection has changed' },
   'body-too-large': { status: 413, title: 'The body is too large' },
   'uri-too-long': { status: 414, title: 'The path is too long' },
   'unsupported-media-type': { status: 415, title: 'The body must be application/json' },

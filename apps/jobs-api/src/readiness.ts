@@ -1,8 +1,8 @@
 /** Whether the service can do its work: what `/ready` and the verdict ask. */
 import { type Check, failedChecks, type SystemProbe } from './system-probe.ts';
 
-/** Never throws. `trouble`: what keeps it from its work; null if nothing does. */
-export type Readiness = () => Promise<{ readonly checks: readonly Check[]; readonly trouble: string | null }>;
+/** Never throws. `failure`: what keeps it from its work; null if nothing does. */
+export type Readiness = () => Promise<{ readonly checks: readonly Check[]; readonly failure: string | null }>;
 
 export interface ReadinessOptions {
   readonly probe: SystemProbe;
@@ -17,7 +17,7 @@ export function createReadiness({ probe, checkRedis, isRedisNeeded }: ReadinessO
     const [ofDatabase, redis] = await Promise.all([probe.check(), checkRedis?.()]);
     const checks = redis === undefined ? ofDatabase : [...ofDatabase, redis];
     const failed = failedChecks(checks).filter(({ name }) => name !== 'redis' || isRedisNeeded);
-    const trouble = failed.length === 0 ? null : `Failing: ${failed.map(({ name }) => name).join(', ')}.`;
-    return { checks, trouble };
+    const failure = failed.length === 0 ? null : `Failing: ${failed.map(({ name }) => name).join(', ')}.`;
+    return { checks, failure };
   };
 }

@@ -92,13 +92,13 @@ async function look(env: Environment, way?: Way, effects: Effects = realEffects)
   return examination;
 }
 
-const troubles = ({ findings }: Examination): Finding[] =>
+const issues = ({ findings }: Examination): Finding[] =>
   findings.filter(({ level }) => level === 'wrong' || level === 'warning');
 
 describe('a good environment', () => {
   it.each(['hybrid', 'direct', 'worker'] as const)('of %s has nothing wrong', async (way) => {
     const examination = await look(good[way]);
-    expect(troubles(examination)).toEqual([]);
+    expect(issues(examination)).toEqual([]);
     expect(examination.findings.filter(({ level }) => level === 'skipped')).toEqual([]);
     expect(examination).toMatchObject({ ok: true, way });
     const told = reportText(examination);
@@ -127,7 +127,7 @@ describe('a good environment', () => {
     const { SUPABASE_SECRET_KEY: _, ...rest } = good.worker;
     const examination = await look({ ...rest, DATABASE_URL: database.url });
     // That database has no account yet.
-    expect(troubles(examination)).toMatchObject([{ level: 'warning', what: 'accounts' }]);
+    expect(issues(examination)).toMatchObject([{ level: 'warning', what: 'accounts' }]);
     expect(reportText(examination)).toMatch(/^ok +database: is reached, by DATABASE_URL$/m);
   });
 
@@ -332,7 +332,7 @@ describe('accounts', () => {
     sandbox.world.setAccountStatus(id, 'CREDENTIALS');
     const examination = await look(good.worker);
     expect(examination.ok).toBe(true);
-    const found = troubles(examination).map((finding) => finding.found);
+    const found = issues(examination).map((finding) => finding.found);
     expect(found).toEqual([
       `not connected: 1 (${id})`,
       `of Unipile, unknown to RevOS: 1 (${id})`,

@@ -49,7 +49,7 @@ export async function actOnMany(
   const { selection } = request;
   const shown = (result: ActionResult): ExitCode => {
     terminal.answer(result, () => actionText(result, rows.noun));
-    return isWhole(result) ? EXIT.ok : EXIT.notWell;
+    return isWhole(result) ? EXIT.ok : EXIT.unhealthy;
   };
   if ('ids' in selection) return shown(await rows.act({ ...request, dry_run: dryRun }));
 
@@ -61,7 +61,7 @@ export async function actOnMany(
     if (!terminal.canAsk) throw new UsageError('Nothing was done: without a terminal, a filter needs --yes.');
     if (!(await terminal.confirm(actionQuestion(foreseen, rows.noun)))) {
       terminal.note('Nothing was done.');
-      return EXIT.notWell;
+      return EXIT.unhealthy;
     }
   }
   return shown(await rows.act({ ...request, expected_count: foreseen.matched }));

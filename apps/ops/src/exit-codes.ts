@@ -2,7 +2,7 @@
 export const EXIT = {
   ok: 0,
   /** It was done or shown, and what was asked about is not well. */
-  notWell: 1,
+  unhealthy: 1,
   /** The command line or the environment is wrong; nothing was asked of the API. */
   usage: 2,
   /** The API refused, 4xx. */

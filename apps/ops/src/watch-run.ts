@@ -50,4 +50,4 @@ export function endText(run: Run, now: Date): string {
   return `${sentence}\n${statsText(run)}`;
 }
 
-export const endCode = (run: Run): ExitCode => (run.status === 'succeeded' ? EXIT.ok : EXIT.notWell);
+export const endCode = (run: Run): ExitCode => (run.status === 'succeeded' ? EXIT.ok : EXIT.unhealthy);

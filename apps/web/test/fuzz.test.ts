@@ -239,7 +239,7 @@ describe('whatever the jobs API answers,', () => {
           fetch,
         };
         const readings = [await readOverview(dependencies), await readRun(aRun().id, dependencies)];
-        for (const { kind } of readings) expect(['read', 'absent', 'trouble']).toContain(kind);
+        for (const { kind } of readings) expect(['read', 'absent', 'failure']).toContain(kind);
         expectNoSecret(JSON.stringify(readings));
       }),
       { ...parameters, numRuns: Math.ceil(parameters.numRuns / 3) },

@@ -79,9 +79,9 @@ describe('readOverview', () => {
   ])('$says', async ({ script, says, check }) => {
     await using server = await scriptedServer(script);
     const reading = await readOverview(dependencies(server.url));
-    if (reading.kind !== 'trouble') throw new Error(reading.kind);
-    expect(reading.trouble.what).toContain(says);
-    expect(reading.trouble.check.join(' ')).toContain(check);
+    if (reading.kind !== 'failure') throw new Error(reading.kind);
+    expect(reading.failure.what).toContain(says);
+    expect(reading.failure.check.join(' ')).toContain(check);
     expect(JSON.stringify(reading)).not.toContain('ops-token-of-tests');
   });
 
@@ -89,7 +89,7 @@ describe('readOverview', () => {
     const effects = scriptedEffects(NOW);
     await using server = await scriptedServer(() => effects.expireTimeouts());
     const reading = await readOverview(dependencies(server.url, effects));
-    expect(reading).toMatchObject({ kind: 'trouble', trouble: { what: expect.stringContaining('TIMEOUT') } });
+    expect(reading).toMatchObject({ kind: 'failure', failure: { what: expect.stringContaining('TIMEOUT') } });
   });
 
   it('says what is not set', async () => {
@@ -99,8 +99,8 @@ describe('readOverview', () => {
       readEnv: () => readDashboardEnv(env),
     });
     expect(reading).toMatchObject({
-      kind: 'trouble',
-      trouble: { what: 'The dashboard is not set up: JOBS_API_URL and OPS_TOKEN are missing or wrong.' },
+      kind: 'failure',
+      failure: { what: 'The dashboard is not set up: JOBS_API_URL and OPS_TOKEN are missing or wrong.' },
     });
   });
 });

@@ -268,7 +268,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** @description `cancel` {reason?} what is pending; `retry` what has failed and was provably not sent; `reschedule` {send_at} what is pending; `settle` {decision, reason?, looked_at?} what is unknown. Named rows may be changed at once; a filter needs a dry run first, and the number that it matched as `expected_count`. */
+        /** @description `cancel` {reason?} what is pending; `retry` what has failed and was provably not sent; `reschedule` {send_at} what is pending; `settle` {decision, reason?, looked_at?} what is unknown. Rows that are named may be changed at once; for a filter, run with `dry_run` first and pass its `matched` as `expected_count`. */
         post: operations["actOnMessages"];
         delete?: never;
         options?: never;
@@ -370,7 +370,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** @description `cancel` {reason?}; `retry` what has failed; `reschedule` {scheduled_for}; `publish_now` what was missed or waits; `settle` {decision, reason?, looked_at?} what is unknown. Named rows may be changed at once; a filter needs a dry run first, and the number that it matched as `expected_count`. */
+        /** @description `cancel` {reason?}; `retry` what has failed; `reschedule` {scheduled_for}; `publish_now` what was missed or waits; `settle` {decision, reason?, looked_at?} what is unknown. Rows that are named may be changed at once; for a filter, run with `dry_run` first and pass its `matched` as `expected_count`. */
         post: operations["actOnPosts"];
         delete?: never;
         options?: never;

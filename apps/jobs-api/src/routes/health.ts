@@ -50,10 +50,10 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HealthOptions> = async (app
     },
     async () => {
       if (app.drain.signal.aborted) throw new HttpProblem('shutting-down', { extra: { checks: [] } });
-      const { checks, trouble } = await readiness();
-      if (trouble === null) return { status: 'ready' as const, checks: [...checks] };
+      const { checks, failure } = await readiness();
+      if (failure === null) return { status: 'ready' as const, checks: [...checks] };
       throw new HttpProblem('not-ready', {
-        detail: trouble,
+        detail: failure,
         headers: { 'retry-after': '5' },
         extra: { checks: [...checks] },
       });

@@ -93,7 +93,7 @@ export const messageRoutes: FastifyPluginAsyncTypebox<MessagesOptions> = async (
       schema: {
         operationId: 'actOnMessages',
         description:
-          '`cancel` {reason?} what is pending; `retry` what has failed and was provably not sent; `reschedule` {send_at} what is pending; `settle` {decision, reason?, looked_at?} what is unknown. Named rows may be changed at once; a filter needs a dry run first, and the number that it matched as `expected_count`.',
+          '`cancel` {reason?} what is pending; `retry` what has failed and was provably not sent; `reschedule` {send_at} what is pending; `settle` {decision, reason?, looked_at?} what is unknown. Rows that are named may be changed at once; for a filter, run with `dry_run` first and pass its `matched` as `expected_count`.',
         tags: ['messages'],
         body: MessageAction,
         response: { 200: ActionResult, ...commonErrors, ...bodyErrors, ...conflicts },

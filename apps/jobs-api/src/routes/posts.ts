@@ -91,7 +91,7 @@ export const postRoutes: FastifyPluginAsyncTypebox<PostsOptions> = async (app, {
       schema: {
         operationId: 'actOnPosts',
         description:
-          '`cancel` {reason?}; `retry` what has failed; `reschedule` {scheduled_for}; `publish_now` what was missed or waits; `settle` {decision, reason?, looked_at?} what is unknown. Named rows may be changed at once; a filter needs a dry run first, and the number that it matched as `expected_count`.',
+          '`cancel` {reason?}; `retry` what has failed; `reschedule` {scheduled_for}; `publish_now` what was missed or waits; `settle` {decision, reason?, looked_at?} what is unknown. Rows that are named may be changed at once; for a filter, run with `dry_run` first and pass its `matched` as `expected_count`.',
         tags: ['posts'],
         body: PostAction,
         response: { 200: ActionResult, ...commonErrors, ...bodyErrors, ...conflicts },

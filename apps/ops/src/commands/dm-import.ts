@@ -49,7 +49,7 @@ async function importFile({ terminal, api, io }: Cli, file: string): Promise<Exi
     if (!(error instanceof CsvImportError)) throw error;
     if (terminal.json) terminal.answer({ problems: error.problems }, () => '');
     terminal.note(printable(error.message));
-    return EXIT.notWell;
+    return EXIT.unhealthy;
   }
 }
 

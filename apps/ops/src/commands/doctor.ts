@@ -38,7 +38,7 @@ async function doctor({ io, terminal }: Cli, { way, envFile }: DoctorOptions): P
   ]);
   const examination = await examine(env, { way });
   terminal.answer(examination, () => reportText(examination));
-  return examination.ok ? EXIT.ok : EXIT.notWell;
+  return examination.ok ? EXIT.ok : EXIT.unhealthy;
 }
 
 function readEnvFile(file: string): NodeJS.Dict<string> {

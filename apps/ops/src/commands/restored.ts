@@ -49,7 +49,7 @@ async function restored(
     if (!terminal.canAsk) throw new UsageError('Nothing was done: without a terminal, it needs --yes.');
     if (!(await terminal.confirm(restoreQuestion(foreseen)))) {
       terminal.note('Nothing was done.');
-      return EXIT.notWell;
+      return EXIT.unhealthy;
     }
   }
   let marked = await api.post('/api/restores', { body: { to } });

@@ -29,5 +29,5 @@ async function status({ terminal, api }: Cli): Promise<ExitCode> {
       ),
     ].join('\n'),
   );
-  return isWell ? EXIT.ok : EXIT.notWell;
+  return isWell ? EXIT.ok : EXIT.unhealthy;
 }

@@ -5,11 +5,11 @@ import { readDashboardEnv } from '../env.ts';
 import { fetchJobsApi } from '../jobs-api/fetch.ts';
 import { readOverview } from '../jobs-api/read.ts';
 import { AutoRefresh } from './auto-refresh.tsx';
+import { TroubleNotice } from './failure-notice.tsx';
 import { JobCard } from './job-card.tsx';
 import { activeRuns, jobState } from './job-state.ts';
 import { RunTable } from './run-table.tsx';
 import { Summary } from './summary.tsx';
-import { TroubleNotice } from './trouble-notice.tsx';
 import { exactTime } from './words.ts';
 
 const REFRESH_MS_ACTIVE = 3_000;
@@ -25,11 +25,11 @@ export async function OverviewSection() {
   });
   const now = realEffects.now();
   if (reading.kind !== 'read') {
-    const trouble = reading.kind === 'trouble' ? reading.trouble : NOT_THERE;
+    const failure = reading.kind === 'failure' ? reading.failure : NOT_THERE;
     return (
       <>
-        <Summary verdict={unseen(trouble.what, now)} states={[]} now={now} />
-        <TroubleNotice trouble={trouble} />
+        <Summary verdict={unseen(failure.what, now)} states={[]} now={now} />
+        <TroubleNotice failure={failure} />
         <Freshness now={now} everyMs={REFRESH_MS_QUIET} />
       </>
     );
@@ -71,7 +71,7 @@ function NoRuns() {
 function Freshness({ now, everyMs }: { now: Date; everyMs: number }) {
   return (
     <p className="freshness">
-      As of <time dateTime={now.toISOString()}>{exactTime(now)}</time>. Read anew every {everyMs / 1_000} s.
+      Updated <time dateTime={now.toISOString()}>{exactTime(now)}</time>, every {everyMs / 1_000} s.
       <AutoRefresh everyMs={everyMs} />
     </p>
   );

@@ -22,7 +22,7 @@ export interface ReadDependencies extends HttpDependencies {
   readonly readEnv: () => DashboardEnv;
 }
 
-export interface Trouble {
+export interface Failure {
   readonly what: string;
   readonly check: readonly string[];
 }
@@ -30,7 +30,7 @@ export interface Trouble {
 export type Reading<Value> =
   | { readonly kind: 'read'; readonly value: Value }
   | { readonly kind: 'absent' }
-  | { readonly kind: 'trouble'; readonly trouble: Trouble };
+  | { readonly kind: 'failure'; readonly failure: Failure };
 
 export interface Overview {
   readonly jobs: readonly Job[];
@@ -57,7 +57,7 @@ export async function readOverview(dependencies: ReadDependencies): Promise<Read
 }
 
 function whyUnread(reading: Exclude<Reading<unknown>, { readonly kind: 'read' }>): string {
-  return reading.kind === 'trouble' ? reading.trouble.what : 'The jobs API has no verdict (404)';
+  return reading.kind === 'failure' ? reading.failure.what : 'The jobs API has no verdict (404)';
 }
 
 /** @param id a UUID */
@@ -71,20 +71,20 @@ async function read<Schema extends TSchema>(
   dependencies: ReadDependencies,
 ): Promise<Reading<Static<Schema>>> {
   const env = configured(dependencies.readEnv);
-  if (env instanceof EnvironmentError) return trouble(notConfigured(env));
+  if (env instanceof EnvironmentError) return failure(notConfigured(env));
   const url = jobsApiUrl(env.JOBS_API_URL ?? OWN_JOB_API, path);
   const headers = { accept: 'application/json', authorization: `Bearer ${env.OPS_TOKEN}` };
   const answer = await exchange(url, { method: 'GET', headers }, READ_MS_MAX, dependencies);
   if (answer.kind === 'answer' && answer.status === 200) {
     const value = parseJson(answer.text);
-    return Value.Check(schema, value) ? { kind: 'read', value } : trouble(notUnderstood(url));
+    return Value.Check(schema, value) ? { kind: 'read', value } : failure(notUnderstood(url));
   }
   if (answer.kind === 'answer' && answer.status === 404) return { kind: 'absent' };
-  return trouble(notRead(answer, url));
+  return failure(notRead(answer, url));
 }
 
-function trouble(facts: Trouble): { kind: 'trouble'; trouble: Trouble } {
-  return { kind: 'trouble', trouble: facts };
+function failure(facts: Failure): { kind: 'failure'; failure: Failure } {
+  return { kind: 'failure', failure: facts };
 }
 
 function configured(readEnv: () => DashboardEnv): DashboardEnv | EnvironmentError {
@@ -96,7 +96,7 @@ function configured(readEnv: () => DashboardEnv): DashboardEnv | EnvironmentErro
   }
 }
 
-function notConfigured(error: EnvironmentError): Trouble {
+function notConfigured(error: EnvironmentError): Failure {
   const names = error.variables.join(' and ');
   return {
     what: `The dashboard is not set up: ${names} ${error.variables.length === 1 ? 'is' : 'are'} missing or wrong.`,
@@ -104,7 +104,7 @@ function notConfigured(error: EnvironmentError): Trouble {
   };
 }
 
-function notUnderstood(url: URL): Trouble {
+function notUnderstood(url: URL): Failure {
   return {
     what: `${url.host} answered with something else than jobs and runs.`,
     check: [
@@ -114,7 +114,7 @@ function notUnderstood(url: URL): Trouble {
   };
 }
 
-function notRead(answer: Exchange, url: URL): Trouble {
+function notRead(answer: Exchange, url: URL): Failure {
   if (answer.kind === 'no_answer') {
     return {
       what: `The jobs API at ${url.host} does not answer (${answer.code}).`,

@@ -16,7 +16,7 @@ import type { AlertStore, ClaimedDelivery } from './store.ts';
 const LOOK_MS = 60_000;
 
 export interface AlertWatchOptions
-  extends Pick<VerdictOptions, 'rpc' | 'jobs' | 'postLateLimitMinutes' | 'findTrouble'> {
+  extends Pick<VerdictOptions, 'rpc' | 'jobs' | 'postLateLimitMinutes' | 'findReadinessFailure'> {
   readonly store: AlertStore;
   readonly channels: readonly Channel[];
   /** Says that this process watches; resolves to why that failed, or to null. Null: to nobody. */

@@ -18,7 +18,7 @@ export interface VerdictOptions {
   /** A post later than this is missed; 0 to 525,600. */
   readonly postLateLimitMinutes: number;
   /** What keeps the service from its work; null if nothing does. It never throws. */
-  readonly findTrouble: () => Promise<string | null>;
+  readonly findReadinessFailure: () => Promise<string | null>;
 }
 
 /** Judges what is seen now. A database that does not answer is a verdict too. */
@@ -30,7 +30,7 @@ export async function readVerdict(options: VerdictOptions): Promise<Verdict> {
 export async function readFacts(options: Omit<VerdictOptions, 'effects'>): Promise<VerdictFacts> {
   const { rpc, logger, jobs, postLateLimitMinutes } = options;
   const [notReady, system] = await Promise.all([
-    options.findTrouble(),
+    options.findReadinessFailure(),
     rpc
       .call<SystemFacts>('system_facts', {
         jobs: jobs.map(({ name }) => name),

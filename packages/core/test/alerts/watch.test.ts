@@ -61,7 +61,7 @@ beforeEach(async () => {
 interface Process {
   readonly config?: Partial<AlertsConfig>;
   /** What keeps the service from its work. */
-  readonly trouble?: () => string | null;
+  readonly failure?: () => string | null;
   readonly rpc?: Session['rpc'];
   readonly jobs?: typeof JOBS;
   readonly notReadyLooks?: 1 | 2;
@@ -69,7 +69,7 @@ interface Process {
 
 /** One process that watches. */
 function watchOf(process: Process = {}) {
-  const { config = {}, trouble = () => null, rpc = session.rpc, jobs = JOBS, notReadyLooks = 2 } = process;
+  const { config = {}, failure = () => null, rpc = session.rpc, jobs = JOBS, notReadyLooks = 2 } = process;
   const effects = { ...realEffects, now: () => session.clock.now };
   const http = { effects, fetch };
   const reports = { alert: (alert: AlertReport) => void reported.push(alert) };
@@ -89,7 +89,7 @@ function watchOf(process: Process = {}) {
     beat: heartbeatUrl === null ? null : () => beat(heartbeatUrl, http),
     reports: { error: (error: unknown) => void reportedErrors.push(error) },
     postLateLimitMinutes: LATE_LIMIT_MINUTES,
-    findTrouble: async () => trouble(),
+    findReadinessFailure: async () => failure(),
   });
 }
 
@@ -338,19 +338,19 @@ describe('an alert', () => {
   });
 
   it('not_ready is told at once by who does not look again', async () => {
-    const trouble = () => 'Failing: schema.';
-    await watchOf({ ...NONE, trouble, notReadyLooks: 1 }).look();
+    const failure = () => 'Failing: schema.';
+    await watchOf({ ...NONE, failure, notReadyLooks: 1 }).look();
     expect(told()).toEqual(['opened not_ready']);
   });
 
   it('not_ready is told once it has lasted from one look to the next', async () => {
-    let trouble: string | null = 'Failing: schema.';
-    const watch = watchOf({ ...NONE, trouble: () => trouble });
+    let failure: string | null = 'Failing: schema.';
+    const watch = watchOf({ ...NONE, failure: () => failure });
     await watch.look();
     expect(told()).toEqual([]);
     await watch.look();
     expect(told()).toEqual(['opened not_ready']);
-    trouble = null;
+    failure = null;
     advance(2 * MINUTE_MS);
     await watch.look();
     expect(told()).toEqual(['opened not_ready', 'ended not_ready']);
@@ -527,7 +527,7 @@ describe('a sign of life', () => {
         },
       },
       postLateLimitMinutes: LATE_LIMIT_MINUTES,
-      findTrouble: async () => null,
+      findReadinessFailure: async () => null,
     });
     await watch.run(ending.signal);
     expect(slept).toEqual([60_000, 60_000]);

@@ -18,7 +18,7 @@ const refused = (status: number, type: string): Action => ({
   effect: false,
 });
 
-const TROUBLES: ReadonlyArray<{ name: string; action: Action }> = [
+const FAULTS: ReadonlyArray<{ name: string; action: Action }> = [
   { name: 'lost answers', action: { kind: 'drop_answer' } },
   { name: 'broken answers', action: { kind: 'malformed_body' } },
   { name: 'pages of HTML', action: { kind: 'html_body', effect: true } },
@@ -30,7 +30,7 @@ const TROUBLES: ReadonlyArray<{ name: string; action: Action }> = [
 ];
 
 describe('the log of a run', () => {
-  it.each(TROUBLES)('with $name', async ({ action }) => {
+  it.each(FAULTS)('with $name', async ({ action }) => {
     let calls = 0;
     const campaign = await campaignOf(db, {
       messages: { ada: 3, ben: 3 },

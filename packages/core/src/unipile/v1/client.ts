@@ -37,14 +37,14 @@ export function createUnipileV1(options: UnipileV1Options): Unipile {
   } = options;
   const { dsn, apiKey, onReadRepeated } = options;
   const exchange = createExchange({ dsn, apiKey, readTimeoutMs, effects, transport, onReadRepeated });
-  const search = <Found>(look: (whole: AbortSignal) => Promise<Found>): Promise<Found> =>
+  const search = <Found>(look: (searchSignal: AbortSignal) => Promise<Found>): Promise<Found> =>
     withTimeout(effects, searchTimeoutMs, look);
   return {
     sendMessage: (message) => sendMessage(exchange, message, timeoutMs),
     createPost: (post) => createPost(exchange, post, postTimeoutMs),
-    findMessage: (sought) => search((whole) => findMessage(exchange, sought, whole)),
-    findPost: (sought) => search((whole) => findPost(exchange, sought, whole)),
-    readPost: (sought) => search((whole) => readPost(exchange, sought, whole)),
+    findMessage: (sought) => search((searchSignal) => findMessage(exchange, sought, searchSignal)),
+    findPost: (sought) => search((searchSignal) => findPost(exchange, sought, searchSignal)),
+    readPost: (sought) => search((searchSignal) => readPost(exchange, sought, searchSignal)),
     close: () => exchange.close(),
   };
 }

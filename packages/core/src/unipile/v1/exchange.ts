@@ -55,7 +55,7 @@ export interface Written {
 }
 
 export interface WriteOptions {
-  /** How long the call may take as a whole, in milliseconds. */
+  /** How long the call may take as a searchSignal, in milliseconds. */
   readonly timeoutMs: number;
   /** Where a success has the id of what was made. A success without it is ambiguous. */
   readonly idField: 'message_id' | 'post_id';
@@ -65,7 +65,7 @@ export interface WriteOptions {
 
 export interface ReadOptions {
   /** Ends this read and those after it, besides this one's own timeout. */
-  readonly whole?: AbortSignal;
+  readonly searchSignal?: AbortSignal;
   /** Whether a read that was not answered, or with a 5xx, is asked once more. */
   readonly isRetried: boolean;
 }
@@ -123,10 +123,10 @@ export function createExchange(options: ExchangeOptions): Exchange {
     };
   };
 
-  const readOnce = async (url: URL, whole: AbortSignal | undefined): ReturnType<Exchange['read']> => {
+  const readOnce = async (url: URL, searchSignal: AbortSignal | undefined): ReturnType<Exchange['read']> => {
     try {
       const answer = await withTimeout(effects, readTimeoutMs, async (expired) => {
-        const signal = whole === undefined ? expired : AbortSignal.any([whole, expired]);
+        const signal = searchSignal === undefined ? expired : AbortSignal.any([searchSignal, expired]);
         return answerOf(await request(url, { headers, dispatcher: transport.reading, signal }));
       });
       const { status, body } = answer;
@@ -165,16 +165,16 @@ export function createExchange(options: ExchangeOptions): Exchange {
         return socketFailure(error, transport.hasFailedToConnect(error));
       }
     },
-    async read(path, query, { whole, isRetried }) {
+    async read(path, query, { searchSignal, isRetried }) {
       const url = new URL(path, base);
       for (const [name, value] of Object.entries(query)) {
         if (value !== undefined) url.searchParams.set(name, value);
       }
-      const first = await readOnce(url, whole);
+      const first = await readOnce(url, searchSignal);
       const isWorthAnother = !first.ok && (first.kind === 'ambiguous' || first.kind === 'unreachable');
       if (!isRetried || !isWorthAnother) return first;
       options.onReadRepeated?.();
-      return readOnce(url, whole);
+      return readOnce(url, searchSignal);
     },
     async close() {
       await Promise.all([transport.writing.close(), transport.reading.close()]);

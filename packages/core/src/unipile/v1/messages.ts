@@ -67,7 +67,7 @@ const Message = Compile(
 export async function findMessage(
   exchange: Exchange,
   sought: FindMessageRequest,
-  whole: AbortSignal,
+  searchSignal: AbortSignal,
 ): Promise<SearchResult<FoundMessage>> {
   const earliest = earliestOf(sought.since);
   // Nothing of a list is kept but this: it may be long, and its texts too.
@@ -87,7 +87,7 @@ export async function findMessage(
     }
     return true;
   };
-  const read = await readMessages(exchange, sought, take, whole);
+  const read = await readMessages(exchange, sought, take, searchSignal);
   if (!read.ok) return read;
   if (oldest !== NOT_YET) {
     const { messageId } = oldest;
@@ -97,7 +97,7 @@ export async function findMessage(
       : { ok: true, kind: 'found', ...oldest, messageId };
   }
   if (mayBeChanged) return unreadable('edited_or_deleted');
-  return notFound(exchange, sought.accountId, whole);
+  return notFound(exchange, sought.accountId, searchSignal);
 }
 
 /** Later than any message. */
@@ -110,17 +110,17 @@ async function readMessages(
   exchange: Exchange,
   sought: FindMessageRequest,
   take: TakeItem,
-  whole: AbortSignal,
+  searchSignal: AbortSignal,
 ): Promise<Read> {
   if (sought.chatId !== null) {
-    const read = await readChat(exchange, sought.chatId, sought.since, take, whole);
+    const read = await readChat(exchange, sought.chatId, sought.since, take, searchSignal);
     // The chat is gone; the message may be in another.
     if (read.ok || !isMissing(read)) return read;
   }
-  const chatIds = await readChatIds(exchange, sought, whole);
+  const chatIds = await readChatIds(exchange, sought, searchSignal);
   if (!chatIds.ok) return chatIds;
   for (const chatId of chatIds.items) {
-    const read = await readChat(exchange, chatId, sought.since, take, whole);
+    const read = await readChat(exchange, chatId, sought.since, take, searchSignal);
     if (!read.ok) return read;
   }
   return { ok: true };
@@ -131,17 +131,17 @@ function readChat(
   chatId: string,
   since: Date,
   take: TakeItem,
-  whole: AbortSignal,
+  searchSignal: AbortSignal,
 ): Promise<Read> {
   const path = `chats/${encodeURIComponent(chatId)}/messages`;
   const query = { after: earliestOf(since).toISOString() };
-  return readList(exchange, { path, query, pageSize: PAGE_SIZE, take }, whole);
+  return readList(exchange, { path, query, pageSize: PAGE_SIZE, take }, searchSignal);
 }
 
 async function readChatIds(
   exchange: Exchange,
   { accountId, recipientId }: FindMessageRequest,
-  whole: AbortSignal,
+  searchSignal: AbortSignal,
 ): Promise<{ readonly ok: true; readonly items: readonly string[] } | Failure> {
   const path = `chat_attendees/${encodeURIComponent(recipientId)}/chats`;
   const query = { account_id: accountId };
@@ -152,7 +152,7 @@ async function readChatIds(
     if (chat.account_id === accountId && ids.length <= CHATS_MAX) ids.push(chat.id);
     return true;
   };
-  const chats = await readList(exchange, { path, query, pageSize: PAGE_SIZE, take }, whole);
+  const chats = await readList(exchange, { path, query, pageSize: PAGE_SIZE, take }, searchSignal);
   // The store has never seen the recipient: there is no chat to look in.
   if (!chats.ok) return isMissing(chats) ? { ok: true, items: [] } : chats;
   return ids.length > CHATS_MAX ? unreadable('list_too_long') : { ok: true, items: ids };

@@ -84,9 +84,9 @@ const Post = Compile(
 export async function findPost(
   exchange: Exchange,
   sought: FindPostRequest,
-  whole: AbortSignal,
+  searchSignal: AbortSignal,
 ): Promise<SearchResult<FoundPost>> {
-  const account = await readAccount(exchange, sought.accountId, whole);
+  const account = await readAccount(exchange, sought.accountId, searchSignal);
   if (!account.ok) return account;
   // LinkedIn would not be read for it, and is better not asked.
   if (account.status !== 'OK') return { ok: true, kind: 'account_out_of_order', status: account.status };
@@ -106,9 +106,9 @@ export async function findPost(
     if (isCandidate && sentAt < oldest.sentAt) oldest = { postId: storableId(item.id), sentAt, ...addresses };
     return true;
   };
-  const read = await readPosts(exchange, sought, authorId, take, whole);
+  const read = await readPosts(exchange, sought, authorId, take, searchSignal);
   if (!read.ok) return read;
-  if (oldest === NOT_YET) return notFound(exchange, sought.accountId, whole);
+  if (oldest === NOT_YET) return notFound(exchange, sought.accountId, searchSignal);
   const { postId } = oldest;
   // Without its id it could be taken for another row's, or another row's for it.
   return postId === null ? unreadable('unstorable_id') : { ok: true, kind: 'found', ...oldest, postId };
@@ -122,7 +122,7 @@ function readPosts(
   sought: FindPostRequest,
   authorId: string,
   take: TakeItem,
-  whole: AbortSignal,
+  searchSignal: AbortSignal,
 ): ReturnType<typeof readList> {
   const earliest = earliestOf(sought.since);
   return readList(
@@ -142,20 +142,24 @@ function readPosts(
         return lastAt !== null && lastAt < earliest;
       },
     },
-    whole,
+    searchSignal,
   );
 }
 
 export async function readPost(
   exchange: Exchange,
   { accountId, postId }: ReadPostRequest,
-  whole: AbortSignal,
+  searchSignal: AbortSignal,
 ): Promise<SearchResult<FoundPost>> {
-  const read = await exchange.read(postPath(postId), { account_id: accountId }, { whole, isRetried: true });
+  const read = await exchange.read(
+    postPath(postId),
+    { account_id: accountId },
+    { searchSignal, isRetried: true },
+  );
   if (!read.ok) {
     // How Unipile says that there is no such post, or that it is not shown yet.
     const isNoPost = isMissing(read) || read.type === 'invalid_post';
-    return isNoPost ? notFound(exchange, accountId, whole) : read;
+    return isNoPost ? notFound(exchange, accountId, searchSignal) : read;
   }
   const sentAt = Post.Check(read.body) ? instantOf(read.body.parsed_datetime) : null;
   if (!Post.Check(read.body) || sentAt === null) return unreadable('unreadable_answer');

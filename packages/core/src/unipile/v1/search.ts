@@ -41,14 +41,14 @@ export interface ListRequest {
 export async function readList(
   exchange: Exchange,
   { path, query, pageSize, take, isEnough = () => false }: ListRequest,
-  whole: AbortSignal,
+  searchSignal: AbortSignal,
 ): Promise<{ readonly ok: true } | Failure> {
   let cursor: string | undefined;
   for (let count = 0; count < PAGES_MAX; count += 1) {
     const page = await exchange.read(
       path,
       { ...query, limit: String(pageSize), cursor },
-      { whole, isRetried: true },
+      { searchSignal, isRetried: true },
     );
     if (!page.ok) return page;
     const items: unknown = page.body.items;
@@ -81,12 +81,12 @@ export interface AccountState {
 export async function readAccount(
   exchange: Exchange,
   accountId: string,
-  whole: AbortSignal,
+  searchSignal: AbortSignal,
 ): Promise<AccountState | Failure> {
   const read = await exchange.read(
     `accounts/${encodeURIComponent(accountId)}`,
     {},
-    { whole, isRetried: true },
+    { searchSignal, isRetried: true },
   );
   if (!read.ok) return read;
   const account: unknown = read.body;
@@ -105,9 +105,9 @@ export async function readAccount(
 export async function notFound(
   exchange: Exchange,
   accountId: string,
-  whole: AbortSignal,
+  searchSignal: AbortSignal,
 ): Promise<SearchResult<never>> {
-  const account = await readAccount(exchange, accountId, whole);
+  const account = await readAccount(exchange, accountId, searchSignal);
   if (!account.ok) return account;
   if (account.status !== 'OK') return { ok: true, kind: 'account_out_of_order', status: account.status };
   return { ok: true, kind: 'absent' };

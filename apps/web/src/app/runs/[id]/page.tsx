@@ -4,8 +4,8 @@ import Link from 'next/link';
 import { notFound } from 'next/navigation';
 import { connection } from 'next/server';
 import { AutoRefresh } from '../../../dashboard/auto-refresh.tsx';
+import { TroubleNotice } from '../../../dashboard/failure-notice.tsx';
 import { RunFacts } from '../../../dashboard/run-facts.tsx';
-import { TroubleNotice } from '../../../dashboard/trouble-notice.tsx';
 import { readDashboardEnv } from '../../../env.ts';
 import { fetchJobsApi } from '../../../jobs-api/fetch.ts';
 import { readRun } from '../../../jobs-api/read.ts';
@@ -33,7 +33,7 @@ export default async function Page({ params }: { params: Promise<{ id: string }>
       ) : (
         <>
           <h1 className="visually-hidden">Run {id}</h1>
-          <TroubleNotice trouble={reading.trouble} />
+          <TroubleNotice failure={reading.failure} />
           <AutoRefresh everyMs={30_000} />
         </>
       )}

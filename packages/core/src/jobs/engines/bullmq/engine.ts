@@ -65,7 +65,7 @@ export function createBullmqEngine(options: BullmqEngineOptions): BullmqEngine {
   };
 
   /** @param isWorkedOn then it is left to whoever works on it while Redis is away */
-  const hand = async (
+  const enqueueSlices = async (
     run: Run,
     slices: readonly number[],
     isWorkedOn: boolean,
@@ -95,14 +95,14 @@ export function createBullmqEngine(options: BullmqEngineOptions): BullmqEngine {
     onChange: (listener) => runner.onChange(listener),
     close: (graceMs) => runner.close(graceMs),
 
-    submit: async (run, traceparent) => hand(run, slicesOf(run), false, traceparent),
+    submit: async (run, traceparent) => enqueueSlices(run, slicesOf(run), false, traceparent),
 
     async resubmit() {
       for (const { run, closed_slices, is_worked_on } of await store.open()) {
         // Of a version that knows more jobs than this one.
         if (!jobs.some(({ name }) => name === run.job)) continue;
         const slices = slicesOf(run).filter((slice) => !closed_slices.includes(slice));
-        await hand(run, slices, is_worked_on);
+        await enqueueSlices(run, slices, is_worked_on);
       }
     },
 
