@@ -30,7 +30,8 @@ as $$
 $$;
 
 -- system_accounts_waiting: accounts that send nothing until somebody acts, though a message waits for it: {count, is_more, since,
--- ids, first: [{account_name, reason}]}. The latest 500 are counted. Part of system_facts.
+-- ids, first: [{account_name, reason}]}. The latest 500 are counted; one that is paused for good costs a look for its messages. Part of
+-- system_facts.
 create or replace function public.system_accounts_waiting()
 returns jsonb
 language plpgsql
@@ -125,7 +126,7 @@ $$;
 
 -- system_posts: what is with the posts that are scheduled up to a day ahead, or for no time, of this moment: {missed, held, late}, each
 -- as waiting_json, held with by_reason. Each up to 1,000: the latest of those that are later than p_late_limit_minutes, the latest of those
--- whose time has come, and the next ones; so none hides behind another kind. Part of system_facts.
+-- whose time has come, and the next ones; so none hides behind another kind. is_more where a part was cut, also of none. Part of system_facts.
 create or replace function public.system_posts(p_late interval, p_late_limit_minutes integer, p_now timestamptz)
 returns jsonb
 language plpgsql
@@ -177,7 +178,7 @@ begin
         min(looked.updated_at) filter (where looked.state = 'held'),
         array_agg(looked.post_id order by looked.updated_at desc nulls last, looked.post_id)
           filter (where looked.state = 'held'),
-        coalesce(bool_or(bound.is_cut) filter (where looked.state = 'held'), false))
+        coalesce(bool_or(bound.is_cut), false))
         || jsonb_build_object('by_reason', coalesce((
           select jsonb_object_agg(held.reason, held.count)
           from (
@@ -187,7 +188,7 @@ begin
       'late', public.waiting_json(
         count(*) filter (where looked.is_open and looked.since <= p_now - p_late), 1000,
         min(looked.since) filter (where looked.is_open and looked.since <= p_now - p_late), '{}',
-        coalesce(bool_or(bound.due_is_cut) filter (where looked.is_open and looked.since <= p_now - p_late), false)),
+        coalesce(bool_or(bound.due_is_cut), false)),
       'key_refused_since', min(looked.due_at) filter (where looked.state = 'waiting' and looked.stored_reason = 'platform_key_refused')
     )
     from (
@@ -239,14 +240,15 @@ begin
         limit 1
       ) as last
     ), '{}'::jsonb),
-    -- One that was cancelled says nothing of how its job is.
+    -- One that was cancelled, or stopped with its process, says nothing of how its job is.
     'last_ended_runs', coalesce((
       select jsonb_object_agg(last.job, last.run)
       from unnest(p_jobs) as named (job)
       cross join lateral (
         select run.job, public.run_json(run) as run
         from public.job_runs as run
-        where run.job = named.job and run.params = '{}'::jsonb and run.status in ('succeeded', 'failed', 'interrupted')
+        where run.job = named.job and run.params = '{}'::jsonb
+          and (run.status in ('succeeded', 'failed') or run.status = 'interrupted' and run.error not like 'stopped: %')
         order by run.requested_at desc, run.id
         limit 1
       ) as last

@@ -165,7 +165,8 @@ begin
 end;
 $$;
 
--- alerts_claim: what is to be told now, through channels that the caller has: [{event, channel, attempt, alert}], the oldest first.
+-- alerts_claim: what is to be told now, through channels that the caller has: [{event, channel, attempt, is_given_up, alert}], the oldest
+-- first; and, with is_given_up, what will not be.
 --
 -- Every incident that lasts, or ended within the last hour, is to be told through each of them: whoever observed it may have had none.
 -- Each is the caller's for a minute. An end is told after its beginning. One that was claimed twelve times is given up, whether or not
@@ -179,6 +180,7 @@ set search_path = ''
 as $$
 declare
   v_limit constant integer := public.list_limit(p_limit);
+  v_given_up jsonb;
   v_claimed jsonb;
 begin
   -- What has ended meanwhile is told from its beginning.
@@ -190,13 +192,22 @@ begin
   where (incident.ended_at is null or incident.ended_at > p_now - interval '1 hour')
     and not exists (
       select from public.alert_deliveries as known
-      where known.incident_id = incident.id and known.event = 'opened' and known.channel = given.channel
+      where known.incident_id = incident.id and known.event = told.event and known.channel = given.channel
     )
   on conflict do nothing;
 
-  update public.alert_deliveries as delivery
-  set next_at = null, error = coalesce(delivery.error, 'no attempt lived to say')
-  where delivery.next_at <= p_now and delivery.attempts >= 12;
+  with given_up as (
+    update public.alert_deliveries as delivery
+    set next_at = null, error = coalesce(delivery.error, 'no answer was recorded')
+    where delivery.next_at <= p_now and delivery.attempts >= 12
+    returning delivery.*
+  )
+  select coalesce(jsonb_agg(jsonb_build_object(
+    'event', given_up.event, 'channel', given_up.channel, 'attempt', given_up.attempts, 'is_given_up', true,
+    'alert', public.alert_json(incident)
+  )), '[]'::jsonb)
+  into v_given_up
+  from given_up join public.alert_incidents as incident on incident.id = given_up.incident_id;
 
   with claimed as (
     update public.alert_deliveries as delivery
@@ -218,11 +229,12 @@ begin
     returning delivery.*
   )
   select coalesce(jsonb_agg(jsonb_build_object(
-    'event', claimed.event, 'channel', claimed.channel, 'attempt', claimed.attempts, 'alert', public.alert_json(incident)
+    'event', claimed.event, 'channel', claimed.channel, 'attempt', claimed.attempts, 'is_given_up', false,
+    'alert', public.alert_json(incident)
   ) order by claimed.created_at, claimed.event desc, claimed.channel), '[]'::jsonb)
   into v_claimed
   from claimed join public.alert_incidents as incident on incident.id = claimed.incident_id;
-  return v_claimed;
+  return v_given_up || v_claimed;
 end;
 $$;
 

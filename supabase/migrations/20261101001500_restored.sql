@@ -214,16 +214,18 @@ end;
 $$;
 
 -- restore_whole: refuses while a restore is marked in part: accounts that it has not come to would send again what they have sent.
+--
+-- Whoever marks is waited for: the pause that he is about to make must not be ended before his restore is seen.
 create or replace function public.restore_whole()
 returns void
 language plpgsql
-stable
 security invoker
 set search_path = ''
 as $$
 declare
   v_restored_to timestamptz;
 begin
+  perform pg_advisory_xact_lock_shared(hashtext('public.restore_mark'));
   select min(restore.restored_to) into v_restored_to from public.restores as restore where not restore.is_marked;
   if v_restored_to is not null then
     raise exception 'a restore is not marked whole yet: repeat ops restored --to %',
@@ -259,7 +261,9 @@ declare
   v_account_ids uuid[];
   v_unknown integer;
 begin
-  if (p_to > p_now - interval '90 days' and p_to <= p_now) is not true then
+  -- One that was begun may always be ended: nothing is sent before.
+  if (p_to > p_now - interval '90 days' and p_to <= p_now) is not true
+    and not exists (select from public.restores as restore where restore.restored_to = p_to) then
     raise exception 'to must be an instant of the last 90 days' using errcode = 'RS001', detail = '{"field":"to"}';
   end if;
   if p_dry_run is null or (p_limit between 1 and 1000) is not true then

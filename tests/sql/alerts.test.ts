@@ -209,12 +209,23 @@ describe('telling', () => {
     expect(await claim(['webhook'])).toEqual([]);
   });
 
+  it('of an end is made up for where the incident ended while its channel was taken up', async () => {
+    await observe([found('slot_missed', 'dm-queue')]);
+    await record((await claim())[0] as Claimed);
+    advance(2 * MINUTE_MS);
+    await observe([]);
+    // As it is left by one who ends it before another's claim is there to be seen.
+    await session.query(`delete from alert_deliveries where event = 'ended'`, []);
+    expect(await claim()).toMatchObject([{ event: 'ended', channel: 'webhook', is_given_up: false }]);
+  });
+
   it('is given up where twelve who claimed it said nothing of what became of it', async () => {
     await observe([found('slot_missed', 'dm-queue')]);
     for (let attempt = 1; attempt <= 12; attempt += 1) {
       expect(await claim()).toMatchObject([{ attempt }]);
       advance(MINUTE_MS);
     }
+    expect(await claim()).toMatchObject([{ attempt: 12, is_given_up: true, channel: 'webhook' }]);
     expect(await claim()).toEqual([]);
     expect((await list()).items[0]?.deliveries).toMatchObject([{ status: 'given_up', attempts: 12 }]);
   });

@@ -43,6 +43,41 @@ beforeEach(async () => {
   await ann.reset();
 });
 
+describe('a restore', () => {
+  const to = NOW.toISOString();
+  const mark = (session: Session) =>
+    session.rpc.call('restore_mark', { to, dry_run: false, limit: 1, actor: 'ann' });
+
+  it.each([
+    { what: 'a resume', end: () => bob.rpc.call('sending_resume', { actor: 'bob' }) },
+    {
+      what: 'a pause that ends by itself',
+      end: () =>
+        bob.rpc.call('sending_pause_set', {
+          reason: 'stop',
+          until: after(NOW, 1).toISOString(),
+          actor: 'bob',
+        }),
+    },
+  ])('that is being marked is waited for by $what, which is refused then', async ({ end }) => {
+    for (const n of [1, 2]) await queue(ann, await openAccount(ann, n));
+    await ann.rpc.call('sending_pause_set', {
+      reason: 'stop',
+      until: after(NOW, MINUTE_MS).toISOString(),
+      actor: 'ann',
+    });
+    const pid = await pidOf(bob);
+    await ann.query('begin', []);
+    await mark(ann);
+    const ending = end();
+    ending.catch(() => {});
+    await untilBlocked(watcher, pid);
+    await ann.query('commit', []);
+    await expect(ending).rejects.toMatchObject({ code: 'RS003' });
+    expect(await ann.rpc.call('sending_status', {})).toMatchObject({ paused: true, paused_until: null });
+  });
+});
+
 describe('claims', () => {
   it('20 sessions that claim at once give every message to one of them', async () => {
     for (let n = 1; n <= 30; n += 1) await queue(ann, await openAccount(ann, n), 3);

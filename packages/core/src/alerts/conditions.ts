@@ -31,10 +31,19 @@ export interface Observation {
   readonly looked_at: readonly FindingCode[];
 }
 
+/** Found among posts of which not all may have been looked at: then none that is found is none that is known. */
+const COUNTED = { posts_held: 'held_posts', posts_late: 'late_posts' } as const;
+
+function isSeen(code: FindingCode, system: VerdictFacts['system']): boolean {
+  if (system === null) return false;
+  const waiting = code in COUNTED ? system[COUNTED[code as keyof typeof COUNTED]] : null;
+  return waiting === null || waiting.count > 0 || !waiting.is_more;
+}
+
 /** @param isReadinessKnown whether what keeps the service from its work has lasted: a moment of it is not told */
 export function observe(facts: VerdictFacts, isReadinessKnown: boolean): Observation {
   const looked_at = ALERT_CODES.filter((code) =>
-    code === 'not_ready' ? isReadinessKnown : facts.system !== null,
+    code === 'not_ready' ? isReadinessKnown : isSeen(code, facts.system),
   );
   const found = new Map<FindingCode, Condition>();
   for (const { isPartial, ...finding } of findings(facts)) {

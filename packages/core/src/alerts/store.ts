@@ -13,6 +13,8 @@ export interface ClaimedDelivery {
   readonly channel: ChannelName;
   /** From 1. */
   readonly attempt: number;
+  /** It was claimed twelve times, and nobody said what became of it: it is told no more. */
+  readonly is_given_up: boolean;
   readonly alert: Alert;
 }
 

@@ -64,6 +64,14 @@ export function createAlertWatch(options: AlertWatchOptions): AlertWatch {
     const { deliveries: _deliveries, open_subjects: _open, ...alert } = claimed.alert;
     const channel = channels.find((each) => each.name === name);
     if (channel === undefined) return;
+    if (claimed.is_given_up) {
+      const code = 'no answer was recorded';
+      logger.error(
+        { alert_id: alert.id, event, channel: name, attempt, code },
+        'alert not delivered, given up',
+      );
+      return;
+    }
     const delivery = await channel.tell({ event, alert });
     const { status } = await store.record(claimed, delivery);
     if (delivery.kind === 'delivered') return;
@@ -72,16 +80,25 @@ export function createAlertWatch(options: AlertWatchOptions): AlertWatch {
     else logger.warn(facts, 'alert not delivered, retrying later');
   }
 
-  async function look(): Promise<void> {
-    try {
-      await keep();
-      if (names.length === 0) return;
-      for (let claimed = await store.claim(names); claimed.length > 0; claimed = await store.claim(names)) {
-        await Promise.all(claimed.map(tell));
+  async function tellAll(): Promise<void> {
+    if (names.length === 0) return;
+    for (let claimed = await store.claim(names); claimed.length > 0; claimed = await store.claim(names)) {
+      // All of them to their end: whoever closes the database next would close it under those that are left.
+      for (const told of await Promise.allSettled(claimed.map(tell))) {
+        if (told.status === 'rejected') throw told.reason;
       }
-    } catch (error) {
-      logger.warn({ err: error }, 'alerts could not be looked at');
-      if (!isOutage(error)) reports.error(error);
+    }
+  }
+
+  /** What was kept before is told, whether or not more could be kept. */
+  async function look(): Promise<void> {
+    for (const step of [keep, tellAll]) {
+      try {
+        await step();
+      } catch (error) {
+        logger.warn({ err: error }, 'alerts could not be looked at');
+        if (!isOutage(error)) reports.error(error);
+      }
     }
   }
 

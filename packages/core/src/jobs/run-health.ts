@@ -5,8 +5,12 @@ import { currentSlot, EARLY_MS_MAX } from './schedule.ts';
 /** How long after its slot a run may appear before the slot counts as missed, in milliseconds. */
 const LATE_MS_MIN = 3 * 60_000;
 
-/** How long a run has been at work when what the one before it came to no longer says how the job is, in milliseconds. */
+/**
+ * How long a run has been at work when what the one before it came to no longer says how the job is, in milliseconds: so
+ * long at least, and longer than that one was at work.
+ */
 const PROVEN_MS_MIN = 10 * 60_000;
+const LONGER_MS = 2 * 60_000;
 
 /** Why `run_recover` gives up on a run, in its words. */
 export const GIVEN_UP = {
@@ -48,9 +52,15 @@ function covers(
  * One that has only begun says nothing yet: what fails at each slot would be mended at each slot.
  */
 export function lastEnd(ended: Run | null, last: Run | null, now: Date): Run | null {
-  if (last?.status !== 'running' || last.started_at === null || silentMs(last, now) !== null) return ended;
-  return now.getTime() - Date.parse(last.started_at) >= PROVEN_MS_MIN ? null : ended;
+  if (ended === null || last?.status !== 'running' || silentMs(last, now) !== null) return ended;
+  const provenMs = Math.max(PROVEN_MS_MIN, workedMs(ended, now) + LONGER_MS);
+  return workedMs(last, now) >= provenMs ? null : ended;
 }
+
+const workedMs = ({ started_at, finished_at }: Run, now: Date): number =>
+  started_at === null
+    ? 0
+    : (finished_at === null ? now.getTime() : Date.parse(finished_at)) - Date.parse(started_at);
 
 /** How long a running run has given no sign of life, in milliseconds; null if it does. */
 export function silentMs(run: Pick<Run, 'status' | 'heartbeat_at'>, now: Date): number | null {

@@ -1,7 +1,7 @@
 /** What the verdict is judged from: `system_facts` in SQL, and what the service knows of itself. */
 import type { Run } from '../jobs/index.ts';
 
-/** A kind of thing that waits: how many, and since when. `is_more`: they were not all counted. */
+/** A kind of thing that waits: how many, and since when the first of those. `is_more`: they were not all looked at. */
 export interface Waiting {
   readonly count: number;
   readonly is_more: boolean;
@@ -17,7 +17,7 @@ export interface WaitingAccount {
   readonly reason: string;
 }
 
-/** The answer of `system_facts`. */
+/** The answer of `system_facts`, whole: a database of another version may leave something out. */
 export interface SystemFacts {
   readonly now: string;
   /** When the oldest run that is still known was asked for; null if there never was one. */
@@ -47,6 +47,24 @@ export interface SystemFacts {
   readonly late_messages: Waiting;
   readonly late_posts: Waiting;
 }
+
+const KNOWN: Readonly<Record<keyof SystemFacts, true>> = {
+  now: true,
+  first_run_at: true,
+  last_runs: true,
+  last_ended_runs: true,
+  all_paused: true,
+  key_refused_since: true,
+  accounts: true,
+  held_messages: true,
+  held_unknown_posts: true,
+  missed_posts: true,
+  held_posts: true,
+  late_messages: true,
+  late_posts: true,
+};
+
+export const areWhole = (facts: SystemFacts): boolean => Object.keys(KNOWN).every((name) => name in facts);
 
 export interface VerdictFacts {
   /** What keeps the service from its work; null if nothing does. */

@@ -4,7 +4,7 @@ import { isOutage } from '../jobs/index.ts';
 // Not the index: the dashboard needs no client of the database.
 import { type Rpc, RpcError } from '../rpc/rpc.ts';
 import type { Logger, Reports } from '../telemetry/index.ts';
-import type { SystemFacts, VerdictFacts } from './facts.ts';
+import { areWhole, type SystemFacts, type VerdictFacts } from './facts.ts';
 import { judge } from './judge.ts';
 import type { Verdict } from './verdict.ts';
 
@@ -36,6 +36,8 @@ export async function readFacts(options: Omit<VerdictOptions, 'effects'>): Promi
         jobs: jobs.map(({ name }) => name),
         late_limit_minutes: postLateLimitMinutes,
       })
+      // Of another version: readiness says so.
+      .then((facts) => (areWhole(facts) ? facts : null))
       .catch((error: unknown) => {
         if (!(error instanceof RpcError)) throw error;
         logger.warn({ err: error }, 'verdict facts unavailable');

@@ -356,6 +356,66 @@ describe('an alert', () => {
     expect(told()).toEqual(['opened not_ready', 'ended not_ready']);
   });
 
+  it('of a run that failed is not over for one that a deploy has stopped', async () => {
+    const watch = watchOf(DM);
+    await aRun('failed');
+    await watch.look();
+    advance(MINUTE_MS);
+    await finishRun(await beginRun(), 'interrupted', {}, 'stopped: shutdown');
+    advance(2 * MINUTE_MS);
+    await watch.look();
+    expect(told()).toEqual(['opened run_failed']);
+  });
+
+  it('not_ready is told beside a schema that says less', async () => {
+    const rpc: Session['rpc'] = {
+      call: async (name, args) => {
+        const answer = await session.rpc.call<Record<string, unknown>>(name, args);
+        if (name === 'system_facts') delete answer.last_ended_runs;
+        return answer as never;
+      },
+      close: async () => {},
+    };
+    await watchOf({ ...DM, rpc, failure: () => 'Failing: schema.', notReadyLooks: 1 }).look();
+    expect(told()).toEqual(['opened not_ready']);
+    expect(reportedErrors).toEqual([]);
+  });
+
+  it('of held posts is not over where not all were looked at', async () => {
+    const account = await postingAccount(session, 1);
+    const post = { linkedin_account_id: account, content: ' ', scheduled_for: after(NOW, HOUR_MS) };
+    const held = await insertPost(session, post);
+    const watch = watchOf(NONE);
+    await watch.look();
+    await session.query(`update posts set scheduled_for = $2 where id = $1`, [
+      held,
+      after(NOW, 23 * HOUR_MS),
+    ]);
+    await session.query(
+      `insert into posts (linkedin_account_id, content, status, scheduled_for)
+      select $1, 'Ahead', 'scheduled', $2 from generate_series(1, 1001)`,
+      [account, after(NOW, HOUR_MS).toISOString()],
+    );
+    advance(2 * MINUTE_MS);
+    await watch.look();
+    expect(told()).toEqual(['opened posts_held']);
+  });
+
+  it('that was kept before is told where nothing more can be kept', async () => {
+    await aRun('failed');
+    await watchOf({ ...DM, config: { webhook: null, slackUrl: null } }).look();
+    const rpc: Session['rpc'] = {
+      call: (name, args) =>
+        name === 'alerts_observe'
+          ? Promise.reject(new RpcError('bug', name, '42883', 'there is no such function'))
+          : session.rpc.call(name, args),
+      close: async () => {},
+    };
+    await watchOf({ ...DM, rpc }).look();
+    expect(told()).toEqual(['opened run_failed']);
+    expect(reportedErrors).toHaveLength(1);
+  });
+
   it('has a cause here for each of its codes', () => {
     expect([...CAUSES.map(({ code }) => code), 'not_ready'].toSorted()).toEqual([...ALERT_CODES].toSorted());
   });

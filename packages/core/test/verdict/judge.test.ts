@@ -261,6 +261,21 @@ describe('judge', () => {
     expect([after('10:15:01'), after('10:24:59'), after('10:25:00')]).toEqual([code, code, 'all_well']);
   });
 
+  it('a run that failed late is not over before the next has come further', () => {
+    const ended = {
+      status: 'failed',
+      started_at: '2026-11-24T09:45:00Z',
+      finished_at: '2026-11-24T09:58:00Z',
+    } as const;
+    const next = aRun({ id: 'b', status: 'running', finished_at: null, started_at: '2026-11-24T10:00:00Z' });
+    const after = (at: string) => {
+      const last_runs = { 'dm-queue': { ...next, heartbeat_at: `2026-11-24T${at}Z` } };
+      const facts = { last_runs, last_ended_runs: { 'dm-queue': aRun(ended) } };
+      return judged(facts, null, new Date(`2026-11-24T${at}Z`)).code;
+    };
+    expect([after('10:14:59'), after('10:15:00')]).toEqual(['run_failed', 'all_well']);
+  });
+
   it('judges by the clock of the database', () => {
     const last_runs = { 'dm-queue': aRun({ status: 'running', finished_at: null, heartbeat_at: WELL.now }) };
     const ahead = new Date(NOW.getTime() + 3_600_000);
