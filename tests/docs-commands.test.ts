@@ -18,6 +18,7 @@ const read = (file: string): string => readFileSync(path.join(ROOT, file), 'utf8
 const MANUALS = globSync(
   [
     'README.md',
+    'CONTRIBUTING.md',
     'SECURITY.md',
     'docs/*.md',
     'apps/*/README.md',

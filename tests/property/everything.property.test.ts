@@ -1,5 +1,5 @@
 /**
- * Everything at once: claims, answers, lost ones, read-backs, people and RevOS, over messages and posts, in random order by
+ * Everything at once: claims, answers, lost ones, reconciling, people and RevOS, over messages and posts, in random order by
  * sessions truly in parallel. LinkedIn sees each thing once at most, and all of it comes to an end that can be explained.
  *
  * A failure prints the line that runs its commotion again. Interleavings are the machine's own, so a race may take some

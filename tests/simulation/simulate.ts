@@ -36,7 +36,7 @@ export interface Story {
 /** Some fourteen times what a story takes on average: more is a loop that nothing ends. */
 const STEPS_MAX = 60_000;
 
-/** How long everything has to come to rest once nothing goes wrong any more: the last read-backs are two hours apart. */
+/** How long everything has to come to rest once nothing goes wrong any more: the last looks are two hours apart. */
 const CALM_MS = 4.5 * HOUR_MS;
 
 /**

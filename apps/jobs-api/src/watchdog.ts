@@ -42,7 +42,7 @@ export interface WatchdogOptions {
 interface Memory {
   /** The slot, in milliseconds, that was reported as missed. */
   missed: number | null;
-  /** The interrupted run that was gone on with. */
+  /** The interrupted run that was resumed. */
   resumed: string | null;
 }
 

@@ -227,7 +227,7 @@ describe('a slot that was asked for', () => {
 });
 
 describe('an interrupted run', () => {
-  it('of a slot is gone on with at once, and once, without a slot', async () => {
+  it('of a slot is resumed at once, and once, without a slot', async () => {
     await past('vercel-cron', SLOT_BEFORE, 'interrupted');
     const ended = database.answered('run_finish');
     await watch();
@@ -240,7 +240,7 @@ describe('an interrupted run', () => {
     ]);
   });
 
-  it('is gone on with again when that is interrupted too', async () => {
+  it('is resumed again when that is interrupted too', async () => {
     await past('vercel-cron', SLOT_BEFORE, 'interrupted');
     await past('catch-up', null, 'interrupted');
     const ended = database.answered('run_finish');
@@ -268,7 +268,7 @@ describe('an interrupted run', () => {
     expect(await all()).toHaveLength(2);
   });
 
-  it('of ops is gone on with if a slot was answered with it', async () => {
+  it('of ops is resumed if a slot was answered with it', async () => {
     const byHand = await past('ops', null, 'running');
     await past('vercel-cron', SLOT_BEFORE, 'queued');
     await store.finish(byHand.id, 'another', {

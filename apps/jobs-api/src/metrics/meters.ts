@@ -109,7 +109,7 @@ export function createMeters({ jobs, version, commit }: MetersOptions) {
       help: 'Attempts at a message or post that were recorded: sent, failed, unknown (it may be on LinkedIn), retried (not sent, and goes out later), released (given back without a call), late (somebody else had settled it). The reasons are those of docs/reasons.md; none where there is nothing to say, other where it is not one of them.',
       labelNames: ['kind', 'outcome', 'reason'],
     }),
-    readBacks: new Counter({
+    reconciliations: new Counter({
       ...own,
       name: 'revos_reconciliations_total',
       help: 'Looks on LinkedIn for what is unknown, by what they came to: sent, waiting (it goes out once more), held (a person decides), unknown (looked for again), ignored (settled meanwhile).',
@@ -262,7 +262,7 @@ export function createMeters({ jobs, version, commit }: MetersOptions) {
   }
   for (const kind of KINDS) {
     meters.attempts.inc({ kind, outcome: 'sent', reason: 'none' }, 0);
-    for (const resolution of RESOLUTIONS) meters.readBacks.inc({ kind, resolution }, 0);
+    for (const resolution of RESOLUTIONS) meters.reconciliations.inc({ kind, resolution }, 0);
   }
   for (const operation of OPERATIONS) meters.callsInFlight.set({ operation }, 0);
   for (const of of REPEATS) meters.repeats.inc({ of }, 0);

@@ -54,6 +54,6 @@ function reasonOf(result: AttemptResult | undefined): string {
 
 function countReconciliations(meters: Meters, kind: Kind, answers: unknown): void {
   for (const { resolution } of answers as readonly ReconcileResolution[]) {
-    meters.readBacks.inc({ kind, resolution });
+    meters.reconciliations.inc({ kind, resolution });
   }
 }

@@ -1,11 +1,11 @@
 /**
- * How far ahead of its slots a run claims: as much as ends while a claim is under way, and no more.
+ * How far ahead of its permits a run claims: as much as ends while a claim is under way, and no more.
  *
- * A slot that becomes free during a claim would stand empty until the claim's answer. So as many rows as that are
- * claimed before their slots are free, and wait in memory. Each of them is one more that a crash leaves unknown.
+ * A permit that becomes free during a claim would stay unused until the claim's answer. So as many rows as that are
+ * claimed before their permits are free, and wait in memory. Each of them is one more that a crash leaves unknown.
  */
 
-/** Of the slots, what may wait at most. */
+/** Of the permits, what may wait at most. */
 const SHARE_MAX = 1 / 5;
 
 /** Of what was measured before, what the last claim changes. */
@@ -30,9 +30,9 @@ export interface LookAhead {
   learn(claim: ClaimSeen): void;
 }
 
-/** @param slots calls at the same time, 1 or more; nothing is claimed ahead for fewer than five */
-export function createLookAhead(slots: number): LookAhead {
-  const aheadMax = Math.floor(slots * SHARE_MAX);
+/** @param permits calls at the same time, 1 or more; nothing is claimed ahead for fewer than five */
+export function createLookAhead(permits: number): LookAhead {
+  const aheadMax = Math.floor(permits * SHARE_MAX);
   /** Calls that end while a claim is under way: its latency times their rate. Null until it was measured. */
   let endedMean: number | null = null;
   /** The last claim gave less than it was asked for: what there is to claim, is claimed. */
@@ -40,7 +40,7 @@ export function createLookAhead(slots: number): LookAhead {
 
   return {
     demand(inHand) {
-      const free = slots - inHand;
+      const free = permits - inHand;
       if (isScarce || endedMean === null) return Math.max(free, 0);
       // Twice as much, so that a claim is of several rows: it is made when half of them are left.
       const ahead = Math.min(Math.ceil(2 * endedMean), aheadMax);

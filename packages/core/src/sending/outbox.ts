@@ -2,7 +2,7 @@
  * The outbox port: what a feature gives so that its rows are sent by the machine they all share.
  *
  * The claim, the limits and the ledger are the feature's SQL; one call to Unipile and what it means
- * are its `send`. Everything between (slots, waiting, recording, reading back) is `runOutbox`.
+ * are its `send`. Everything between (permits, waiting, recording, reconciling) is `runOutbox`.
  */
 import type { FailureKind, SearchResult } from '../unipile/index.ts';
 import type { AttemptResult, Backlog, ClaimedAttempt, Preview, RecordedResult } from './attempts.ts';
@@ -11,7 +11,7 @@ export interface ClaimRequest {
   /** Names the claim, so that what a lost answer claimed can be given back. */
   readonly claimId: string;
   readonly worker: string;
-  /** Free slots. */
+  /** Free permits. */
   readonly limit: number;
   readonly leaseMs: number;
   /** Uniform in [0, 1). */

@@ -4,7 +4,7 @@
  *
  * The database is the pacer. A claim gives at most one row an account, and only where every limit,
  * window, pause and gap allows; between two rows of an account the run waits, holding nothing.
- * It claims for its free slots, and a little ahead: for those that become free while it claims.
+ * It claims for its free permits, and a little ahead: for those that become free while it claims.
  */
 import { type JobServices, type RunContext, type RunStats, runFacts, workUntil } from '../jobs/index.ts';
 import { RpcError } from '../rpc/index.ts';
@@ -13,9 +13,9 @@ import { releaseOf } from './attempts.ts';
 import { type Claims, createClaims } from './claims.ts';
 import { createLookAhead, type LookAhead } from './look-ahead.ts';
 import type { Claim, Outbox } from './outbox.ts';
+import { createPermits, type Dispatch, type Permits } from './permits.ts';
 import { createReconciler, type Reconciler } from './reconciler.ts';
 import { createRecorder, type Recorder } from './recorder.ts';
-import { createSlots, type Dispatch, type Slots } from './slots.ts';
 import { createTally, type Tally } from './tally.ts';
 import { tracedOutbox } from './traced-outbox.ts';
 
@@ -26,10 +26,10 @@ const POLL_MS = 5_000;
 const HELD_MS_MIN = 250;
 
 /**
- * Attempts that a run may have open for each slot, with those whose results are not written yet. While the database
+ * Attempts that a run may have open for each permit, with those whose results are not written yet. While the database
  * takes claims and no results, a crash must not leave ever more of them unknown.
  */
-const OPEN_PER_SLOT_MAX = 2;
+const OPEN_PER_PERMIT_MAX = 2;
 
 /** Without a reason an abort makes an error and its stack, for each message. */
 const WOKEN = 'woken';
@@ -70,11 +70,11 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
   readonly #accountIds: readonly string[] | null;
   readonly #tally: Tally<Result>;
   readonly #claims: Claims<Item>;
-  readonly #slots: Slots<Item>;
+  readonly #permits: Permits<Item>;
   readonly #lookAhead: LookAhead;
   readonly #recorder: Recorder<Result>;
   readonly #reconciler: Reconciler;
-  /** Replaced after each wake-up; aborted when a result was recorded or a slot became free. */
+  /** Replaced after each wake-up; aborted when a result was recorded or a permit became free. */
   #wake = new AbortController();
   #platformKeyRefused = false;
   #readingFailed = false;
@@ -93,10 +93,10 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
       mayClaim: () => this.#mayClaim(),
       onGivenBack: (count) => this.#tally.givenBack(count),
     });
-    const slots = Math.min(services.sendConcurrency, outbox.concurrencyMax ?? Number.POSITIVE_INFINITY);
-    this.#lookAhead = createLookAhead(slots);
-    this.#slots = createSlots(
-      slots,
+    const permits = Math.min(services.sendConcurrency, outbox.concurrencyMax ?? Number.POSITIVE_INFINITY);
+    this.#lookAhead = createLookAhead(permits);
+    this.#permits = createPermits(
+      permits,
       (dispatch) => this.#send(dispatch),
       () => this.#wake.abort(WOKEN),
     );
@@ -129,7 +129,7 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
       await this.#sendUntilDone();
     } finally {
       this.#isOver = true;
-      await this.#slots.drain();
+      await this.#permits.drain();
       await this.#recorder.drain();
       await this.#claims.giveBackLost();
       sent.abort();
@@ -147,13 +147,13 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
       // What is woken from here on is not missed, even during the claim.
       this.#wake = new AbortController();
       const claim = await this.#claim();
-      if (!this.#mayClaim() && this.#slots.inFlight === 0) return;
+      if (!this.#mayClaim() && this.#permits.inFlight === 0) return;
       const waitMs = claim === null ? POLL_MS : this.#waitAfter(claim);
       if (waitMs === null) return;
       await effects.sleep(waitMs, AbortSignal.any([this.#wake.signal, this.#context.signal]));
       if (this.#context.signal.aborted) return;
       // What has waited for too long is given back, also while no call ends.
-      this.#slots.dispatch();
+      this.#permits.dispatch();
     }
   }
 
@@ -187,7 +187,7 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
     const isInTime = nextAt !== null && nextAt < horizon;
     // A result that is still being written, or was written during the claim, may let its account go on,
     // and an unknown that turns out to be absent goes out once more.
-    const isQuiet = this.#slots.inFlight === 0 && this.#recorder.isIdle() && !this.#wake.signal.aborted;
+    const isQuiet = this.#permits.inFlight === 0 && this.#recorder.isIdle() && !this.#wake.signal.aborted;
     if (!isInTime && isQuiet && this.#reconciler.isDone(horizon)) return null;
     if (nextAt === null) return POLL_MS;
     // Nothing came although something is due: somebody else holds its row. It is not asked without a pause.
@@ -195,22 +195,22 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
     return Math.min(Math.max(nextAt.getTime() - new Date(claim.now).getTime(), waitMsMin), POLL_MS);
   }
 
-  /** Claims for the free slots, and a little ahead. Null if nothing is wanted, or the database gave no answer. */
+  /** Claims for the free permits, and a little ahead. Null if nothing is wanted, or the database gave no answer. */
   async #claim(): Promise<Claim<Item> | null> {
     if (!this.#mayClaim()) return null;
-    const { inFlight, waiting, ended: endedBefore } = this.#slots;
+    const { inFlight, waiting, ended: endedBefore } = this.#permits;
     const inHand = inFlight + waiting;
-    const room = OPEN_PER_SLOT_MAX * this.#slots.size - inHand - this.#recorder.unwritten;
+    const room = OPEN_PER_PERMIT_MAX * this.#permits.size - inHand - this.#recorder.unwritten;
     const asked = Math.min(this.#lookAhead.demand(inHand), room, this.#tally.callsLeft);
     if (asked <= 0) return null;
     const claim = await this.#claims.claim(asked);
     if (claim === null) return null;
     const { items, isInTime } = claim;
-    this.#lookAhead.learn({ inFlight, asked, given: items.length, ended: this.#slots.ended - endedBefore });
+    this.#lookAhead.learn({ inFlight, asked, given: items.length, ended: this.#permits.ended - endedBefore });
     this.#tally.claimed(items.length);
     const maySend = () => this.#maySend() && isInTime();
-    for (const item of items) this.#slots.add({ item, maySend });
-    const counts = { asked, claimed: items.length, claimed_ahead: this.#slots.waiting };
+    for (const item of items) this.#permits.add({ item, maySend });
+    const counts = { asked, claimed: items.length, claimed_ahead: this.#permits.waiting };
     this.#services.logger.debug(counts, 'claimed');
     this.#report();
     return claim;
@@ -251,7 +251,7 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
   }
 
   #report(): void {
-    this.#context.report({ ...this.#tally.counts, claimed_ahead: this.#slots.waiting });
+    this.#context.report({ ...this.#tally.counts, claimed_ahead: this.#permits.waiting });
   }
 
   /** The counts, and what is left waiting, why, and until when. */

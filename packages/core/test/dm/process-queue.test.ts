@@ -665,7 +665,7 @@ describe('what is claimed', () => {
       async intercept(name, next, args) {
         if (name !== 'dm_claim') return next();
         const { limit } = args as { limit: number };
-        // Everything that an earlier claim gave is on its way, and only free slots are claimed for.
+        // Everything that an earlier claim gave is on its way, and only free permits are claimed for.
         expect(claimed).toBe(dispatched);
         expect(limit + inFlight).toBeLessThanOrEqual(slots);
         const answer = (await next()) as { items: unknown[] };

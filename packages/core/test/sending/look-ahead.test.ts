@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { createLookAhead } from '../../src/sending/look-ahead.ts';
 
-/** A run of so many slots whose last claims each gave what they were asked for, while so many calls ended. */
-function lookAheadAfter(slots: number, ...endedEach: readonly number[]) {
-  const lookAhead = createLookAhead(slots);
-  for (const ended of endedEach) lookAhead.learn({ inFlight: slots, asked: 5, given: 5, ended });
+/** A run of so many permits whose last claims each gave what they were asked for, while so many calls ended. */
+function lookAheadAfter(permits: number, ...endedEach: readonly number[]) {
+  const lookAhead = createLookAhead(permits);
+  for (const ended of endedEach) lookAhead.learn({ inFlight: permits, asked: 5, given: 5, ended });
   return lookAhead;
 }
 
 describe('before anything is known', () => {
-  it('as many as there are free slots are claimed', () => {
+  it('as many as there are free permits are claimed', () => {
     expect(createLookAhead(20).demand(0)).toBe(20);
     expect(createLookAhead(20).demand(13)).toBe(7);
     expect(createLookAhead(20).demand(20)).toBe(0);
@@ -27,20 +27,20 @@ describe('before anything is known', () => {
 
 describe('how far', () => {
   it.each([
-    { slots: 100, ended: 3, free: 0, demand: 6 },
-    { slots: 100, ended: 3, free: 4, demand: 10 },
-    { slots: 100, ended: 0, free: 0, demand: 0 },
-    { slots: 100, ended: 0, free: 4, demand: 4 },
+    { permits: 100, ended: 3, free: 0, demand: 6 },
+    { permits: 100, ended: 3, free: 4, demand: 10 },
+    { permits: 100, ended: 0, free: 0, demand: 0 },
+    { permits: 100, ended: 0, free: 4, demand: 4 },
     // Bounded by a fifth.
-    { slots: 100, ended: 60, free: 0, demand: 20 },
-    { slots: 20, ended: 60, free: 1, demand: 5 },
-    { slots: 5, ended: 60, free: 0, demand: 1 },
+    { permits: 100, ended: 60, free: 0, demand: 20 },
+    { permits: 20, ended: 60, free: 1, demand: 5 },
+    { permits: 5, ended: 60, free: 0, demand: 1 },
     // Too few for a fifth of them to be one.
-    { slots: 4, ended: 60, free: 0, demand: 0 },
-    { slots: 4, ended: 60, free: 2, demand: 2 },
-  ])('of $slots slots, $ended ended during a claim: $demand for $free free ones', (given) => {
-    const lookAhead = lookAheadAfter(given.slots, given.ended);
-    expect(lookAhead.demand(given.slots - given.free)).toBe(given.demand);
+    { permits: 4, ended: 60, free: 0, demand: 0 },
+    { permits: 4, ended: 60, free: 2, demand: 2 },
+  ])('of $permits permits, $ended ended during a claim: $demand for $free free ones', (given) => {
+    const lookAhead = lookAheadAfter(given.permits, given.ended);
+    expect(lookAhead.demand(given.permits - given.free)).toBe(given.demand);
   });
 
   it('nothing is claimed until half of what may wait has gone out', () => {

@@ -1,8 +1,8 @@
 /**
- * The slots of a run: calls that are under way, and what is claimed and waits for one of them to end.
+ * The permits of a run: calls that are under way, and what is claimed and waits for one of them to end.
  *
- * What waits goes out in the order in which it came, each as soon as a slot is free. What may not be sent any more
- * needs no slot: it is handed on at once, and given back.
+ * What waits goes out in the order in which it came, each as soon as a permit is free. What may not be sent any more
+ * needs no permit: it is handed on at once, and given back.
  */
 
 /** A row, and whether it may be sent: once that is false, it stays false. */
@@ -11,17 +11,17 @@ export interface Dispatch<Item> {
   readonly maySend: () => boolean;
 }
 
-export interface Slots<Item> {
+export interface Permits<Item> {
   /** Calls at the same time, at most. */
   readonly size: number;
   /** Calls under way. */
   readonly inFlight: number;
-  /** Claimed, and waiting for a slot. */
+  /** Claimed, and waiting for a permit. */
   readonly waiting: number;
   /** Calls that have ended since the beginning. */
   readonly ended: number;
   add(dispatch: Dispatch<Item>): void;
-  /** Hands on what has a slot, and what may not be sent any more. */
+  /** Hands on what has a permit, and what may not be sent any more. */
   dispatch(): void;
   /** Resolves once nothing waits and nothing is under way. */
   drain(): Promise<void>;
@@ -32,11 +32,11 @@ export interface Slots<Item> {
  * @param send makes the call if it still may, and gives the row back otherwise; it does not throw
  * @param onEnded told after each
  */
-export function createSlots<Item>(
+export function createPermits<Item>(
   size: number,
   send: (dispatch: Dispatch<Item>) => Promise<void>,
   onEnded: () => void,
-): Slots<Item> {
+): Permits<Item> {
   const inFlight = new Set<Promise<void>>();
   const waiting: Dispatch<Item>[] = [];
   let ended = 0;
