@@ -7,7 +7,11 @@ const OF_RELEASES = ['tests/acceptance/image.test.ts', 'apps/ops/test/systems/pa
 export default defineConfig({
   test: {
     reporters: ['default', './tests/support/closing-line.ts'],
-    globalSetup: ['./tests/support/web-setup.ts', './tests/support/postgres-setup.ts'],
+    globalSetup: [
+      './tests/support/web-setup.ts',
+      './tests/support/apps-setup.ts',
+      './tests/support/postgres-setup.ts',
+    ],
     include: [
       'tests/acceptance/**/*.test.ts',
       'tests/monitoring/**/*.test.ts',

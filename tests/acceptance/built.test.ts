@@ -14,7 +14,7 @@ import {
 } from '@revos/local-stack';
 import { type Collector, startCollector } from '@revos/local-stack/collector';
 import { type Sandbox, startSandbox } from '@revos/unipile-sandbox';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import {
   asOps,
   CRON_TOKEN,
@@ -40,8 +40,9 @@ const CALLER = '00f067aa0ba902b7';
 const MESSAGE = 'Hello from a message that no log has';
 const asReader = { authorization: `Basic ${btoa(`ops:${OPS_TOKEN}`)}` };
 
+const dist = inject('builtApps').jobsApi;
+
 let folder: string;
-let dist: string;
 let supabase: LocalSupabase;
 let sandbox: Sandbox;
 let collector: Collector;
@@ -53,7 +54,6 @@ let written = '';
 
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'revos-built-'));
-  dist = await buildApp('jobs-api', path.join(folder, 'jobs-api'));
   supabase = await startSupabase({ connection: {} });
   sandbox = await startSandbox();
   collector = await startCollector();

@@ -20,13 +20,14 @@ import { machineEnv } from '@revos/local-stack/env';
 import { type Receiver, startReceiver } from '@revos/local-stack/receiver';
 import { type SentryStandIn, startSentry } from '@revos/local-stack/sentry';
 import type { Action } from '@revos/unipile-sandbox';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
+import { builtProgram } from '../support/built-apps.ts';
 import { type Canary, leaksIn, type Output } from '../support/canaries.ts';
 import { pathTo } from '../support/trace-path.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
-const OPS = path.join(ROOT, 'apps/ops/src/cli.ts');
-const SERVER = path.join(ROOT, 'apps/jobs-api/src/server.ts');
+const OPS = builtProgram(inject('builtApps').ops, 'ops');
+const SERVER = builtProgram(inject('builtApps').jobsApi, 'server');
 
 // Whole processes, one after the other, on machines that may be busy.
 vi.setConfig({ testTimeout: 180_000 });
@@ -301,7 +302,7 @@ async function ops(args: readonly string[], options: { env?: object; showsTexts?
     ...options.env,
   };
   const said = await new Promise<{ code: number; text: string }>((resolve) => {
-    execFile(process.execPath, [OPS, ...args], { env }, (error, stdout, stderr) => {
+    execFile(process.execPath, [...OPS, ...args], { env }, (error, stdout, stderr) => {
       resolve({ code: typeof error?.code === 'number' ? error.code : 0, text: stdout + stderr });
     });
   });
@@ -317,7 +318,7 @@ async function jobsApi(
   change: Readonly<Record<string, string>>,
   act?: (kill: (signal: NodeJS.Signals) => void) => void,
 ) {
-  const child = spawn(process.execPath, [SERVER], {
+  const child = spawn(process.execPath, SERVER, {
     env: {
       ...machineEnv(),
       ...stack.environments.jobsApi,

@@ -12,9 +12,10 @@ import { jobs } from '@revos/core/registry';
 import { type Stack, startStack } from '@revos/local-stack/demo/stack';
 import { followRun, type Triggered, triggerCron } from '@revos/local-stack/demo/trigger';
 import { machineEnv } from '@revos/local-stack/env';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { builtProgram } from '../support/built-apps.ts';
 
-const OPS = path.resolve(import.meta.dirname, '../../apps/ops/src/cli.ts');
+const OPS = builtProgram(inject('builtApps').ops, 'ops');
 
 let dataDir: string;
 let stack: Stack;
@@ -95,7 +96,7 @@ async function byCron(job: string): Promise<Run> {
 function ops(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
   const env = { ...machineEnv(), JOBS_API_URL: stack.jobsApi.url, OPS_TOKEN: stack.opsToken };
   return new Promise((resolve) => {
-    execFile(process.execPath, [OPS, ...args], { env }, (error, stdout, stderr) => {
+    execFile(process.execPath, [...OPS, ...args], { env }, (error, stdout, stderr) => {
       resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr });
     });
   });

@@ -2,11 +2,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
-import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { builtProgram } from '../support/built-apps.ts';
 import type { ProcessKind } from './plan.ts';
-
-const APP = path.resolve(import.meta.dirname, '../../apps/jobs-api');
 
 /** What a process says once it is there; a jobs API says where, too. */
 const READY: Readonly<Record<ProcessKind, RegExp>> = {
@@ -38,8 +36,12 @@ export interface Fleet {
   readonly crashes: readonly string[];
 }
 
-/** @param envOf all that the n-th process sees, from 0, but for PATH and HOME */
+/**
+ * @param dist where the jobs API was built
+ * @param envOf all that the n-th process sees, from 0, but for PATH and HOME
+ */
 export function createFleet(
+  dist: string,
   envOf: (ordinal: number) => Readonly<Record<string, string>>,
   logFile: string,
 ): Fleet {
@@ -102,8 +104,7 @@ export function createFleet(
     startMs,
     crashes,
     start(kind) {
-      const child = spawn(process.execPath, [`src/${kind}.ts`], {
-        cwd: APP,
+      const child = spawn(process.execPath, builtProgram(dist, kind), {
         env: { PATH, HOME, ...envOf(startCount) },
         stdio: ['ignore', 'pipe', 'pipe'],
       });

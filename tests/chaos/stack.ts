@@ -9,6 +9,7 @@ import { createSupabaseRpc, type Rpc } from '@revos/core/rpc';
 import { type LocalPostgres, readMigrations, startPostgres } from '@revos/local-stack';
 import { createWorld, startSandbox, type World } from '@revos/unipile-sandbox';
 import { type RedisServer, startRedis } from '../redis/redis-server.ts';
+import { buildApp } from '../support/built-apps.ts';
 import type { Random } from '../support/random.ts';
 import type { SupabaseOrder, SupabaseReady } from '../support/supabase-process.ts';
 import { createFleet, type Fleet } from './fleet.ts';
@@ -58,6 +59,7 @@ export interface Stack {
 export async function startStack(form: Form, random: Random, migrations: string | undefined): Promise<Stack> {
   const folder = await mkdtemp(path.join(tmpdir(), 'revos-chaos-'));
   const fleets: Fleet[] = [];
+  const dist = await buildApp('jobs-api', path.join(folder, 'jobs-api'));
   const postgres = await startPostgres();
   const databaseUrl = await postgres.createDatabase('chaos');
   const supabase = await startSupabaseProcess(
@@ -117,7 +119,7 @@ export async function startStack(form: Form, random: Random, migrations: string 
         // A few trigger themselves, beside the crons: one slot, three that ask.
         SCHEDULER: schedules === SCHEDULES.storm && ordinal % CLOCK_EVERY === 0 ? 'internal' : 'off',
       });
-      const fleet = createFleet(envOf, path.join(folder, 'processes.log'));
+      const fleet = createFleet(dist, envOf, path.join(folder, 'processes.log'));
       fleets.push(fleet);
       return fleet;
     },

@@ -14,14 +14,16 @@ import { REASONS } from '@revos/core/sending';
 import { type LocalSupabase, startSupabase } from '@revos/local-stack';
 import { machineEnv } from '@revos/local-stack/env';
 import { type Sandbox, startSandbox } from '@revos/unipile-sandbox';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { parse } from 'yaml';
 import { asOps } from '../../apps/jobs-api/test/support/app.ts';
 import { environmentFor, type ServerProcess, startServer } from '../../apps/jobs-api/test/support/server.ts';
+import { builtProgram } from '../support/built-apps.ts';
 import { promtool } from '../support/promtool.ts';
 
 const FOLDER = path.resolve(import.meta.dirname, '../../monitoring');
-const WORKER = path.resolve(import.meta.dirname, '../../apps/jobs-api/src/worker.ts');
+const SERVER = builtProgram(inject('builtApps').jobsApi, 'server');
+const WORKER = builtProgram(inject('builtApps').jobsApi, 'worker');
 
 /** Where a process says on which port its metrics are. */
 const PORT_LINE = /"port":(\d+),"msg":"metrics server listening"/;
@@ -60,12 +62,13 @@ beforeAll(async () => {
     startSandbox({ apiKey: 'unipile-key' }),
   ]);
   rpc = createSupabaseRpc(supabase);
-  server = await startServer({
+  const environment = {
     ...environmentFor(supabase, sandbox.url),
     METRICS_TOKEN: TOKEN,
     METRICS_PORT: '0',
     RENDER_GIT_COMMIT: '0123456789abcdef',
-  });
+  };
+  server = await startServer(environment, SERVER);
   await queueMessages();
   const ran = await fetch(`http://127.0.0.1:${server.port}/api/jobs/dm-queue`, {
     method: 'POST',
@@ -202,7 +205,7 @@ describe('a scrape', () => {
 
   it('of a worker, which has no other port, has the same', async () => {
     const { PORT, HOST, ...environment } = environmentFor(supabase, sandbox.url);
-    const child = spawn(process.execPath, [WORKER], {
+    const child = spawn(process.execPath, WORKER, {
       env: { ...machineEnv(), ...environment, SCHEDULER: 'internal', METRICS_PORT: '0' } as NodeJS.ProcessEnv,
       stdio: ['ignore', 'pipe', 'inherit'],
     });

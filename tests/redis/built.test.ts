@@ -1,11 +1,7 @@
 /** The jobs API and a worker as production runs them over Redis: built, with nothing of the repository beside them. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { isEnded, type Run } from '@revos/core/jobs';
 import { type Collector, startCollector } from '@revos/local-stack/collector';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { buildApp, builtProgram } from '../support/built-apps.ts';
 import { pathTo } from '../support/trace-path.ts';
 import {
   OPS_TOKEN,
@@ -16,21 +12,16 @@ import {
   type WorkerStack,
 } from './worker-stack.ts';
 
-let folder: string;
 let stack: WorkerStack;
 let collector: Collector;
 
 beforeAll(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), 'revos-built-'));
   collector = await startCollector();
-  const dist = await buildApp('jobs-api', folder);
-  const programs = { 'jobs-api': builtProgram(dist, 'server'), worker: builtProgram(dist, 'worker') };
-  stack = await startWorkerStack({ min: 1, max: 5 }, programs);
+  stack = await startWorkerStack({ min: 1, max: 5 });
 });
 afterAll(async () => {
   await stack?.close();
   await collector?.close();
-  await rm(folder, { recursive: true, force: true });
 });
 
 it('hand a run over with its trace, work on it once, show the queue, and end in order', async () => {

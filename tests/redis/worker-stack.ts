@@ -1,8 +1,7 @@
-/** The jobs API and workers as processes over one Redis: a real Postgres behind Supabase's REST API, and the sandbox. */
+/** The jobs API and workers as production runs them, built, over one Redis: a real Postgres behind Supabase's REST API, and the sandbox. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import path from 'node:path';
 import { createInterface } from 'node:readline';
 import type { NewMessage } from '@revos/core/dm';
 import type { Run } from '@revos/core/jobs';
@@ -11,10 +10,11 @@ import { startPostgres, startSupabase } from '@revos/local-stack';
 import { machineEnv } from '@revos/local-stack/env';
 import { startSandbox, type World } from '@revos/unipile-sandbox';
 import pg from 'pg';
+import { inject } from 'vitest';
 import { makeAccount } from '../../packages/core/test/support/database.ts';
+import { builtProgram } from '../support/built-apps.ts';
 import { type RedisServer, startRedis } from './redis-server.ts';
 
-const APP = path.resolve(import.meta.dirname, '../../apps/jobs-api');
 export const OPS_TOKEN = 'ops-token-0123456789';
 const GRACE_SECONDS = 8;
 
@@ -41,19 +41,10 @@ export interface WorkerStack {
   close(): Promise<void>;
 }
 
-/** The arguments of Node.js for each kind of process: the sources as they are. */
-const SOURCES: Programs = { 'jobs-api': ['src/server.ts'], worker: ['src/worker.ts'] };
-
-export type Programs = Readonly<Record<AppProcess['kind'], readonly string[]>>;
-
-/**
- * @param latencyMs how long each call to Unipile takes
- * @param programs for processes that were built
- */
-export async function startWorkerStack(
-  latencyMs: { min: number; max: number },
-  programs = SOURCES,
-): Promise<WorkerStack> {
+/** @param latencyMs how long each call to Unipile takes */
+export async function startWorkerStack(latencyMs: { min: number; max: number }): Promise<WorkerStack> {
+  const { jobsApi } = inject('builtApps');
+  const programs = { 'jobs-api': builtProgram(jobsApi, 'server'), worker: builtProgram(jobsApi, 'worker') };
   const [redis, postgres, sandbox] = await Promise.all([
     startRedis(),
     startPostgres(),
@@ -71,7 +62,6 @@ export async function startWorkerStack(
     env: Readonly<Record<string, string>>,
   ): Promise<AppProcess & { readonly readyLine: string }> => {
     const child = spawn(process.execPath, programs[kind], {
-      cwd: APP,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
         ...machineEnv(),

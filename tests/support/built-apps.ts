@@ -21,6 +21,6 @@ export async function buildApp(name: string, folder: string): Promise<string> {
 }
 
 /** The arguments of Node.js for a built program, as render.yaml and the Dockerfile have them. */
-export const builtProgram = (dist: string, name: 'server' | 'worker'): readonly string[] => [
+export const builtProgram = (dist: string, name: 'server' | 'worker' | 'ops'): readonly string[] => [
   path.join(dist, `${name}.js`),
 ];

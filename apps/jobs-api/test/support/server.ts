@@ -10,7 +10,7 @@ import { machineEnv } from '@revos/local-stack/env';
 import { CRON_TOKEN, OPS_TOKEN, SIGNING_SECRET } from './app.ts';
 
 /** The arguments of Node.js: the sources as they are. */
-const SOURCES: readonly string[] = [path.resolve(import.meta.dirname, '../../src/server.ts')];
+export const SOURCES: readonly string[] = [path.resolve(import.meta.dirname, '../../src/server.ts')];
 const WORKER: readonly string[] = [path.resolve(import.meta.dirname, '../../src/worker.ts')];
 
 export interface ServerProcess {
@@ -53,7 +53,7 @@ export function environmentFor(
 export const spawnServer = (environment: Environment, program = SOURCES) => spawnApp(program, environment);
 
 /** Starts a worker, which listens nowhere. */
-export const spawnWorker = (environment: Environment) => spawnApp(WORKER, environment);
+export const spawnWorker = (environment: Environment, program = WORKER) => spawnApp(program, environment);
 
 function spawnApp(program: readonly string[], environment: Environment): Omit<ServerProcess, 'port'> {
   const child = spawn(process.execPath, program, {

@@ -6,8 +6,9 @@ import {
   startPostgres,
   withClient,
 } from '@revos/local-stack';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import { selfSigned } from '../../../../packages/core/test/support/self-signed.ts';
+import { builtProgram } from '../../../../tests/support/built-apps.ts';
 import { asOps } from '../support/app.ts';
 import {
   type Environment,
@@ -19,6 +20,7 @@ import {
   type UnipileStandIn,
 } from '../support/server.ts';
 
+const SERVER = builtProgram(inject('builtApps').jobsApi, 'server');
 const PASSWORD = 'w/ord+canary-of-a-login';
 
 let postgres: LocalPostgres;
@@ -68,7 +70,7 @@ const sessionsOfJobs = async (): Promise<number> =>
   ).rowCount ?? 0;
 
 async function started(change: Environment = {}): Promise<ServerProcess> {
-  const running = await startServer({ ...environment, ...change });
+  const running = await startServer({ ...environment, ...change }, SERVER);
   server = running;
   return running;
 }
@@ -112,7 +114,7 @@ describe('a service with DATABASE_URL', () => {
     },
   ])('refuses to start with $what, and says what to look at', async ({ before, change }) => {
     if (before !== undefined) await asSuperuser(before);
-    server = spawnServer({ ...environment, ...change() });
+    server = spawnServer({ ...environment, ...change() }, SERVER);
     expect(await server.exited).toBe(1);
     expect(server.stderr()).toContain('DATABASE_URL must have the password of a role');
   });

@@ -7,18 +7,23 @@ import type { Run } from '@revos/core/jobs';
 import { createSupabaseRpc, type Rpc } from '@revos/core/rpc';
 import { type LocalSupabase, readMigrations, startSupabase } from '@revos/local-stack';
 import { type SentryStandIn, startSentry } from '@revos/local-stack/sentry';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import { builtProgram } from '../../../../tests/support/built-apps.ts';
 import { asOps, cronRequest, slotNow } from '../support/app.ts';
 import {
   type Environment,
   environmentFor,
   type ServerProcess,
+  SOURCES,
   spawnServer,
   spawnWorker,
   startServer,
   startUnipile,
   type UnipileStandIn,
 } from '../support/server.ts';
+
+const SERVER = builtProgram(inject('builtApps').jobsApi, 'server');
+const WORKER = builtProgram(inject('builtApps').jobsApi, 'worker');
 
 /** A database in which two functions are gone: what calls them finds a bug of ours. */
 const BROKEN_SQL = `do $$
@@ -69,8 +74,8 @@ afterEach(async () => {
   await sentry.close();
 });
 
-async function started(change: Environment = {}): Promise<ServerProcess> {
-  const running = await startServer({ ...environment, ...change });
+async function started(change: Environment = {}, program = SERVER): Promise<ServerProcess> {
+  const running = await startServer({ ...environment, ...change }, program);
   server = running;
   return running;
 }
@@ -130,12 +135,13 @@ registerHooks({ load(url, context, next) {
   return next(url, context);
 } });`;
     const watched = await preload(hooks);
-    const bare = await started({ ...watched, SENTRY_DSN: undefined });
+    // Of the sources: what is built has no modules with names.
+    const bare = await started({ ...watched, SENTRY_DSN: undefined }, SOURCES);
     expect((await fetch(`http://127.0.0.1:${bare.port}/api/audit`, { headers: asOps })).status).toBe(500);
     expect(bare.stderr()).not.toContain('loaded');
     bare.child.kill('SIGTERM');
     expect(await bare.exited).toBe(0);
-    const told = await started(watched);
+    const told = await started(watched, SOURCES);
     expect(told.stderr()).toContain('loaded');
   });
 
@@ -144,7 +150,7 @@ registerHooks({ load(url, context, next) {
     'canary',
     'http://0123456789abcdef0123456789abcdef@elsewhere.example/1',
   ])('%s is refused at the start, by name', async (SENTRY_DSN) => {
-    server = spawnServer({ ...environment, SENTRY_DSN });
+    server = spawnServer({ ...environment, SENTRY_DSN }, SERVER);
     expect(await server.exited).toBe(1);
     expect(server.stderr()).toContain('invalid: SENTRY_DSN');
     expect(server.stderr()).not.toContain(SENTRY_DSN);
@@ -212,7 +218,7 @@ describe('an error', () => {
     // No other job has a slot meanwhile.
     const others = ['dm-queue', 'post-scheduler', 'reconcile'].map((job) => `${job}=0 0 29 2 *`);
     const JOB_SCHEDULES = ['analytics=* * * * * *', ...others].join(';');
-    server = spawnWorker({ ...environment, SCHEDULER: 'internal', JOB_SCHEDULES });
+    server = spawnWorker({ ...environment, SCHEDULER: 'internal', JOB_SCHEDULES }, WORKER);
     await expect.poll(() => payloads('event').length).toBeGreaterThan(0);
     server.child.kill('SIGTERM');
     expect(await server.exited).toBe(0);

@@ -4,7 +4,8 @@ import { setTimeout as later } from 'node:timers/promises';
 import type { Run, RunPage } from '@revos/core/jobs';
 import { createSupabaseRpc, type Rpc } from '@revos/core/rpc';
 import { type LocalSupabase, startSupabase } from '@revos/local-stack';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
+import { builtProgram } from '../../../../tests/support/built-apps.ts';
 import { asOps, CRON_TOKEN, OPS_TOKEN, SIGNING_SECRET } from '../support/app.ts';
 import { readEvents } from '../support/event-reader.ts';
 import {
@@ -17,6 +18,7 @@ import {
   type UnipileStandIn,
 } from '../support/server.ts';
 
+const SERVER = builtProgram(inject('builtApps').jobsApi, 'server');
 const EXIT_MS_MAX = 25_000;
 
 let supabase: LocalSupabase;
@@ -47,7 +49,7 @@ afterEach(async () => {
 });
 
 async function started(change: Environment = {}): Promise<ServerProcess> {
-  const running = await startServer({ ...environment, ...change });
+  const running = await startServer({ ...environment, ...change }, SERVER);
   server = running;
   return running;
 }
@@ -96,7 +98,7 @@ const secrets = [CRON_TOKEN, OPS_TOKEN, SIGNING_SECRET];
 
 describe('a service that cannot start', () => {
   it('names everything that is missing or wrong at once, on standard error, and no value', async () => {
-    server = spawnServer({ JOB_SECRET: 'canary', SUPABASE_URL: 'canary' });
+    server = spawnServer({ JOB_SECRET: 'canary', SUPABASE_URL: 'canary' }, SERVER);
     expect(await server.exited).toBe(1);
     for (const name of [
       'SUPABASE_SECRET_KEY',
@@ -113,7 +115,7 @@ describe('a service that cannot start', () => {
   });
 
   it('says so when its key may not see the tables', async () => {
-    server = spawnServer({ ...environment, SUPABASE_SECRET_KEY: supabase.publishableKey });
+    server = spawnServer({ ...environment, SUPABASE_SECRET_KEY: supabase.publishableKey }, SERVER);
     expect(await server.exited).toBe(1);
     expect(server.stderr()).toContain('SUPABASE_SECRET_KEY must be the secret key of the project');
     expect(server.stderr()).not.toContain(supabase.publishableKey);
