@@ -29,9 +29,6 @@ export type DatabaseTarget =
 
 const SESSIONS_MAX = 10;
 
-/** Of the release inside lite. */
-const START = startOf(PGlite);
-
 /** Connects, and applies what the database lacks of the roles and migrations. The caller closes it. */
 export async function connectLite(
   target: DatabaseTarget,
@@ -63,12 +60,12 @@ async function connectPglite(
 ): Promise<Connection> {
   const parsers = { 1114: isoTimestamp, 1184: isoTimestamp };
   const create = (data?: Blob): Promise<PGlite> =>
-    PGlite.create({ ...START, ...(data && { loadDataDir: data }) });
+    PGlite.create({ ...startOf(PGlite), ...(data && { loadDataDir: data }) });
   const isNew = dataDir === undefined || !holdsDatabase(dataDir);
   const connection = await createPgliteConnection({
     ...(dataDir === undefined ? {} : { url: dataDir }),
     pgliteOptions: {
-      ...{ ...START, parsers },
+      ...{ ...startOf(PGlite, dataDir), parsers },
       ...(isNew ? { loadDataDir: await migratedData('lite', create, migrations) } : {}),
     },
   });
