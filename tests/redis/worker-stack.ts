@@ -6,13 +6,14 @@ import { createInterface } from 'node:readline';
 import type { NewMessage } from '@revos/core/dm';
 import type { Run } from '@revos/core/jobs';
 import { createSupabaseRpc, type Rpc, type SqlQuery } from '@revos/core/rpc';
-import { startPostgres, startSupabase } from '@revos/local-stack';
+import { startSupabase } from '@revos/local-stack';
 import { machineEnv } from '@revos/local-stack/env';
 import { startSandbox, type World } from '@revos/unipile-sandbox';
 import pg from 'pg';
 import { inject } from 'vitest';
 import { makeAccount } from '../../packages/core/test/support/database.ts';
 import { builtProgram } from '../support/built-apps.ts';
+import { cloneDatabase } from '../support/test-postgres.ts';
 import { type RedisServer, startRedis } from './redis-server.ts';
 
 export const OPS_TOKEN = 'ops-token-0123456789';
@@ -45,12 +46,12 @@ export interface WorkerStack {
 export async function startWorkerStack(latencyMs: { min: number; max: number }): Promise<WorkerStack> {
   const { jobsApi } = inject('builtApps');
   const programs = { 'jobs-api': builtProgram(jobsApi, 'server'), worker: builtProgram(jobsApi, 'worker') };
-  const [redis, postgres, sandbox] = await Promise.all([
+  const [redis, database, sandbox] = await Promise.all([
     startRedis(),
-    startPostgres(),
+    cloneDatabase(),
     startSandbox({ latencyMs }),
   ]);
-  const postgresUrl = await postgres.createDatabase('workers');
+  const postgresUrl = database.url;
   const supabase = await startSupabase({ connection: { postgresUrl, sessionsMax: 16 } });
   const pool = new pg.Pool({ connectionString: postgresUrl, options: '-c role=service_role', max: 4 });
   pool.on('error', () => {});
@@ -106,7 +107,7 @@ export async function startWorkerStack(latencyMs: { min: number; max: number }):
       await Promise.all(processes.map((one) => one.kill()));
       await Promise.all([redis.kill(), sandbox.close(), pool.end()]);
       await supabase.close();
-      await postgres.stop();
+      await database.drop();
     },
   };
 }
