@@ -47,6 +47,8 @@ join_lanes() {
     unset "LANE_PIDS[$lane]"
     cat "${LANE_OUTPUTS[$lane]}"
     [ "$status" -eq 0 ] || exit "$status"
+    rm "${LANE_OUTPUTS[$lane]}"
+    unset "LANE_OUTPUTS[$lane]"
   done
   printf '== waited %s s for what went on beside\n' "$((SECONDS - began))"
 }
