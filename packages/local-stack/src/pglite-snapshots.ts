@@ -73,10 +73,14 @@ async function readOrMake(name: string, make: () => Promise<Blob>): Promise<Blob
   return made;
 }
 
-/** A Blob that gives its bytes at once: Node.js reads one back in pieces, at a quarter of a start. */
-function blobOf(bytes: Buffer<ArrayBuffer>): Blob {
+/**
+ * A Blob that gives its bytes at once: Node.js reads one back in pieces, at a quarter of a start. They are the same each
+ * time, and PGlite copies what it takes of them.
+ */
+function blobOf(kept: Buffer): Blob {
+  const bytes = new Uint8Array(kept);
   const blob = new Blob([bytes]);
-  blob.arrayBuffer = async () => bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
+  blob.arrayBuffer = async () => bytes.buffer;
   return blob;
 }
 
