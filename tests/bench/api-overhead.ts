@@ -11,7 +11,7 @@ import { createBareApp } from '../../apps/jobs-api/test/support/bare-app.ts';
 import { openTestDatabase } from '../../apps/jobs-api/test/support/database.ts';
 import { quickJob } from '../../apps/jobs-api/test/support/jobs.ts';
 import { openEmbeddedServiceDatabase } from '../support/service-database.ts';
-import { describeMachine, median, quantile, table } from './paper.ts';
+import { describeMachine, median, quantile, table } from './report.ts';
 
 const WARM_UP = 2_000;
 const REQUESTS_PER_ROUND = 500;

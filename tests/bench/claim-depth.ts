@@ -8,7 +8,7 @@
 import type { ClaimedMessage } from '@revos/core/dm';
 import { createTemplate, startPostgres } from '@revos/local-stack';
 import { openSharedDatabase, type Session } from '../support/database.ts';
-import { describeMachine, median, quantile, table } from './paper.ts';
+import { describeMachine, median, quantile, table } from './report.ts';
 
 const ACCOUNTS = 100_000;
 const BATCH = 20;

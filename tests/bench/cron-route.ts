@@ -4,7 +4,7 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { buildWeb } from '@revos/local-stack/demo/web-build';
-import { describeMachine, median, table } from './paper.ts';
+import { describeMachine, median, table } from './report.ts';
 
 const ROUTE = path.resolve(import.meta.dirname, '../../apps/web/.next/server/app/api/cron/[job]/route.js');
 const STARTS = 9;

@@ -4,8 +4,8 @@ import { createSupabaseRpc } from '@revos/core/rpc';
 import { startPostgres, withClient } from '@revos/local-stack';
 import { openDirect } from './direct.ts';
 import { titleOf, WAYS } from './jobs-api.ts';
-import { describeMachine, table } from './paper.ts';
 import { createTemplates } from './queues.ts';
+import { describeMachine, table } from './report.ts';
 import { startRest } from './rest.ts';
 
 const MESSAGES = 100_000;

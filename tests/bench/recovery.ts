@@ -9,8 +9,8 @@ import { startPostgres, withClient } from '@revos/local-stack';
 import { startSandbox } from '@revos/unipile-sandbox';
 import { cronRequest } from '../../apps/jobs-api/test/support/app.ts';
 import { endProcess, openSite, startTimed } from './jobs-api.ts';
-import { describeMachine, table } from './paper.ts';
 import { createTemplates } from './queues.ts';
+import { describeMachine, table } from './report.ts';
 
 const ACCOUNTS = 100;
 const MESSAGES_PER_ACCOUNT = 20;

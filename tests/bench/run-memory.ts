@@ -8,8 +8,8 @@ import { runInNewContext } from 'node:vm';
 import { startPostgres } from '@revos/local-stack';
 import { startChild } from '../support/child.ts';
 import { openDirect } from './direct.ts';
-import { describeMachine, table } from './paper.ts';
 import { countSent, createQueue, createTemplates } from './queues.ts';
+import { describeMachine, table } from './report.ts';
 import { enterWith } from './revos.ts';
 import type { StandInReady } from './stand-in.ts';
 

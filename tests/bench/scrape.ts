@@ -1,8 +1,8 @@
 /** What a scrape of the metrics costs, over a queue of 10,000 messages, and what they cost the start of the jobs API. */
 import { startPostgres, withClient } from '@revos/local-stack';
 import { endProcess, openSite, startTimed, titleOf, WAYS } from './jobs-api.ts';
-import { describeMachine, median, table } from './paper.ts';
 import { createTemplates, fillQueue } from './queues.ts';
+import { describeMachine, median, table } from './report.ts';
 
 const MESSAGES = 10_000;
 const SCRAPES = 8;

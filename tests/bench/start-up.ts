@@ -13,8 +13,8 @@ import { machineEnv } from '@revos/local-stack/env';
 import { OPS_TOKEN } from '../../apps/jobs-api/test/support/app.ts';
 import { buildApp, builtProgram } from '../support/built-apps.ts';
 import { endProcess, openSite, type Site, startTimed, titleOf, WAYS } from './jobs-api.ts';
-import { describeMachine, median, table } from './paper.ts';
 import { createTemplates } from './queues.ts';
+import { describeMachine, median, table } from './report.ts';
 
 const STARTS = 5;
 

@@ -13,8 +13,8 @@ import { type RedisServer, startRedis } from '../redis/redis-server.ts';
 import { type Child, startChild } from '../support/child.ts';
 import type { Order, Result } from './contestant.ts';
 import { cpuTimeOf } from './cpu-time.ts';
-import { type Column, describeMachine, median, table } from './paper.ts';
 import { countSent, createQueue, createTemplates, type QueueKind } from './queues.ts';
+import { type Column, describeMachine, median, table } from './report.ts';
 import { startRest } from './rest.ts';
 import type { StandInReady, StandInTally } from './stand-in.ts';
 

@@ -4,8 +4,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { startPostgres, withClient } from '@revos/local-stack';
 import { endProcess, openSite, runMessages, startTimed, titleOf, WAYS } from './jobs-api.ts';
-import { describeMachine, quantile, table } from './paper.ts';
 import { createTemplates } from './queues.ts';
+import { describeMachine, quantile, table } from './report.ts';
 
 const WARM_UP = 20;
 const TRIGGERS = 100;

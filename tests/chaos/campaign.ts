@@ -1,5 +1,5 @@
 /**
- * What is to be sent: accounts, their limits, and messages and posts that are queued while the storm lasts.
+ * What is to be sent: accounts, their limits, and messages and posts that are queued during the fault phase.
  *
  * Every text is there once, so whatever LinkedIn shows can be told by its text. No account is given more than its
  * limits allow but those with tight limits, which are given more on purpose.

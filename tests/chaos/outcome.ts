@@ -1,7 +1,7 @@
 /** What came of a chaos run: the evidence, gathered from both sides, the verdict on it, and what happened in numbers. */
 import type { Campaign } from './campaign.ts';
+import type { Cluster } from './cluster.ts';
 import type { Database } from './database.ts';
-import type { Fleet } from './fleet.ts';
 import { judge, type Row, type Verdict, type Visible } from './judge.ts';
 import { countAttempts, countResent, readLeftovers, readRows } from './ledger.ts';
 import type { Stack } from './stack.ts';
@@ -14,7 +14,7 @@ export interface Played {
   readonly campaign: Campaign;
   readonly triggers: Triggers;
   readonly tally: Tally;
-  readonly fleets: readonly Fleet[];
+  readonly clusters: readonly Cluster[];
 }
 
 export interface Outcome {
@@ -42,11 +42,11 @@ export interface Outcome {
 }
 
 export async function outcomeOf(played: Played): Promise<Outcome> {
-  const { stack, database, campaign, triggers, tally, fleets } = played;
+  const { stack, database, campaign, triggers, tally, clusters } = played;
   const rows = await readRows(database, campaign);
   const visible = visibleIn(stack);
   // By work: it goes on after a connection has broken, and after its caller has died.
-  const inFlightMax = stack.watched.maxByAccount();
+  const inFlightMax = stack.instrumented.maxByAccount();
   const verdict = judge({
     rows,
     visible,
@@ -54,11 +54,11 @@ export async function outcomeOf(played: Played): Promise<Outcome> {
     inFlightMax,
     runsBySlot: triggers.runsBySlot,
     leftovers: await readLeftovers(database),
-    crashes: fleets.flatMap(({ crashes }) => crashes),
+    crashes: clusters.flatMap(({ crashes }) => crashes),
   });
   const rowsThat = (state: Row['state']): Row[] => rows.filter((row) => row.state === state);
   const { attempts, reconciler } = await countAttempts(database);
-  const startMs = fleets.flatMap((fleet) => fleet.startMs).sort((left, right) => left - right);
+  const startMs = clusters.flatMap((cluster) => cluster.startMs).sort((left, right) => left - right);
   return {
     tally,
     verdict,
@@ -76,7 +76,7 @@ export async function outcomeOf(played: Played): Promise<Outcome> {
     attemptCount: attempts,
     reconciliationCount: reconciler,
     resentCount: await countResent(database),
-    inFlightMax: stack.watched.underWayMax(),
+    inFlightMax: stack.instrumented.underWayMax(),
     inFlightMaxOfAccount: Math.max(0, ...inFlightMax.values()),
     triggersAnswered: triggers.answered,
     triggersRepeated: triggers.repeated,

@@ -17,12 +17,12 @@ export type ProcessKind = 'server' | 'worker';
 export interface Form {
   readonly name: 'short' | 'long';
   readonly engine: EngineName;
-  readonly actCount: number;
-  /** On a slow machine an act ends after its share of this, in minutes, with fewer kills; see `isActOver`. */
+  readonly roundCount: number;
+  /** On a slow machine a round ends after its share of this, in minutes, with fewer kills; see `isRoundOver`. */
   readonly minutesMax: number;
-  /** SIGKILLs of jobs API processes in each act, without those that end it. */
-  readonly killsPerAct: number;
-  /** In all acts together, as evenly as can be. */
+  /** SIGKILLs of jobs API processes in each round, without those that end it. */
+  readonly killsPerRound: number;
+  /** In all rounds together, as evenly as can be. */
   readonly postgresKills: number;
   /** Only with BullMQ. Each loses all that Redis knew. */
   readonly redisKills: number;
@@ -30,7 +30,7 @@ export interface Form {
   /** Every kill leaves up to `sendConcurrency` accounts and a fifth more to their leases: there must be others to go on with. */
   readonly accountCount: number;
   /** Jobs API processes at the same time. */
-  readonly berthCount: number;
+  readonly placeCount: number;
   readonly sendConcurrency: number;
   readonly messagesPerSecond: number;
   readonly postsPerSecond: number;
@@ -43,10 +43,10 @@ export const SHORT: Form = {
   ...RATES,
   name: 'short',
   engine: 'in-process',
-  berthCount: 4,
-  actCount: 3,
+  placeCount: 4,
+  roundCount: 3,
   minutesMax: 1.75,
-  killsPerAct: 22,
+  killsPerRound: 22,
   postgresKills: 2,
   redisKills: 6,
   deploys: 3,
@@ -58,10 +58,10 @@ export const LONG: Form = {
   ...RATES,
   name: 'long',
   engine: 'in-process',
-  berthCount: 6,
-  actCount: 9,
+  placeCount: 6,
+  roundCount: 9,
   minutesMax: 90,
-  killsPerAct: 112,
+  killsPerRound: 112,
   postgresKills: 18,
   redisKills: 54,
   deploys: 45,
@@ -71,12 +71,12 @@ export const LONG: Form = {
 /** With BullMQ one process in four is a jobs API, which claims only while Redis is away; the others are workers. */
 const SERVER_EVERY = 4;
 
-export function kindOfBerth(engine: EngineName, berth: number): ProcessKind {
-  return engine === 'in-process' || berth % SERVER_EVERY === 0 ? 'server' : 'worker';
+export function kindOfPlace(engine: EngineName, place: number): ProcessKind {
+  return engine === 'in-process' || place % SERVER_EVERY === 0 ? 'server' : 'worker';
 }
 
 /**
- * Chance by name, each its own: what one part of the storm draws does not depend on how often another one did.
+ * Chance by name, each its own: what one part of the plan draws does not depend on how often another one did.
  */
 export type Streams = (name: string) => Random;
 
@@ -85,13 +85,13 @@ export function streamsOf(seed: number): Streams {
 }
 
 /** When a process is killed: so many milliseconds after it was started, listened, or had its first claim. */
-export interface Fate {
+export interface KillPoint {
   readonly after: 'start' | 'listening' | 'claim';
   readonly ms: number;
 }
 
 /** Most are killed in their first calls; a few live for long enough to see what others left behind. */
-export function drawFate(random: Random): Fate {
+export function drawKillPoint(random: Random): KillPoint {
   const draw = random.next();
   if (draw < 0.04) return { after: 'start', ms: random.integer(0, 1_200) };
   if (draw < 0.12) return { after: 'listening', ms: random.integer(0, 1_000) };
@@ -100,7 +100,7 @@ export function drawFate(random: Random): Fate {
 }
 
 /** One that hands its runs on is killed while it does. */
-export function drawServersFate(random: Random): Fate {
+export function drawServerKillPoint(random: Random): KillPoint {
   return { after: 'listening', ms: random.integer(0, 8_000) };
 }
 
@@ -121,19 +121,19 @@ export function drawCut(random: Random): PlannedCut {
   };
 }
 
-/** Minutes by which the ledger is moved between two acts: past the leases, and often past a believed absence. */
-export function drawNightMinutes(random: Random): number {
+/** Minutes by which the ledger is moved between two rounds: past the leases, and often past a believed absence. */
+export function drawSkipMinutes(random: Random): number {
   return random.chance(0.7) ? 31 : random.integer(6, 20);
 }
 
-/** What happens in one of the acts, of so many in all of them. */
-export function shareOf(total: number, act: number, actCount: number): number {
-  return Math.floor((total * act) / actCount) - Math.floor((total * (act - 1)) / actCount);
+/** What happens in one of the rounds, of so many in all of them. */
+export function shareOf(total: number, round: number, roundCount: number): number {
+  return Math.floor((total * round) / roundCount) - Math.floor((total * (round - 1)) / roundCount);
 }
 
-/** At which kills of an act something else happens too, in order; early, since a slow machine ends an act early. */
-export function drawMoments(random: Random, count: number, killsPerAct: number): number[] {
-  const latest = Math.max(2, Math.floor(killsPerAct / 3));
+/** At which kills of a round something else happens too, in order; early, since a slow machine ends a round early. */
+export function drawMoments(random: Random, count: number, killsPerRound: number): number[] {
+  const latest = Math.max(2, Math.floor(killsPerRound / 3));
   const ordinals = Array.from({ length: count }, () => random.integer(2, latest));
   return ordinals.sort((left, right) => left - right);
 }
@@ -141,26 +141,26 @@ export function drawMoments(random: Random, count: number, killsPerAct: number):
 /** Kills that must hit a process at work, in a whole run: with fewer it proves nothing. */
 export const KILLS_AT_WORK_MIN = 20;
 
-/** How much longer than planned an act may take on a slow machine, until enough was killed. */
+/** How much longer than planned a round may take on a slow machine, until enough was killed. */
 const PATIENCE = 4;
 
-export interface ActSoFar {
+export interface RoundSoFar {
   readonly kills: number;
   /** Of the run, up to now. */
   readonly killsAtWork: number;
   readonly minutes: number;
 }
 
-/** An act is over with its last kill; or with its time, once it has done its part of what the run must prove. */
-export function isActOver(form: Form, act: number, so: ActSoFar): boolean {
-  const minutes = form.minutesMax / form.actCount;
-  const isEnough = so.killsAtWork >= (KILLS_AT_WORK_MIN * act) / form.actCount;
-  return so.kills >= form.killsPerAct || so.minutes > minutes * (isEnough ? 1 : PATIENCE);
+/** A round is over with its last kill; or with its time, once it has done its part of what the run must prove. */
+export function isRoundOver(form: Form, round: number, so: RoundSoFar): boolean {
+  const minutes = form.minutesMax / form.roundCount;
+  const isEnough = so.killsAtWork >= (KILLS_AT_WORK_MIN * round) / form.roundCount;
+  return so.kills >= form.killsPerRound || so.minutes > minutes * (isEnough ? 1 : PATIENCE);
 }
 
 const WRITES = ['send', 'create_post'] as const;
 
-/** What Unipile does to writes while the storm lasts; the numbers are chances. */
+/** What Unipile does to writes in the fault phase; the numbers are chances. */
 const WRITE_FAULTS: ReadonlyArray<readonly [probability: number, action: Fault['action']]> = [
   [0.03, { kind: 'drop_answer' }],
   [0.01, { kind: 'reset_before' }],
@@ -181,8 +181,8 @@ const WRITE_FAULTS: ReadonlyArray<readonly [probability: number, action: Fault['
   [1, { kind: 'latency', min_ms: 300, max_ms: 2_500, effect_at: 'end' }],
 ];
 
-/** In the calm a call still takes its time, so that two of one account would meet. */
-export const CALM_FAULTS: readonly Fault[] = WRITES.map((operation) => ({
+/** In the recovery a call still takes its time, so that two of one account would meet. */
+export const RECOVERY_FAULTS: readonly Fault[] = WRITES.map((operation) => ({
   match: { operation },
   action: { kind: 'latency', min_ms: 20, max_ms: 300 },
   times: null,
@@ -193,7 +193,7 @@ const READ_FAULTS: ReadonlyArray<readonly [probability: number, action: Fault['a
   [0.01, { kind: 'status', status: 503, type: 'errors/service_unavailable', effect: false }],
 ];
 
-export const STORM_FAULTS: readonly Fault[] = [
+export const FAULTS: readonly Fault[] = [
   ...WRITES.flatMap((operation) =>
     WRITE_FAULTS.map(([probability, action]) => ({ match: { operation }, action, probability, times: null })),
   ),

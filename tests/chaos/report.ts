@@ -4,8 +4,8 @@ import type { Outcome } from './outcome.ts';
 import { type EngineName, KILLS_AT_WORK_MIN } from './plan.ts';
 
 export interface Times {
-  readonly settleRounds: number;
-  readonly settleMs: number;
+  readonly recoveryPasses: number;
+  readonly recoveryMs: number;
   readonly wallMs: number;
 }
 
@@ -54,7 +54,7 @@ export function tableOf(outcome: Outcome, times: Times): string {
     ['**slots with two runs**', verdict.doubleRuns.length],
     ['**processes that ended by themselves**', verdict.crashes.length],
     ['time moved on in the ledger', `${tally.minutesMoved} min`],
-    ['settled after the storm in', `${seconds(times.settleMs)} (${times.settleRounds} rounds)`],
+    ['recovered in', `${seconds(times.recoveryMs)} (${times.recoveryPasses} passes)`],
     ['wall time', seconds(times.wallMs)],
   ];
   const lines = rows.map(([what, value]) => `| ${what} | ${value} |`);
@@ -79,7 +79,7 @@ const SHARE_AT_WORK_MIN = 1 / 3;
 /** Below what a fast machine comes to: on a slow one the first calls of a process end before its last begin. */
 const IN_FLIGHT_MIN = 12;
 
-/** What the storm did too little of to prove anything, in words; empty if it was one. */
+/** What happened too seldom to prove anything, in words; empty if nothing did. */
 export function lacksOf(outcome: Outcome, engine: EngineName): string[] {
   const { tally, inFlightMax, limitedCount, resentCount, triggersRepeated } = outcome;
   const lacks: ReadonlyArray<readonly [isLacking: boolean, what: string]> = [

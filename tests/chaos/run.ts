@@ -2,29 +2,29 @@
  * Chaos: the whole system on real processes, killed and cut at random while it sends, and counted afterwards.
  *
  * What LinkedIn shows is counted from the sandbox's own log, which survives everything. Exit code 1 if a promise was
- * broken, or if the storm did too little to prove anything. MIGRATIONS names a folder of other migrations, to see a
+ * broken, or if the faults were too few to prove anything. MIGRATIONS names a folder of other migrations, to see a
  * broken rule being caught.
  */
 import { parseArgs } from 'node:util';
 import { createCampaign } from './campaign.ts';
 import { openDatabase } from './database.ts';
+import { runFaultPhase } from './fault-phase.ts';
 import { isClean } from './judge.ts';
 import { outcomeOf } from './outcome.ts';
 import { type Form, LONG, SHORT, streamsOf } from './plan.ts';
+import { recover } from './recovery.ts';
 import { lacksOf, tableOf, violationsOf } from './report.ts';
-import { settle } from './settle.ts';
 import { SCHEDULES, type Stack, startStack } from './stack.ts';
-import { runStorm } from './storm.ts';
 import { createTally } from './tally.ts';
 import { createTriggers } from './triggers.ts';
 
-const HELP = `pnpm chaos [--short] [--bullmq] [--seed N] [--acts N] [--minutes N] [--keep-logs]
+const HELP = `pnpm chaos [--short] [--bullmq] [--seed N] [--rounds N] [--minutes N] [--keep-logs]
 
   --short      a few dozen kills in two minutes; without it, a thousand in about three quarters of an hour
   --bullmq     jobs APIs and workers with Redis between, which is killed as well; redis-server must be there
   --seed N     the plan's seed; by default a new one
-  --acts N     so many acts instead of the form's own
-  --minutes N  the storm lasts no longer than that, however slow the machine is
+  --rounds N     so many rounds instead of the form's own
+  --minutes N  the fault phase lasts no longer than that, however slow the machine is
   --keep-logs  leaves the folder with the processes' logs, as a failure does
 `;
 
@@ -38,7 +38,7 @@ function wholeNumber(name: string, value: string | undefined): number | undefine
   return Number(value);
 }
 
-/** Whether every promise was kept, by a storm that put them to the test. */
+/** Whether every promise was kept, under faults that put them to the test. */
 async function play(form: Form, seed: number, stack: Stack): Promise<boolean> {
   const startedMs = performance.now();
   const onStep = (step: string): void =>
@@ -48,16 +48,16 @@ async function play(form: Form, seed: number, stack: Stack): Promise<boolean> {
     const streams = streamsOf(seed);
     const campaign = await createCampaign(form, seed, streams('campaign'), { ...stack, database });
     const parts = { stack, database, campaign, triggers: createTriggers(), tally: createTally(), onStep };
-    const fleets = { storm: stack.fleet(SCHEDULES.storm), calm: stack.fleet(SCHEDULES.calm) };
-    onStep(`${form.accountCount} accounts, ${form.berthCount} processes, ${form.actCount} acts`);
+    const clusters = { faults: stack.cluster(SCHEDULES.faults), recovery: stack.cluster(SCHEDULES.recovery) };
+    onStep(`${form.accountCount} accounts, ${form.placeCount} processes, ${form.roundCount} rounds`);
 
-    await runStorm({ ...parts, form, streams, fleet: fleets.storm });
-    const calmMs = performance.now();
-    const settleRounds = await settle({ ...parts, form, fleet: fleets.calm });
-    const settleMs = performance.now() - calmMs;
+    await runFaultPhase({ ...parts, form, streams, cluster: clusters.faults });
+    const recoveryStartMs = performance.now();
+    const recoveryPasses = await recover({ ...parts, form, cluster: clusters.recovery });
+    const recoveryMs = performance.now() - recoveryStartMs;
 
-    const outcome = await outcomeOf({ ...parts, fleets: [fleets.storm, fleets.calm] });
-    say(`\n${tableOf(outcome, { settleRounds, settleMs, wallMs: performance.now() - startedMs })}`);
+    const outcome = await outcomeOf({ ...parts, clusters: [clusters.faults, clusters.recovery] });
+    say(`\n${tableOf(outcome, { recoveryPasses, recoveryMs, wallMs: performance.now() - startedMs })}`);
     if (!isClean(outcome.verdict)) say(`\n${violationsOf(outcome.verdict)}`);
     const lacks = lacksOf(outcome, form.engine);
     for (const lack of lacks) say(`\nThe run proves too little: ${lack}.`);
@@ -73,7 +73,7 @@ async function main(): Promise<boolean> {
       short: { type: 'boolean', default: false },
       bullmq: { type: 'boolean', default: false },
       seed: { type: 'string' },
-      acts: { type: 'string' },
+      rounds: { type: 'string' },
       minutes: { type: 'string' },
       'keep-logs': { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -87,7 +87,7 @@ async function main(): Promise<boolean> {
   const form: Form = {
     ...base,
     engine: values.bullmq ? 'bullmq' : 'in-process',
-    actCount: wholeNumber('acts', values.acts) ?? base.actCount,
+    roundCount: wholeNumber('rounds', values.rounds) ?? base.roundCount,
     minutesMax: wholeNumber('minutes', values.minutes) ?? base.minutesMax,
   };
   const seed = wholeNumber('seed', values.seed) ?? Math.ceil(Math.random() * 1_000_000);
@@ -96,7 +96,8 @@ async function main(): Promise<boolean> {
     ...(['short', 'bullmq'] as const).flatMap((name) => (values[name] ? [`--${name}`] : [])),
     `--seed ${seed}`,
   ];
-  for (const name of ['acts', 'minutes'] as const) if (values[name]) replay.push(`--${name} ${values[name]}`);
+  for (const name of ['rounds', 'minutes'] as const)
+    if (values[name]) replay.push(`--${name} ${values[name]}`);
   say(`The plan again: ${replay.join(' ')}`);
 
   const stack = await startStack(form, streamsOf(seed)('unipile'), process.env.MIGRATIONS);

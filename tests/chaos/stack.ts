@@ -12,10 +12,10 @@ import { type RedisServer, startRedis } from '../redis/redis-server.ts';
 import { buildApp } from '../support/built-apps.ts';
 import type { Random } from '../support/random.ts';
 import type { SupabaseOrder, SupabaseReady } from '../support/supabase-process.ts';
-import { createFleet, type Fleet } from './fleet.ts';
+import { type Cluster, createCluster } from './cluster.ts';
+import { type InstrumentedSandbox, instrument } from './instrumented-sandbox.ts';
 import type { Form } from './plan.ts';
 import { startProxy, type TcpProxy } from './proxy.ts';
-import { type WatchedWorld, watchWorld } from './watched-world.ts';
 
 /** Credentials of a system that lives for minutes on this machine. */
 export const CREDENTIALS = {
@@ -35,8 +35,9 @@ const CLOCK_EVERY = 4;
 
 /** A slot every two seconds: whoever was killed, the next one comes at once. Analytics are not what this is about. */
 export const SCHEDULES = {
-  storm: 'dm-queue=*/2 * * * * *;post-scheduler=*/2 * * * * *;reconcile=*/15 * * * * *;analytics=0 0 1 1 *',
-  calm: 'dm-queue=*/10 * * * * *;post-scheduler=*/10 * * * * *;reconcile=*/10 * * * * *;analytics=0 0 1 1 *',
+  faults: 'dm-queue=*/2 * * * * *;post-scheduler=*/2 * * * * *;reconcile=*/15 * * * * *;analytics=0 0 1 1 *',
+  recovery:
+    'dm-queue=*/10 * * * * *;post-scheduler=*/10 * * * * *;reconcile=*/10 * * * * *;analytics=0 0 1 1 *',
 } as const;
 
 export interface Stack {
@@ -49,16 +50,16 @@ export interface Stack {
   /** Null without BullMQ. */
   readonly redis: RedisServer | null;
   readonly world: World;
-  readonly watched: WatchedWorld;
+  readonly instrumented: InstrumentedSandbox;
   readonly proxies: { readonly database: TcpProxy; readonly unipile: TcpProxy };
-  fleet(schedules: string): Fleet;
+  cluster(schedules: string): Cluster;
   /** Stops everything, once. The folder with the logs stays if `keepLogs`. */
   close(keepLogs: boolean): Promise<void>;
 }
 
 export async function startStack(form: Form, random: Random, migrations: string | undefined): Promise<Stack> {
   const folder = await mkdtemp(path.join(tmpdir(), 'revos-chaos-'));
-  const fleets: Fleet[] = [];
+  const clusters: Cluster[] = [];
   const dist = await buildApp('jobs-api', path.join(folder, 'jobs-api'));
   const postgres = await startPostgres();
   const databaseUrl = await postgres.createDatabase('chaos');
@@ -66,10 +67,10 @@ export async function startStack(form: Form, random: Random, migrations: string 
     { postgresUrl: databaseUrl, migrations: await readMigrations(migrations), sessionsMax: SESSIONS_MAX },
     path.join(folder, 'supabase.log'),
   );
-  const watched = watchWorld(
+  const instrumented = instrument(
     createWorld({ random: random.next, effectsMax: 1_000_000, storedMax: 2_000_000, visibilityDelayMs: 300 }),
   );
-  const sandbox = await startSandbox({ world: watched.world });
+  const sandbox = await startSandbox({ world: instrumented.world });
   const proxies = {
     database: await startProxy(supabase.ready.url),
     unipile: await startProxy(sandbox.url),
@@ -96,7 +97,7 @@ export async function startStack(form: Form, random: Random, migrations: string 
     HOST: '127.0.0.1',
   };
   const closeAll = async (keepLogs: boolean): Promise<void> => {
-    await Promise.all(fleets.flatMap((fleet) => fleet.instances().map((instance) => instance.kill())));
+    await Promise.all(clusters.flatMap((cluster) => cluster.instances().map((instance) => instance.kill())));
     await Promise.all([proxies.database.close(), proxies.unipile.close(), sandbox.close(), redis?.kill()]);
     supabase.child.disconnect();
     await postgres.stop();
@@ -109,19 +110,19 @@ export async function startStack(form: Form, random: Random, migrations: string 
     databaseUrl,
     rpc: createSupabaseRpc(supabase.ready),
     redis,
-    world: watched.world,
-    watched,
+    world: instrumented.world,
+    instrumented,
     proxies,
-    fleet(schedules) {
+    cluster(schedules) {
       const envOf = (ordinal: number): Record<string, string> => ({
         ...env,
         JOB_SCHEDULES: schedules,
         // A few trigger themselves, beside the crons: one slot, three that ask.
-        SCHEDULER: schedules === SCHEDULES.storm && ordinal % CLOCK_EVERY === 0 ? 'internal' : 'off',
+        SCHEDULER: schedules === SCHEDULES.faults && ordinal % CLOCK_EVERY === 0 ? 'internal' : 'off',
       });
-      const fleet = createFleet(dist, envOf, path.join(folder, 'processes.log'));
-      fleets.push(fleet);
-      return fleet;
+      const cluster = createCluster(dist, envOf, path.join(folder, 'processes.log'));
+      clusters.push(cluster);
+      return cluster;
     },
     close: (keepLogs) => {
       closing ??= closeAll(keepLogs);

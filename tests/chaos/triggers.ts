@@ -2,12 +2,12 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { signTrigger } from '@revos/core/signing';
 import type { Random } from '../support/random.ts';
-import type { Fleet } from './fleet.ts';
+import type { Cluster } from './cluster.ts';
 import { CREDENTIALS } from './stack.ts';
 
 const TIMEOUT_MS = 10_000;
 
-/** As SCHEDULES.storm has them. */
+/** As SCHEDULES.faults has them. */
 const SLOT_MS = 2_000;
 const JOBS = ['dm-queue', 'post-scheduler'] as const;
 
@@ -19,7 +19,7 @@ export interface Triggers {
   /** The runs that answers named, by job and slot. */
   readonly runsBySlot: ReadonlyMap<string, ReadonlySet<string>>;
   /** Asks for every slot until `signal` aborts; start it twice to have every slot asked for twice. */
-  cron(fleet: Fleet, random: Random, signal: AbortSignal): Promise<void>;
+  cron(cluster: Cluster, random: Random, signal: AbortSignal): Promise<void>;
   /**
    * Asks one process, as an operator, for a run of its own beside the slots' runs: so that every process works.
    * Resolves to whether it was taken.
@@ -74,12 +74,12 @@ export function createTriggers(): Triggers {
       return repeated;
     },
     runsBySlot,
-    async cron(fleet, random, signal) {
+    async cron(cluster, random, signal) {
       const asked = new Set<Promise<void>>();
       while (!signal.aborted) {
         const slot = new Date(Math.floor(Date.now() / SLOT_MS) * SLOT_MS);
         for (const job of JOBS) {
-          const listening = fleet.listening();
+          const listening = cluster.listening();
           const url = listening.length === 0 ? null : random.pick(listening).url();
           if (url === null) continue;
           const asking = askForSlot(url, job, slot).finally(() => asked.delete(asking));

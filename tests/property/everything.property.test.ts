@@ -2,21 +2,21 @@
  * Everything at once: claims, answers, lost ones, reconciling, people and RevOS, over messages and posts, in random order by
  * sessions truly in parallel. LinkedIn sees each thing once at most, and all of it comes to an end that can be explained.
  *
- * A failure prints the line that runs its commotion again. Interleavings are the machine's own, so a race may take some
+ * A failure prints the line that runs its workload again. Interleavings are the machine's own, so a race may take some
  * runs to come back.
  */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openSharedDatabase, type Session, type SharedDatabase } from '../support/database.ts';
 import { tooSeldom, trials } from '../support/trials.ts';
 import type { Tally } from './campaign.ts';
-import { runCommotion } from './commotion.ts';
+import { runConcurrentWorkload } from './concurrent-workload.ts';
 
 const SESSIONS = 8;
 const COMMOTIONS = { min: 8, max: 60, seconds: 8 };
 /** From so many on everything has come up that is to come up. */
 const ENOUGH = 15;
 
-/** How often each happens in a commotion at least. */
+/** How often each happens in a workload at least. */
 const EXPECTED = {
   'message claimed': 5,
   'post claimed': 2,
@@ -47,14 +47,14 @@ afterAll(() => database?.close());
 
 it('nothing is seen twice, nothing passes a limit, and nothing is lost', { timeout: 600_000 }, async () => {
   const tally: Tally = {};
-  let commotions = 0;
+  let workloads = 0;
   for (const seed of trials(COMMOTIONS)) {
-    commotions += 1;
+    workloads += 1;
     const replay = `SEED=${seed} RUNS=1 vitest run tests/property/everything`;
-    const wrong = await runCommotion(sessions, seed, tally).catch((error: unknown) => {
+    const wrong = await runConcurrentWorkload(sessions, seed, tally).catch((error: unknown) => {
       throw new Error(`${replay}\n${String(error)}`, { cause: error });
     });
     expect(wrong, replay).toEqual([]);
   }
-  expect(tooSeldom(tally, EXPECTED, commotions, ENOUGH)).toEqual([]);
+  expect(tooSeldom(tally, EXPECTED, workloads, ENOUGH)).toEqual([]);
 });

@@ -1,4 +1,4 @@
-/** What a benchmark puts on paper: the machine, medians, and tables for docs/performance.md. */
+/** What a benchmark reports: the machine, medians, and tables for docs/performance.md. */
 import { cpus, release, totalmem } from 'node:os';
 
 /** One line; every figure is of this machine alone. */

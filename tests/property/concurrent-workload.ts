@@ -1,4 +1,4 @@
-/** One random commotion: sessions in parallel that do everything which can be done to messages and posts. */
+/** A random concurrent workload: sessions in parallel that do everything which can be done to messages and posts. */
 import { setImmediate as turn } from 'node:timers/promises';
 import type { RecordedResult } from '@revos/core/sending';
 import { DAY_MS, HOUR_MS, MINUTE_MS, message, openAccount, recipientId } from '../support/builders.ts';
@@ -27,14 +27,14 @@ interface Stage {
 }
 
 /** Everything that was broken, a line each. */
-export async function runCommotion(
+export async function runConcurrentWorkload(
   sessions: readonly Session[],
   seed: number,
   tally: Tally,
 ): Promise<string[]> {
   const random = createRandom(seed);
   const [first] = sessions;
-  if (!first) throw new RangeError('a commotion needs a session');
+  if (!first) throw new RangeError('a workload needs a session');
   const stage = await setUp(first, random, tally);
   const { linkedIn, clock } = stage;
   const wrong = async (): Promise<string[]> => [

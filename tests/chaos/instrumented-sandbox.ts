@@ -4,7 +4,7 @@
  */
 import type { Exchange, World } from '@revos/unipile-sandbox';
 
-export interface WatchedWorld {
+export interface InstrumentedSandbox {
   readonly world: World;
   /** Writes under way now, of all accounts. */
   underWay(): number;
@@ -16,7 +16,7 @@ export interface WatchedWorld {
   lastBegunMs(account: string): number;
 }
 
-export function watchWorld(world: World): WatchedWorld {
+export function instrument(world: World): InstrumentedSandbox {
   const current = new Map<string, number>();
   const most = new Map<string, number>();
   const begunMs = new Map<string, number>();

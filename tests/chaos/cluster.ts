@@ -25,7 +25,7 @@ export interface Instance {
   stop(graceMs: number): Promise<'stopped' | 'killed'>;
 }
 
-export interface Fleet {
+export interface Cluster {
   start(kind: ProcessKind): Instance;
   /** Those that run, listening or not. */
   instances(): readonly Instance[];
@@ -40,11 +40,11 @@ export interface Fleet {
  * @param dist where the jobs API was built
  * @param envOf all that the n-th process sees, from 0, but for PATH and HOME
  */
-export function createFleet(
+export function createCluster(
   dist: string,
   envOf: (ordinal: number) => Readonly<Record<string, string>>,
   logFile: string,
-): Fleet {
+): Cluster {
   const running = new Map<number, Instance>();
   const startMs: number[] = [];
   const crashes: string[] = [];

@@ -1,40 +1,41 @@
 /**
- * The calm after the storm: nothing fails any more, and everything must come to an end within a few rounds.
+ * Recovery: nothing fails any more, and everything must come to an end within a few passes.
  *
- * Each round a few processes work until there is nothing to do; then time moves on by half an hour, as in the nights.
+ * Each pass a few processes work until there is nothing to do; then time moves on by half an hour, as in a time skip.
  */
+
+import { type FaultPhase, passTime } from './fault-phase.ts';
 import { isSettled } from './judge.ts';
 import { readLeftovers, readRows } from './ledger.ts';
 import type { EngineName, ProcessKind } from './plan.ts';
-import { passTime, type Storm } from './storm.ts';
 
-/** What a storm has, without what draws it. */
-export type Calm = Omit<Storm, 'streams'>;
+/** What the fault phase has, without what draws it. */
+export type Recovery = Omit<FaultPhase, 'streams'>;
 
-/** An unknown is looked for, believed absent, sent once more, and may be unknown again: each takes a round. */
-const ROUNDS_MAX = 8;
+/** An unknown is looked for, believed absent, sent once more, and may be unknown again: each takes a pass. */
+const PASSES_MAX = 8;
 const MINUTES = 31;
 
-/** Rounds that change nothing, after which nothing will: an unknown that is absent takes one to be believed. */
-const IDLE_ROUNDS_MAX = 3;
+/** Passes that change nothing, after which nothing will: an unknown that is absent takes one to be believed. */
+const IDLE_PASSES_MAX = 3;
 
 /** How long a process may take to end, in milliseconds. */
 const STOP_MS_MAX = 15_000;
 
-/** Runs of each job in a round: a run ends with its slot although there is more to do. */
+/** Runs of each job in a pass: a run ends with its slot although there is more to do. */
 const RUNS_MAX = 20;
 
-/** Resolves to how many rounds it took; also when something would not settle, which the judge then tells. */
-export async function settle(calm: Calm): Promise<number> {
-  let idleRounds = 0;
+/** Resolves to how many passes it took; also when something would not settle, which the judge then tells. */
+export async function recover(recovery: Recovery): Promise<number> {
+  let idlePasses = 0;
   let before = Number.POSITIVE_INFINITY;
-  for (let round = 1; ; round += 1) {
-    await passTime(calm, MINUTES);
-    const left = await playRound(calm);
-    calm.onStep(`Calm, round ${round}: ${left} left to settle`);
-    idleRounds = left === before ? idleRounds + 1 : 0;
+  for (let pass = 1; ; pass += 1) {
+    await passTime(recovery, MINUTES);
+    const left = await runPass(recovery);
+    recovery.onStep(`Recovery, pass ${pass}: ${left} left to settle`);
+    idlePasses = left === before ? idlePasses + 1 : 0;
     before = left;
-    if (left === 0 || round === ROUNDS_MAX || idleRounds === IDLE_ROUNDS_MAX) return round;
+    if (left === 0 || pass === PASSES_MAX || idlePasses === IDLE_PASSES_MAX) return pass;
   }
 }
 
@@ -45,12 +46,12 @@ const KINDS: Readonly<Record<EngineName, readonly ProcessKind[]>> = {
 };
 
 /** Some processes work until nothing changes, and end. Resolves to how much has not settled. */
-async function playRound(calm: Calm): Promise<number> {
-  const instances = KINDS[calm.form.engine].map((kind) => calm.fleet.start(kind));
+async function runPass(recovery: Recovery): Promise<number> {
+  const instances = KINDS[recovery.form.engine].map((kind) => recovery.cluster.start(kind));
   await Promise.all(instances.map(({ ready }) => ready));
   const servers = instances.filter(({ kind }) => kind === 'server');
   const left = await workUntilIdle(
-    calm,
+    recovery,
     servers.map((server) => server.url()),
   );
   await Promise.all(instances.map((instance) => instance.stop(STOP_MS_MAX)));
@@ -58,8 +59,8 @@ async function playRound(calm: Calm): Promise<number> {
 }
 
 /** Runs every job until that changes nothing; resolves to how much has not settled. */
-async function workUntilIdle(calm: Calm, urls: readonly (string | null)[]): Promise<number> {
-  const { triggers } = calm;
+async function workUntilIdle(recovery: Recovery, urls: readonly (string | null)[]): Promise<number> {
+  const { triggers } = recovery;
   let left = Number.POSITIVE_INFINITY;
   for (let runs = 1; runs <= RUNS_MAX; runs += 1) {
     const jobs = ['dm-queue', 'post-scheduler', 'reconcile'];
@@ -69,7 +70,7 @@ async function workUntilIdle(calm: Calm, urls: readonly (string | null)[]): Prom
         return url === null || url === undefined ? false : triggers.runToEnd(url, job);
       }),
     );
-    const now = await countUnsettled(calm);
+    const now = await countUnsettled(recovery);
     if (now === 0 || now === left) return now;
     left = now;
   }
@@ -77,7 +78,7 @@ async function workUntilIdle(calm: Calm, urls: readonly (string | null)[]): Prom
 }
 
 /** Runs that are under way are not looked at: the scheduler begins one at any time. */
-async function countUnsettled({ database, campaign }: Calm): Promise<number> {
+async function countUnsettled({ database, campaign }: Recovery): Promise<number> {
   const rows = await readRows(database, campaign);
   const leftovers = await readLeftovers(database);
   return (
