@@ -1,15 +1,16 @@
 /**
- * `npm run sim -- [seed]`: the story of a seed, or of one drawn now; with `--seeds N` of as many, from that
- * seed on, none of which begins after `--seconds N`. With `--sabotage` each guard of the product is taken away in turn, and stories told until one breaks.
+ * `npm run sim -- [seed]`: the simulation of a seed, or of one drawn now; with `--seeds N` of as many
+ * from that seed on, none of which begins after `--seconds N`. With `--sabotage` each guard of the
+ * product is taken away in turn, and simulations run until one breaks.
  *
  * Exit code 1 and one line that replays it if a promise was broken, or if a missing guard went unnoticed.
  */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { DAY_MS } from '../support/builders.ts';
-import { unfulfilled } from './expectations.ts';
+import { coverageGaps } from './coverage.ts';
+import { runSimulations } from './run-simulations.ts';
 import { SABOTAGES } from './sabotages.ts';
-import { tellStories } from './tell-stories.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -23,7 +24,7 @@ const { values, positionals } = parseArgs({
   },
 });
 
-/** Stories told without a guard before it is said to be unnoticed. */
+/** Simulations run without a guard before its absence is said to be unnoticed. */
 const SABOTAGE_SEEDS = 200;
 
 function wholeNumber(name: string, text: string): number {
@@ -46,59 +47,59 @@ const startedAt = performance.now();
 const isTime = (): boolean => performance.now() - startedAt < seconds * 1_000;
 const secondsPassed = (): string => ((performance.now() - startedAt) / 1_000).toFixed(1);
 
-process.exitCode = (await (values.sabotage ? tellWithoutGuards() : tellAll())) ? 0 : 1;
+process.exitCode = (await (values.sabotage ? runWithoutGuards() : runAll())) ? 0 : 1;
 
-/** Stories of the product as it is: none may break, and each kind of trouble must have come up. */
-async function tellAll(): Promise<boolean> {
+/** Simulations of the product as it is: none may break, and each kind of fault must have come up. */
+async function runAll(): Promise<boolean> {
   const counts: Record<string, number> = {};
-  let [next, told, broken, steps, simulatedMs] = [first, 0, 0, 0, 0];
-  await tellStories({
+  let [next, simulationCount, broken, steps, simulatedMs] = [first, 0, 0, 0, 0];
+  await runSimulations({
     workers,
     next: () => (next < first + seeds && broken === 0 && isTime() ? { seed: next++, sabotage: null } : null),
-    hear(story) {
-      told += 1;
-      steps += story.steps;
-      simulatedMs += story.simulatedMs;
-      for (const [name, count] of Object.entries(story.counts)) counts[name] = (counts[name] ?? 0) + count;
-      const trouble = story.broken ?? story.crash;
-      if (trouble !== null || values.verbose) print(story.lastLines.join('\n'));
+    onResult(result) {
+      simulationCount += 1;
+      steps += result.steps;
+      simulatedMs += result.simulatedMs;
+      for (const [name, count] of Object.entries(result.counts)) counts[name] = (counts[name] ?? 0) + count;
+      const trouble = result.broken ?? result.crash;
+      if (trouble !== null || values.verbose) print(result.lastLines.join('\n'));
       if (trouble === null) return;
       broken += 1;
-      print(`\nseed ${story.seed}: ${trouble}\nreplay: npm run sim -- ${story.seed}\n`);
+      print(`\nseed ${result.seed}: ${trouble}\nreplay: npm run sim -- ${result.seed}\n`);
     },
   });
   for (const [name, count] of Object.entries(counts).sort()) print(`  ${name}: ${count}`);
   const days = (simulatedMs / DAY_MS).toFixed(0);
   print(
-    `${told} ${told === 1 ? 'story' : 'stories'} from seed ${first}: ${days} simulated days in ${secondsPassed()} s, ${steps} steps, ${broken} broken`,
+    `${simulationCount} ${simulationCount === 1 ? 'simulation' : 'simulations'} from seed ${first}: ${days} simulated days in ${secondsPassed()} s, ${steps} steps, ${broken} broken`,
   );
-  const missing = broken === 0 ? unfulfilled(counts, told) : [];
-  for (const line of missing) print(`not put to the test: ${line}`);
+  const missing = broken === 0 ? coverageGaps(counts, simulationCount) : [];
+  for (const line of missing) print(`not covered: ${line}`);
   // None at all proves nothing.
-  return broken === 0 && missing.length === 0 && told === next - first && told > 0;
+  return broken === 0 && missing.length === 0 && simulationCount === next - first && simulationCount > 0;
 }
 
-/** Each guard is missed by some story, or the witness is blind. */
-async function tellWithoutGuards(): Promise<boolean> {
+/** Each guard is missed by some simulation, or the witness is blind. */
+async function runWithoutGuards(): Promise<boolean> {
   const noticed = new Set<number>();
   const crashed: string[] = [];
-  /** Of each thread, the guard that is missing, and how many stories were told without it: it stays with one to the end. */
-  const at = new Map<number, { sabotage: number; told: number }>();
+  /** Of each thread, the guard that is missing, and how many simulations ran without it: it stays with one to the end. */
+  const at = new Map<number, { sabotage: number; simulationCount: number }>();
   let nextSabotage = 0;
-  await tellStories({
+  await runSimulations({
     workers,
     next(worker) {
       const place = at.get(worker);
-      if (place !== undefined && !noticed.has(place.sabotage) && place.told < seeds) {
-        place.told += 1;
-        return { seed: first + place.told - 1, sabotage: place.sabotage };
+      if (place !== undefined && !noticed.has(place.sabotage) && place.simulationCount < seeds) {
+        place.simulationCount += 1;
+        return { seed: first + place.simulationCount - 1, sabotage: place.sabotage };
       }
       const sabotage = nextSabotage++;
       if (sabotage >= SABOTAGES.length) return null;
-      at.set(worker, { sabotage, told: 1 });
+      at.set(worker, { sabotage, simulationCount: 1 });
       return { seed: first, sabotage };
     },
-    hear({ seed, broken, crash }, { sabotage }) {
+    onResult({ seed, broken, crash }, { sabotage }) {
       // SQL that does not run says nothing of the guard.
       if (crash !== null && sabotage !== null) {
         crashed.push(`without “${SABOTAGES[sabotage]?.guard}”, seed ${seed}: ${crash}`);
@@ -109,7 +110,7 @@ async function tellWithoutGuards(): Promise<boolean> {
     },
   });
   const unnoticed = SABOTAGES.filter((_, index) => !noticed.has(index));
-  for (const { guard } of unnoticed) print(`UNNOTICED in ${seeds} stories: ${guard}`);
+  for (const { guard } of unnoticed) print(`UNNOTICED in ${seeds} simulations: ${guard}`);
   print(`${noticed.size} of ${SABOTAGES.length} missing guards noticed in ${secondsPassed()} s`);
   for (const line of crashed) print(`CRASHED ${line}`);
   return unnoticed.length === 0 && crashed.length === 0;

@@ -32,7 +32,7 @@ const NO_ANSWERS = ['', '57014', '40P01', '53300', '57P01'];
 
 /** The database as one machine reaches it. */
 export function rpcOf(machine: Pick<Machine, 'deliver' | 'name'>, parts: MachineParts): Rpc {
-  const { timeline, random, database, strikes, tell } = parts;
+  const { timeline, random, database, strikes, record } = parts;
   const travelMs = (): number => random.integer(1, parts.plan.databaseMsMax);
   const call = (name: string, args: Readonly<Record<string, unknown>> = {}): Promise<unknown> =>
     new Promise((resolve, reject) => {
@@ -51,11 +51,11 @@ export function rpcOf(machine: Pick<Machine, 'deliver' | 'name'>, parts: Machine
         if (database.isAway) return isHeard ? lost(random.integer(1, 200)) : undefined;
         try {
           const answer = await perform(database, timeline.now(), name, args);
-          tell(name, `${machine.name}: ${summaryOf(answer)}`);
+          record(name, `${machine.name}: ${summaryOf(answer)}`);
           if (isHeard) machine.deliver(travelMs(), () => resolve(answer));
         } catch (error) {
           if (!(error instanceof RpcError) || error.kind === 'bug') throw error;
-          tell(`refused: ${name}, ${error.code}`, machine.name);
+          record(`refused: ${name}, ${error.code}`, machine.name);
           if (isHeard) machine.deliver(travelMs(), () => reject(error));
         }
       };
@@ -73,7 +73,7 @@ export function rpcOf(machine: Pick<Machine, 'deliver' | 'name'>, parts: Machine
   };
 }
 
-/** What an answer says, for the story: no message, and not long. */
+/** What an answer says, for the trace: short, and without message text. */
 function summaryOf(answer: unknown): string {
   if (Array.isArray(answer)) return `${answer.length} results`;
   const { items, run, status } = (answer ?? {}) as {

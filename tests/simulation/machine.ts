@@ -58,7 +58,7 @@ const noMedia: MediaFetcher = {
 };
 
 export function createMachine(name: string, parts: MachineParts): Machine {
-  const { timeline, random, plan, tell, sabotage, strikes } = parts;
+  const { timeline, random, plan, record, sabotage, strikes } = parts;
   let generation = 0;
   /** It may be alive and not take triggers any more: during a deploy. */
   let isAlive = false;
@@ -93,19 +93,19 @@ export function createMachine(name: string, parts: MachineParts): Machine {
     },
     crash(downMs) {
       if (!isAlive) return;
-      tell('a machine dies', name);
+      record('a machine dies', name);
       down();
       timeline.in(downMs, start);
     },
     deploy() {
       if (process === null) return;
-      tell('a machine is asked to end', name);
+      record('a machine is asked to end', name);
       const { engine } = process;
       const born = generation;
       process = null;
       const end = (): void => {
         if (born !== generation) return;
-        tell('a machine has ended', name);
+        record('a machine has ended', name);
         down();
         timeline.in(2_000, start);
       };
@@ -114,7 +114,7 @@ export function createMachine(name: string, parts: MachineParts): Machine {
       timeline.in(GRACE_MS + 20_000, end);
     },
     freeze(ms) {
-      tell('a machine stands still', `${name} for ${ms} ms`);
+      record('a machine stands still', `${name} for ${ms} ms`);
       // Its process waited; or the whole machine slept, and the monotonic clock with it; or its clock was set meanwhile.
       const way = random.integer(1, 3);
       if (way === 2) sleptMs += ms;
@@ -122,7 +122,7 @@ export function createMachine(name: string, parts: MachineParts): Machine {
       frozenUntilMs = Math.max(frozenUntilMs, timeline.nowMs + ms);
     },
     setClock(offsetMs) {
-      tell('a clock is set', `${name} by ${offsetMs} ms`);
+      record('a clock is set', `${name} by ${offsetMs} ms`);
       clockOffsetMs = offsetMs;
     },
   };
@@ -139,7 +139,7 @@ export function createMachine(name: string, parts: MachineParts): Machine {
   const start = (): void => {
     generation += 1;
     isAlive = true;
-    tell('a machine starts', name);
+    record('a machine starts', name);
     const effects = sabotage?.effects?.(effectsOf()) ?? effectsOf();
     const rpc = rpcOf(machine, parts);
     const unipile = createUnipileV1({

@@ -8,10 +8,10 @@ import type { Transport } from '@revos/core/unipile';
 import type { Answer, Exchange, World } from '@revos/unipile-sandbox';
 import { Dispatcher, type FormData } from 'undici';
 import type { Random } from '../support/random.ts';
-import type { Tell } from './chronicle.ts';
 import type { Machine } from './machine.ts';
 import type { FaultName } from './plan.ts';
 import type { Timeline } from './timeline.ts';
+import type { RecordEvent } from './trace.ts';
 
 export interface NetworkParts {
   readonly timeline: Timeline;
@@ -19,7 +19,7 @@ export interface NetworkParts {
   readonly random: Random;
   /** Draws whether a fault strikes now. */
   readonly strikes: (name: FaultName) => boolean;
-  readonly tell: Tell;
+  readonly record: RecordEvent;
   /** The longest that Unipile itself takes, in milliseconds. */
   readonly latencyMsMax: number;
   /** Told of each write as Unipile takes it up, and as it has done with it: whoever waits for it by then. */
@@ -51,7 +51,7 @@ class SimulatedDispatcher extends Dispatcher {
   }
 
   override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
-    const { timeline, world, random, strikes, tell, latencyMsMax, onWrite } = this.#parts;
+    const { timeline, world, random, strikes, record, latencyMsMax, onWrite } = this.#parts;
     const isWrite = options.method === 'POST';
     let isOver = false;
     let exchange: Exchange | null = null;
@@ -98,7 +98,7 @@ class SimulatedDispatcher extends Dispatcher {
       : random.integer(5, 400);
     timeline.in(travelMs, () => {
       const opened = open(world, options);
-      if (isOver) tell('a request arrives although it was given up');
+      if (isOver) record('a request arrives although it was given up');
       if (isOver) opened.release();
       else exchange = opened;
       const accountId = isWrite ? opened.accountId : null;
@@ -109,7 +109,7 @@ class SimulatedDispatcher extends Dispatcher {
       timeline.in(opened.delayMs, () => {
         const answer = opened.finish();
         if (accountId !== null) onWrite(accountId, -1);
-        tell(
+        record(
           `Unipile: ${isWrite ? 'a write' : 'a read'}, ${answer.kind === 'reply' ? answer.status : answer.kind}`,
           `${options.method} ${options.path}`,
         );

@@ -1,4 +1,4 @@
-/** The session of a simulation: PGlite in this process, where nothing but the story happens. */
+/** The database session of a simulation: PGlite in this process, which nothing else uses. */
 import type { SqlQuery } from '@revos/core/rpc';
 import { type Migration, openPglite } from '@revos/local-stack';
 import { type Session, sessionOf } from '../support/session.ts';

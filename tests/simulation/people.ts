@@ -5,11 +5,11 @@ import type { World } from '@revos/unipile-sandbox';
 import { randomPolicy } from '../property/world.ts';
 import { DAY_MS, HOUR_MS, MINUTE_MS, type PolicyFields } from '../support/builders.ts';
 import type { Random } from '../support/random.ts';
-import type { Tell } from './chronicle.ts';
 import { perform, type SimulatedDatabase } from './database.ts';
 import type { Machine } from './machine.ts';
 import type { FaultName, Plan, PlannedAccount, PlannedMessage } from './plan.ts';
 import type { Timeline } from './timeline.ts';
+import type { RecordEvent } from './trace.ts';
 import type { Witness } from './witness.ts';
 
 export interface PeopleParts {
@@ -21,7 +21,7 @@ export interface PeopleParts {
   readonly random: Random;
   readonly strikes: (name: FaultName) => boolean;
   readonly witness: Witness;
-  readonly tell: Tell;
+  readonly record: RecordEvent;
 }
 
 const dmQueue = findJob('dm-queue');
@@ -39,13 +39,13 @@ export interface People {
 type Call = (name: string, args: Readonly<Record<string, unknown>>) => Promise<void>;
 
 export function createPeople(parts: PeopleParts): People {
-  const { plan, timeline, database, world, random, tell } = parts;
+  const { plan, timeline, database, world, random, record } = parts;
 
   /** A person's call. What is refused by a rule was a mistake, and does nothing. */
   const call: Call = async (name, args) => {
     if (database.isAway) return;
     try {
-      tell(`a person: ${name}${'action' in args ? ` ${args.action}` : ''}`);
+      record(`a person: ${name}${'action' in args ? ` ${args.action}` : ''}`);
       await perform(database, timeline.now(), name, args);
     } catch (error) {
       if (!(error instanceof RpcError) || error.kind !== 'rule') throw error;
@@ -56,7 +56,7 @@ export function createPeople(parts: PeopleParts): People {
   const reconnect = async (account: PlannedAccount): Promise<void> => {
     world.setAccountStatus(account.unipileId, 'OK');
     await query(`update public.linkedin_accounts set status = 'active' where id = $1`, [account.id]);
-    tell('an account is connected again', account.unipileId);
+    record('an account is connected again', account.unipileId);
   };
 
   const acts = actsOf(parts, call, query);
@@ -102,7 +102,7 @@ export function createPeople(parts: PeopleParts): People {
 
   /** The chat in which the recipient has just written. */
   function chatOf(account: PlannedAccount, { recipient }: PlannedMessage): string {
-    tell('a reply', account.unipileId);
+    record('a reply', account.unipileId);
     return world.receiveMessage({ account_id: account.unipileId, person_id: recipient, text: 'Tell me more' })
       .chatId;
   }
@@ -127,7 +127,7 @@ export function createPeople(parts: PeopleParts): People {
 }
 
 function actsOf(
-  { plan, timeline, database, world, machines, random, witness, tell }: PeopleParts,
+  { plan, timeline, database, world, machines, random, witness, record }: PeopleParts,
   call: Call,
   query: (text: string, values?: readonly unknown[]) => Promise<readonly Record<string, unknown>[]>,
 ): Partial<Record<FaultName, () => unknown>> {
@@ -176,7 +176,7 @@ function actsOf(
 
   return {
     'database away': () => {
-      tell('the database is away');
+      record('the database is away');
       database.isAway = true;
       timeline.in(random.integer(1, 40) * MINUTE_MS, () => {
         database.isAway = false;
@@ -189,7 +189,7 @@ function actsOf(
       ),
     'account disconnected': async () => {
       const { id, unipileId } = account();
-      tell('an account is signed out', unipileId);
+      record('an account is signed out', unipileId);
       world.setAccountStatus(unipileId, random.pick(['CREDENTIALS', 'STOPPED', 'ERROR']));
       // RevOS may see it, or not.
       if (random.chance(0.5)) {

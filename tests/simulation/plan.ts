@@ -1,5 +1,5 @@
 /**
- * The plan of a story: what there is, and what may go wrong. A seed draws all of it.
+ * The plan of a simulation: what there is, and what may go wrong. A seed draws all of it.
  *
  * Swarm style: each seed first switches some faults off, since faults that always come together hide
  * each other, and then draws how often each of the others strikes.
@@ -121,14 +121,14 @@ export interface Plan {
   readonly faults: Faults;
 }
 
-/** Of the stories, those in which rows are claimed ahead of their slots: elsewhere a claim is mostly of one. */
+/** Of the simulations, those in which rows are claimed ahead of their slots: elsewhere a claim is mostly of one. */
 const RUSH_SHARE = 0.15;
 
 /** Shared by every message, so that a log can be searched for it. */
 export const TEXT_MARK = 'Simulated text';
 
 /** @param bearing faults that must strike, often, while most others stay away; by default any may */
-export function planStory(
+export function planSimulation(
   seed: number,
   zones: readonly string[],
   bearing: readonly FaultName[] | null = null,

@@ -1,5 +1,5 @@
 /**
- * Sabotages: one guard of the product taken away at a time. Stories told without it must break.
+ * Sabotages: one guard of the product taken away at a time. Simulations without it must break.
  *
  * Each names the guard, as `docs/reliability.md` lists it. What it replaces must be there, so that a
  * guard that moves takes its sabotage with it.

@@ -1,5 +1,5 @@
 /**
- * One story: what a seed's plan says, told step by step up to its end, or up to the first broken promise.
+ * One simulation: what a seed's plan says, step by step to its end, or to the first broken promise.
  */
 import { jobs } from '@revos/core/registry';
 import { RpcError } from '@revos/core/rpc';
@@ -7,17 +7,17 @@ import { createWorld } from '@revos/unipile-sandbox';
 import { DAY_MS, HOUR_MS, MINUTE_MS } from '../support/builders.ts';
 import { createRandom, type Random } from '../support/random.ts';
 import type { Session } from '../support/session.ts';
-import { createChronicle, type Tell } from './chronicle.ts';
 import type { SimulatedDatabase } from './database.ts';
 import { createMachine, type Machine } from './machine.ts';
 import { createPeople } from './people.ts';
-import { type FaultName, type Plan, planStory } from './plan.ts';
+import { type FaultName, type Plan, planSimulation } from './plan.ts';
 import type { Sabotage } from './sabotages.ts';
 import { createTimeline, type Timeline } from './timeline.ts';
+import { createTrace, type RecordEvent } from './trace.ts';
 import { unipileFaults } from './unipile-faults.ts';
 import { createWitness } from './witness.ts';
 
-export interface Story {
+export interface SimulationResult {
   readonly seed: number;
   /** The promise that was broken, or null. */
   readonly broken: string | null;
@@ -27,13 +27,13 @@ export interface Story {
   readonly steps: number;
   readonly simulatedMs: number;
   readonly counts: Readonly<Record<string, number>>;
-  /** Of everything that happened: the same seed gives the same. */
+  /** Of the whole trace: the same seed gives the same. */
   readonly hash: string;
-  /** The last things that happened, in order. */
+  /** The last events of the trace, in order. */
   readonly lastLines: readonly string[];
 }
 
-/** Some fourteen times what a story takes on average: more is a loop that nothing ends. */
+/** Some fourteen times what a simulation takes on average: more is an endless loop. */
 const STEPS_MAX = 60_000;
 
 /** How long everything has to come to rest once nothing goes wrong any more: the last looks are two hours apart. */
@@ -48,16 +48,16 @@ export async function simulate(
   session: Session,
   zones: readonly string[],
   sabotage: Sabotage | null = null,
-): Promise<Story> {
-  const plan = planStory(seed, zones, sabotage?.bearing);
+): Promise<SimulationResult> {
+  const plan = planSimulation(seed, zones, sabotage?.bearing);
   const random = createRandom(seed ^ 0x5eed);
   const timeline = createTimeline(new Date(plan.startMs));
-  const { tell, ...chronicle } = createChronicle(timeline.now);
+  const { record, ...trace } = createTrace(timeline.now);
   let steps = 0;
   let isCalm = false;
   const strikes = (name: FaultName): boolean => {
     const isStruck = !isCalm && random.chance(plan.faults[name]);
-    if (isStruck) tell(`fault: ${name}`);
+    if (isStruck) record(`fault: ${name}`);
     return isStruck;
   };
   const faults = unipileFaults(plan.faults, random);
@@ -71,17 +71,17 @@ export async function simulate(
   });
   const witness = createWitness(plan, world, session);
   const database: SimulatedDatabase = { session, isAway: false, onCall: witness.afterCall };
-  const finish = (end: { broken: string | null; crash: string | null }): Story => ({
+  const finish = (end: { broken: string | null; crash: string | null }): SimulationResult => ({
     seed,
     ...end,
     steps,
     simulatedMs: timeline.nowMs - plan.startMs,
-    counts: { ...chronicle.counts, ...witness.counts },
-    hash: chronicle.hash(),
-    lastLines: chronicle.lastLines(),
+    counts: { ...trace.counts, ...witness.counts },
+    hash: trace.hash(),
+    lastLines: trace.lastLines(),
   });
 
-  // A rejection that the product hears nowhere ends a process: here it ends the story.
+  // A rejection that the product handles nowhere ends a process: here it ends the simulation.
   let unhandled: unknown = null;
   const onUnhandled = (reason: unknown): void => {
     unhandled ??= reason;
@@ -98,7 +98,7 @@ export async function simulate(
       world,
       random,
       strikes,
-      tell,
+      record,
       latencyMsMax: plan.unipileMsMax,
       database,
       sabotage,
@@ -117,15 +117,15 @@ export async function simulate(
         witness.afterStep();
       }
     };
-    triggerThrough(plan, { timeline, random, machines, strikes, tell });
+    triggerThrough(plan, { timeline, random, machines, strikes, record });
     people.begin();
     await until(plan.calmFromMs);
 
-    tell('nothing goes wrong from now on');
+    record('nothing goes wrong from now on');
     isCalm = true;
     // The sandbox draws those itself. It lists them in their order.
     for (const [index, { hits }] of world.faults().entries()) {
-      for (let hit = 0; hit < hits; hit += 1) tell(`fault: ${faults[index]?.[0]}`);
+      for (let hit = 0; hit < hits; hit += 1) record(`fault: ${faults[index]?.[0]}`);
     }
     world.clearFaults();
     for (const machine of machines) machine.setClock(0);
@@ -216,7 +216,7 @@ const CADENCE = [
 /** Slots of each job, at random through the days: lost, late, and twice as the faults have it. */
 function triggerThrough(
   plan: Plan,
-  parts: TriggerParts & { readonly strikes: (name: FaultName) => boolean; readonly tell: Tell },
+  parts: TriggerParts & { readonly strikes: (name: FaultName) => boolean; readonly record: RecordEvent },
 ): void {
   const { timeline, random, strikes } = parts;
   const slots = (plan.calmFromMs - plan.startMs) / SLOT_MS;
@@ -227,7 +227,7 @@ function triggerThrough(
       timeline.in(slot.getTime() - plan.startMs, () => {
         if (strikes('trigger lost')) return;
         const lateMs = (): number => (strikes('trigger late') ? random.integer(0, 20 * MINUTE_MS) : 0);
-        parts.tell('a trigger', `${job} for ${slot.toISOString()}`);
+        parts.record('a trigger', `${job} for ${slot.toISOString()}`);
         timeline.in(lateMs(), () => trigger(parts, job, slot));
         if (strikes('trigger twice')) timeline.in(lateMs(), () => trigger(parts, job, slot));
       });

@@ -1,12 +1,12 @@
-/** The simulation itself: its stories repeat, and what it takes away is there to be taken. */
+/** The simulation itself: the same seed repeats it, and what it takes away is there to be taken. */
 import { readMigrations } from '@revos/local-stack';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readZones } from '../property/world.ts';
 import type { Session } from '../support/session.ts';
-import { unfulfilled } from './expectations.ts';
+import { coverageGaps } from './coverage.ts';
 import { openSession } from './open-session.ts';
 import { SABOTAGES, sabotaged } from './sabotages.ts';
-import { type Story, simulate } from './simulate.ts';
+import { type SimulationResult, simulate } from './simulate.ts';
 
 let session: Session;
 let zones: readonly string[];
@@ -17,25 +17,25 @@ beforeAll(async () => {
 });
 afterAll(() => session?.close());
 
-describe('a story', () => {
-  const told: Story[] = [];
+describe('a simulation', () => {
+  const results: SimulationResult[] = [];
 
   it.each([1, 2])('of seed %i breaks no promise', { timeout: 300_000 }, async (seed) => {
-    const story = await simulate(seed, session, zones);
-    told.push(story);
-    const trouble = story.broken ?? story.crash;
+    const result = await simulate(seed, session, zones);
+    results.push(result);
+    const trouble = result.broken ?? result.crash;
     expect(trouble, `replay: npm run sim -- ${seed}`).toBeNull();
-    expect(story.steps).toBeGreaterThan(300);
+    expect(result.steps).toBeGreaterThan(300);
   });
 
-  it('is the same when it is told again, step by step', { timeout: 300_000 }, async () => {
-    const [first] = told;
+  it('is the same when it runs again, step by step', { timeout: 300_000 }, async () => {
+    const [first] = results;
     const again = await simulate(first?.seed ?? 0, session, zones);
     expect(again).toEqual(first);
   });
 
   it('is another for another seed', () => {
-    expect(new Set(told.map(({ hash }) => hash)).size).toBe(told.length);
+    expect(new Set(results.map(({ hash }) => hash)).size).toBe(results.length);
   });
 });
 
@@ -48,14 +48,14 @@ describe('sabotage', () => {
   });
 });
 
-describe('what stories must have met', () => {
-  it('is not asked of a few of them', () => {
-    expect(unfulfilled({}, 99)).toEqual([]);
+describe('coverage', () => {
+  it('is not judged by a few simulations', () => {
+    expect(coverageGaps({}, 99)).toEqual([]);
   });
 
   it('is named where it came up too seldom', () => {
-    expect(unfulfilled({}, 100)).toEqual(
-      expect.arrayContaining(['claims: 0 in 100 stories', 'fault: crash: 0 in 100 stories']),
+    expect(coverageGaps({}, 100)).toEqual(
+      expect.arrayContaining(['claims: 0 in 100 simulations', 'fault: crash: 0 in 100 simulations']),
     );
   });
 });

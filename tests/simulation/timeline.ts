@@ -2,7 +2,7 @@
  * The timeline: one simulated clock, and everything that will happen at its time.
  *
  * Events happen one by one, in the order of their instants and then of their making. Nothing else moves
- * the clock, so a story depends on its seed alone.
+ * the clock, so a simulation depends on its seed alone.
  */
 import { setImmediate as turn } from 'node:timers/promises';
 

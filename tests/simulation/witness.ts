@@ -164,9 +164,9 @@ export function createWitness(plan: Plan, world: World, session: Session): Witne
       policies.set(account_id, { ...(policies.get(account_id) as PolicyFields), ...patch });
     }
     if (name === 'dm_act' && args.action === 'reschedule' && (answer as { changed: number }).changed > 0) {
-      const { selection, args: told } = args as { selection: { ids: string[] }; args: { send_at: string } };
+      const { selection, args: action } = args as { selection: { ids: string[] }; args: { send_at: string } };
       const [, text = ''] = states.get(selection.ids[0] ?? '') ?? [];
-      if (dueMs.has(text)) dueMs.set(text, Date.parse(told.send_at));
+      if (dueMs.has(text)) dueMs.set(text, Date.parse(action.send_at));
     }
   };
 

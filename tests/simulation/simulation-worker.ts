@@ -1,11 +1,11 @@
-/** A thread that tells stories: it is given tasks one by one, answers each with its story, and ends at null. */
+/** A thread that runs simulations: given tasks one by one, it posts each one's result, and ends at null. */
 import { parentPort } from 'node:worker_threads';
 import { readMigrations } from '@revos/local-stack';
 import { readZones } from '../property/world.ts';
 import type { Session } from '../support/session.ts';
 import { openSession } from './open-session.ts';
 import { SABOTAGES, type Sabotage, sabotaged } from './sabotages.ts';
-import { type Story, simulate } from './simulate.ts';
+import { type SimulationResult, simulate } from './simulate.ts';
 
 export interface Task {
   readonly seed: number;
@@ -15,7 +15,7 @@ export interface Task {
 
 export interface TaskDone {
   readonly task: Task;
-  readonly story: Story;
+  readonly result: SimulationResult;
 }
 
 if (parentPort === null) throw new Error('this is a worker');
@@ -46,6 +46,6 @@ port.on('message', async (task: Task | null) => {
     return;
   }
   const { session, zones, sabotage } = await stageOf(task.sabotage);
-  port.postMessage({ task, story: await simulate(task.seed, session, zones, sabotage) } satisfies TaskDone);
+  port.postMessage({ task, result: await simulate(task.seed, session, zones, sabotage) } satisfies TaskDone);
 });
 port.postMessage('ready');

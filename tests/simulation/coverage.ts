@@ -1,0 +1,38 @@
+/** What enough simulations must have covered: a fault that never came up proves nothing about its guards. */
+import { FAULTS } from './plan.ts';
+
+/** Fewer simulations than these are not judged by the rates below. */
+const SIMULATIONS_MIN = 100;
+
+/** How often each fault must come up, for each simulation. */
+const FAULT_RATE_MIN = 0.005;
+
+/** How often every other event must come up, for each simulation. */
+const RATES_MIN: Readonly<Record<string, number>> = {
+  claims: 8,
+  'claims of posts': 0.5,
+  'claimed ahead': 0.3,
+  message: 6,
+  post: 0.5,
+  'end: sent': 5,
+  'end: published': 0.4,
+  'end: failed': 0.1,
+  'end: cancelled': 0.3,
+  'left: day_limit': 0.3,
+  'left: rolling_24h_limit': 0.1,
+  'left: rolling_7d_limit': 0.3,
+  'left: outside_hours': 0.3,
+  'left: day_off': 0.1,
+  'a request arrives although it was given up': 0.1,
+  'a reply': 1,
+  'Unipile: a write, 201': 6,
+  ...Object.fromEntries(FAULTS.map((name) => [`fault: ${name}`, FAULT_RATE_MIN])),
+};
+
+/** What came up too seldom, in words; nothing if there were too few simulations to judge. */
+export function coverageGaps(counts: Readonly<Record<string, number>>, simulations: number): string[] {
+  if (simulations < SIMULATIONS_MIN) return [];
+  return Object.entries(RATES_MIN)
+    .filter(([event, rateMin]) => (counts[event] ?? 0) < rateMin * simulations)
+    .map(([event]) => `${event}: ${counts[event] ?? 0} in ${simulations} simulations`);
+}
