@@ -3,7 +3,7 @@
  * from that seed on, none of which begins after `--seconds N`. With `--sabotage` each guard of the
  * product is taken away in turn, and simulations run until one breaks.
  *
- * Exit code 1 and one line that replays it if a promise was broken, or if a missing guard went unnoticed.
+ * Exit code 1 and one line that replays it if an invariant was violated, or if a missing guard went unnoticed.
  */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -49,40 +49,40 @@ const secondsPassed = (): string => ((performance.now() - startedAt) / 1_000).to
 
 process.exitCode = (await (values.sabotage ? runWithoutGuards() : runAll())) ? 0 : 1;
 
-/** Simulations of the product as it is: none may break, and each kind of fault must have come up. */
+/** Simulations of the product as it is: none may fail, and each kind of fault must have come up. */
 async function runAll(): Promise<boolean> {
   const counts: Record<string, number> = {};
-  let [next, simulationCount, broken, steps, simulatedMs] = [first, 0, 0, 0, 0];
+  let [next, simulationCount, failed, steps, simulatedMs] = [first, 0, 0, 0, 0];
   await runSimulations({
     workers,
-    next: () => (next < first + seeds && broken === 0 && isTime() ? { seed: next++, sabotage: null } : null),
+    next: () => (next < first + seeds && failed === 0 && isTime() ? { seed: next++, sabotage: null } : null),
     onResult(result) {
       simulationCount += 1;
       steps += result.steps;
       simulatedMs += result.simulatedMs;
       for (const [name, count] of Object.entries(result.counts)) counts[name] = (counts[name] ?? 0) + count;
-      const trouble = result.broken ?? result.crash;
-      if (trouble !== null || values.verbose) print(result.lastLines.join('\n'));
-      if (trouble === null) return;
-      broken += 1;
-      print(`\nseed ${result.seed}: ${trouble}\nreplay: npm run sim -- ${result.seed}\n`);
+      const failure = result.violation ?? result.error;
+      if (failure !== null || values.verbose) print(result.lastLines.join('\n'));
+      if (failure === null) return;
+      failed += 1;
+      print(`\nseed ${result.seed}: ${failure}\nreplay: npm run sim -- ${result.seed}\n`);
     },
   });
   for (const [name, count] of Object.entries(counts).sort()) print(`  ${name}: ${count}`);
   const days = (simulatedMs / DAY_MS).toFixed(0);
   print(
-    `${simulationCount} ${simulationCount === 1 ? 'simulation' : 'simulations'} from seed ${first}: ${days} simulated days in ${secondsPassed()} s, ${steps} steps, ${broken} broken`,
+    `${simulationCount} ${simulationCount === 1 ? 'simulation' : 'simulations'} from seed ${first}: ${days} simulated days in ${secondsPassed()} s, ${steps} steps, ${failed} failed`,
   );
-  const missing = broken === 0 ? coverageGaps(counts, simulationCount) : [];
+  const missing = failed === 0 ? coverageGaps(counts, simulationCount) : [];
   for (const line of missing) print(`not covered: ${line}`);
   // None at all proves nothing.
-  return broken === 0 && missing.length === 0 && simulationCount === next - first && simulationCount > 0;
+  return failed === 0 && missing.length === 0 && simulationCount === next - first && simulationCount > 0;
 }
 
-/** Each guard is missed by some simulation, or the witness is blind. */
+/** Without each guard some simulation must violate an invariant: else that invariant is not checked. */
 async function runWithoutGuards(): Promise<boolean> {
   const noticed = new Set<number>();
-  const crashed: string[] = [];
+  const errors: string[] = [];
   /** Of each thread, the guard that is missing, and how many simulations ran without it: it stays with one to the end. */
   const at = new Map<number, { sabotage: number; simulationCount: number }>();
   let nextSabotage = 0;
@@ -99,19 +99,19 @@ async function runWithoutGuards(): Promise<boolean> {
       at.set(worker, { sabotage, simulationCount: 1 });
       return { seed: first, sabotage };
     },
-    onResult({ seed, broken, crash }, { sabotage }) {
+    onResult({ seed, violation, error }, { sabotage }) {
       // SQL that does not run says nothing of the guard.
-      if (crash !== null && sabotage !== null) {
-        crashed.push(`without “${SABOTAGES[sabotage]?.guard}”, seed ${seed}: ${crash}`);
+      if (error !== null && sabotage !== null) {
+        errors.push(`without “${SABOTAGES[sabotage]?.guard}”, seed ${seed}: ${error}`);
       }
-      if (broken === null || sabotage === null) return;
+      if (violation === null || sabotage === null) return;
       noticed.add(sabotage);
-      print(`without “${SABOTAGES[sabotage]?.guard}”, seed ${seed}: ${broken.split('\n', 1)[0]}`);
+      print(`without “${SABOTAGES[sabotage]?.guard}”, seed ${seed}: ${violation.split('\n', 1)[0]}`);
     },
   });
   const unnoticed = SABOTAGES.filter((_, index) => !noticed.has(index));
   for (const { guard } of unnoticed) print(`UNNOTICED in ${seeds} simulations: ${guard}`);
   print(`${noticed.size} of ${SABOTAGES.length} missing guards noticed in ${secondsPassed()} s`);
-  for (const line of crashed) print(`CRASHED ${line}`);
-  return unnoticed.length === 0 && crashed.length === 0;
+  for (const line of errors) print(`ERROR ${line}`);
+  return unnoticed.length === 0 && errors.length === 0;
 }

@@ -6,11 +6,11 @@ import { randomPolicy } from '../property/world.ts';
 import { DAY_MS, HOUR_MS, MINUTE_MS, type PolicyFields } from '../support/builders.ts';
 import type { Random } from '../support/random.ts';
 import { perform, type SimulatedDatabase } from './database.ts';
+import type { InvariantChecker } from './invariants.ts';
 import type { Machine } from './machine.ts';
 import type { FaultName, Plan, PlannedAccount, PlannedMessage } from './plan.ts';
 import type { Timeline } from './timeline.ts';
 import type { RecordEvent } from './trace.ts';
-import type { Witness } from './witness.ts';
 
 export interface PeopleParts {
   readonly plan: Plan;
@@ -20,7 +20,7 @@ export interface PeopleParts {
   readonly machines: readonly Machine[];
   readonly random: Random;
   readonly strikes: (name: FaultName) => boolean;
-  readonly witness: Witness;
+  readonly invariants: InvariantChecker;
   readonly record: RecordEvent;
 }
 
@@ -127,7 +127,7 @@ export function createPeople(parts: PeopleParts): People {
 }
 
 function actsOf(
-  { plan, timeline, database, world, machines, random, witness, record }: PeopleParts,
+  { plan, timeline, database, world, machines, random, invariants, record }: PeopleParts,
   call: Call,
   query: (text: string, values?: readonly unknown[]) => Promise<readonly Record<string, unknown>[]>,
 ): Partial<Record<FaultName, () => unknown>> {
@@ -161,9 +161,9 @@ function actsOf(
 
   /** A person looks at LinkedIn, long enough after the attempt to trust their eyes. */
   const decide = (text: string, endedAt: unknown): string | null => {
-    if (random.chance(0.2) || witness.hasTwin(text)) return 'drop';
+    if (random.chance(0.2) || invariants.hasTwin(text)) return 'drop';
     if (timeline.nowMs - new Date(String(endedAt)).getTime() < PATIENCE_MS) return null;
-    return witness.isAccountedFor(text) ? 'resend' : 'sent';
+    return invariants.isAccountedFor(text) ? 'resend' : 'sent';
   };
 
   /** They may come to say it a while after they looked. */

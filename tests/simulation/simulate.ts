@@ -1,5 +1,5 @@
 /**
- * One simulation: what a seed's plan says, step by step to its end, or to the first broken promise.
+ * One simulation: what a seed's plan says, step by step to its end, or to the first invariant violation.
  */
 import { jobs } from '@revos/core/registry';
 import { RpcError } from '@revos/core/rpc';
@@ -8,6 +8,7 @@ import { DAY_MS, HOUR_MS, MINUTE_MS } from '../support/builders.ts';
 import { createRandom, type Random } from '../support/random.ts';
 import type { Session } from '../support/session.ts';
 import type { SimulatedDatabase } from './database.ts';
+import { createInvariantChecker } from './invariants.ts';
 import { createMachine, type Machine } from './machine.ts';
 import { createPeople } from './people.ts';
 import { type FaultName, type Plan, planSimulation } from './plan.ts';
@@ -15,14 +16,13 @@ import type { Sabotage } from './sabotages.ts';
 import { createTimeline, type Timeline } from './timeline.ts';
 import { createTrace, type RecordEvent } from './trace.ts';
 import { unipileFaults } from './unipile-faults.ts';
-import { createWitness } from './witness.ts';
 
 export interface SimulationResult {
   readonly seed: number;
-  /** The promise that was broken, or null. */
-  readonly broken: string | null;
-  /** What the product, or the simulation, could not deal with, or null. */
-  readonly crash: string | null;
+  /** How an invariant was violated, or null. */
+  readonly violation: string | null;
+  /** An error that neither the product nor the simulation handled, with its stack, or null. */
+  readonly error: string | null;
   /** Steps that were taken. */
   readonly steps: number;
   readonly simulatedMs: number;
@@ -69,14 +69,14 @@ export async function simulate(
     latencyMs: { min: 50, max: plan.unipileMsMax },
     effectAt: random.pick(['start', 'end']),
   });
-  const witness = createWitness(plan, world, session);
-  const database: SimulatedDatabase = { session, isAway: false, onCall: witness.afterCall };
-  const finish = (end: { broken: string | null; crash: string | null }): SimulationResult => ({
+  const invariants = createInvariantChecker(plan, world, session);
+  const database: SimulatedDatabase = { session, isAway: false, onCall: invariants.afterCall };
+  const finish = (end: Pick<SimulationResult, 'violation' | 'error'>): SimulationResult => ({
     seed,
     ...end,
     steps,
     simulatedMs: timeline.nowMs - plan.startMs,
-    counts: { ...trace.counts, ...witness.counts },
+    counts: { ...trace.counts, ...invariants.counts },
     hash: trace.hash(),
     lastLines: trace.lastLines(),
   });
@@ -102,19 +102,19 @@ export async function simulate(
       latencyMsMax: plan.unipileMsMax,
       database,
       sabotage,
-      onLog: witness.onLog,
-      onWrite: witness.onWrite,
+      onLog: invariants.onLog,
+      onWrite: invariants.onWrite,
     };
     const machines = Array.from({ length: plan.machines }, (_, index) =>
       createMachine(`m${index + 1}`, parts),
     );
-    const people = createPeople({ ...parts, machines, witness });
+    const people = createPeople({ ...parts, machines, invariants });
     const until = async (untilMs: number): Promise<void> => {
       while (await timeline.step(untilMs)) {
         steps += 1;
         if (steps > STEPS_MAX) throw new Error(`it does not end: ${STEPS_MAX} steps`);
         if (unhandled !== null) throw unhandled;
-        witness.afterStep();
+        invariants.afterStep();
       }
     };
     triggerThrough(plan, { timeline, random, machines, strikes, record });
@@ -136,13 +136,15 @@ export async function simulate(
     // A run ends when nothing more can go before its horizon: so nothing may be left that could.
     for (const [job] of CADENCE) trigger({ timeline, random, machines }, job, timeline.now());
     do await until(timeline.nowMs + MINUTE_MS);
-    while ((await witness.isAtWork()) && timeline.nowMs < plan.calmFromMs + 2 * CALM_MS);
-    await witness.atEnd();
-    return finish({ broken: null, crash: null });
+    while ((await invariants.hasActiveRuns()) && timeline.nowMs < plan.calmFromMs + 2 * CALM_MS);
+    await invariants.finalCheck();
+    return finish({ violation: null, error: null });
   } catch (error) {
     const { name, message, stack } = error as Error;
     return finish(
-      name === 'BrokenPromise' ? { broken: message, crash: null } : { broken: null, crash: String(stack) },
+      name === 'InvariantViolation'
+        ? { violation: message, error: null }
+        : { violation: null, error: String(stack) },
     );
   } finally {
     process.off('unhandledRejection', onUnhandled);

@@ -20,11 +20,11 @@ afterAll(() => session?.close());
 describe('a simulation', () => {
   const results: SimulationResult[] = [];
 
-  it.each([1, 2])('of seed %i breaks no promise', { timeout: 300_000 }, async (seed) => {
+  it.each([1, 2])('of seed %i violates no invariant', { timeout: 300_000 }, async (seed) => {
     const result = await simulate(seed, session, zones);
     results.push(result);
-    const trouble = result.broken ?? result.crash;
-    expect(trouble, `replay: npm run sim -- ${seed}`).toBeNull();
+    const failure = result.violation ?? result.error;
+    expect(failure, `replay: npm run sim -- ${seed}`).toBeNull();
     expect(result.steps).toBeGreaterThan(300);
   });
 

@@ -1,12 +1,12 @@
-/** The last look, after hours of calm: nothing is stuck, nothing is lost, every row says why it is where it is. */
+/** The final check, after hours without faults: nothing is stuck or lost, and what is left says why. */
 import { REASONS } from '@revos/core/sending';
 import { isWindowOpen, limitsReached } from '../support/account-rules.ts';
 import { DAY_MS, HOUR_MS, LEASE_MS, MINUTE_MS, type PolicyFields } from '../support/builders.ts';
 import type { Session } from '../support/session.ts';
-import { broken, type Item } from './broken-promise.ts';
+import { type Item, throwViolation } from './invariant-violation.ts';
 import type { Plan } from './plan.ts';
 
-export interface LastLook {
+export interface FinalCheck {
   readonly plan: Plan;
   readonly session: Session;
   readonly now: Date;
@@ -25,27 +25,27 @@ export function activeRuns(session: Session): ReturnType<Session['query']> {
   );
 }
 
-/** @throws {BrokenPromise} */
-export async function lookForTheLastTime(look: LastLook): Promise<void> {
-  await findUnendedRuns(look);
-  await findStuckMessages(look);
-  await findStuckPosts(look);
-  findLost(look);
+/** @throws {InvariantViolation} */
+export async function runFinalCheck(check: FinalCheck): Promise<void> {
+  await checkRunsEnded(check);
+  await checkMessages(check);
+  await checkPosts(check);
+  checkVisible(check);
 }
 
 /** A run fails when our key is refused, and when the database is away for too long: for nothing else. */
 const FAILURES = /refuses our API key|^(dm|post|run)_[a-z_]+: /;
 
-async function findUnendedRuns({ session, states, count }: LastLook): Promise<void> {
+async function checkRunsEnded({ session, states, count }: FinalCheck): Promise<void> {
   const runs = await activeRuns(session);
-  if (runs.length > 0) broken(`a run has not ended: ${JSON.stringify(runs)}`);
+  if (runs.length > 0) throwViolation(`a run has not finished: ${JSON.stringify(runs)}`);
   const failed = await session.query(`select job, error from public.job_runs where status = 'failed'`, []);
   for (const { job, error } of failed) {
-    count('a failed run');
-    if (!FAILURES.test(String(error))) broken(`a run of ${job} failed: ${error}`);
+    count('failed runs');
+    if (!FAILURES.test(String(error))) throwViolation(`a run of ${job} failed: ${error}`);
   }
   for (const [state, text] of states.values()) {
-    if (state === 'sending' || state === 'publishing') broken(`still ${state}: ${text}`);
+    if (state === 'sending' || state === 'publishing') throwViolation(`still ${state}: ${text}`);
   }
 }
 
@@ -54,11 +54,11 @@ interface Explanation {
   readonly can_go_at: string | null;
 }
 
-/** The longest that an answer, or a retry, puts a message off, in milliseconds. */
-const PUT_OFF_MS_MAX = 25 * HOUR_MS;
+/** The longest that an answer, or a retry, defers a message, in milliseconds. */
+const DEFERRED_MS_MAX = 25 * HOUR_MS;
 
-/** Reasons that put one row off; all others are the account's. */
-const OF_THE_ROW = [
+/** Reasons that defer one row; all others are the account's. */
+const REASONS_OF_ROW = [
   'rate_limited',
   'recipient_later',
   'retry_later',
@@ -68,7 +68,7 @@ const OF_THE_ROW = [
   'not_read_back',
 ];
 
-async function findStuckMessages({ plan, session, now, policies, dueMs, count }: LastLook): Promise<void> {
+async function checkMessages({ plan, session, now, policies, dueMs, count }: FinalCheck): Promise<void> {
   const rows = await session.query(
     `select queue.linkedin_account_id as account, queue.status, queue.message, queue.not_before, public.dm_explain(queue.id, $1) as why,
        (select max(attempt.started_at) from public.dm_attempts as attempt
@@ -89,21 +89,21 @@ async function findStuckMessages({ plan, session, now, policies, dueMs, count }:
   for (const row of rows) {
     const why = row.why as Explanation;
     const what = `${row.message}: ${row.status}, ${JSON.stringify(why)}`;
-    if (!Object.hasOwn(REASONS, why.reason)) broken(`a reason of no list: ${what}`);
-    count(`left: ${row.status === 'pending' ? why.reason : row.status}`);
+    if (!Object.hasOwn(REASONS, why.reason)) throwViolation(`an unlisted reason: ${what}`);
+    count(`unsent: ${row.status === 'pending' ? why.reason : row.status}`);
     if (row.status === 'unknown') {
-      // Nobody can tell which of the two alike it is that LinkedIn shows: a person decides at once.
-      const isTold = row.has_unnamed_twin === true && why.reason === 'unknown_held';
-      if (!isTold && !isHeld(why, plan, Number(row.attempts))) broken(`not settled: ${what}`);
+      // Nobody can tell which of the two twins LinkedIn shows: a person decides at once.
+      const isHeldForTwin = row.has_unnamed_twin === true && why.reason === 'unknown_held';
+      if (!isHeldForTwin && !isHeld(why, plan, Number(row.attempts))) throwViolation(`not settled: ${what}`);
       continue;
     }
-    if (why.can_go_at === null) broken(`it does not say when it can go: ${what}`);
+    if (why.can_go_at === null) throwViolation(`no instant at which it can go: ${what}`);
     const waitsMs = Date.parse(String(why.can_go_at)) - nowMs;
-    // When it goes may be later: in the next window after that.
-    const putOffMs = new Date(String(row.not_before)).getTime() - nowMs;
+    // It may go later than that: in the next window.
+    const deferredMs = new Date(String(row.not_before)).getTime() - nowMs;
     const policy = policies.get(String(row.account)) as PolicyFields;
     const counted = (row.counted as string[]).map((at) => Date.parse(at));
-    // What is free only since the last run ended waits for the next.
+    // What became free after the last run ended waits for the next run.
     const isAccountBlocked = [new Date(String(row.run_ended_at)).getTime(), nowMs].some(
       (atMs) => !isWindowOpen(policy, atMs) || limitsReached(policy, counted, atMs).length > 0,
     );
@@ -111,9 +111,9 @@ async function findStuckMessages({ plan, session, now, policies, dueMs, count }:
       isAccountBlocked ||
       nowMs - new Date(String(row.last_at)).getTime() < policy.gap_max_s * 1_000 + LEASE_MS ||
       (dueMs.get(String(row.message)) ?? Number.POSITIVE_INFINITY) > nowMs ||
-      (OF_THE_ROW.includes(why.reason) && putOffMs > 0 && putOffMs < PUT_OFF_MS_MAX);
-    if (!isBlocked) broken(`nothing holds it back, and it has not gone out: ${what}`);
-    if (waitsMs > 15 * DAY_MS) broken(`it is put off for too long: ${what}`);
+      (REASONS_OF_ROW.includes(why.reason) && deferredMs > 0 && deferredMs < DEFERRED_MS_MAX);
+    if (!isBlocked) throwViolation(`not sent although nothing blocks it: ${what}`);
+    if (waitsMs > 15 * DAY_MS) throwViolation(`deferred for too long: ${what}`);
   }
 }
 
@@ -125,7 +125,7 @@ function isHeld({ reason }: Explanation, plan: Plan, attempts: number): boolean 
 /** A post may wait for the one before it: for the gap, and for the next trigger after that. */
 const POST_WAIT_MS_MAX = 90 * MINUTE_MS;
 
-async function findStuckPosts({ plan, session, now, count }: LastLook): Promise<void> {
+async function checkPosts({ plan, session, now, count }: FinalCheck): Promise<void> {
   const rows = await session.query(
     `select post.content, post.status, post.scheduled_for, publication.not_before, public.post_explain(post.id, 360, $1) as why,
        coalesce(publication.state, 'none') as state,
@@ -139,35 +139,38 @@ async function findStuckPosts({ plan, session, now, count }: LastLook): Promise<
   for (const row of rows) {
     const why = row.why as Explanation;
     const what = `${row.content}: ${row.status}, ${row.state}, ${JSON.stringify(why)}`;
-    if (!Object.hasOwn(REASONS, why.reason)) broken(`a reason of no list: ${what}`);
-    if (row.state === 'unknown' && !isHeld(why, plan, Number(row.attempts))) broken(`not settled: ${what}`);
+    if (!Object.hasOwn(REASONS, why.reason)) throwViolation(`an unlisted reason: ${what}`);
+    if (row.state === 'unknown' && !isHeld(why, plan, Number(row.attempts)))
+      throwViolation(`not settled: ${what}`);
     if (row.status !== 'scheduled' || !['none', 'waiting'].includes(String(row.state))) continue;
-    count(`left of posts: ${why.reason}`);
+    count(`unpublished: ${why.reason}`);
     const waitedMs = [row.scheduled_for, row.not_before, row.last_at]
       .filter((instant) => instant !== null)
       .map((instant) => now.getTime() - new Date(String(instant)).getTime());
     if (Math.min(...waitedMs) > POST_WAIT_MS_MAX)
-      broken(`nothing holds it back, and it is not published: ${what}`);
+      throwViolation(`not published although nothing blocks it: ${what}`);
   }
 }
 
-/** What the database says of a message or a post, LinkedIn shows. */
-function findLost({ plan, items, states, count }: LastLook): void {
-  const written = plan.accounts.reduce((sum, { messages, posts }) => sum + messages.length + posts.length, 0);
-  if (states.size !== written) broken(`${written} were written, and ${states.size} are there`);
-  const may = new Map<string, { least: number; most: number }>();
+/** LinkedIn shows each message and post as often as the database says. */
+function checkVisible({ plan, items, states, count }: FinalCheck): void {
+  const planned = plan.accounts.reduce((sum, { messages, posts }) => sum + messages.length + posts.length, 0);
+  if (states.size !== planned) throwViolation(`${states.size} rows of ${planned} planned`);
+  const expected = new Map<string, { min: number; max: number }>();
   for (const [state, text] of states.values()) {
-    count(`end: ${state}`);
-    const range = may.get(text) ?? { least: 0, most: 0 };
-    // A row that a person gave up, or holds, may have been sent.
+    count(`final state: ${state}`);
+    const range = expected.get(text) ?? { min: 0, max: 0 };
+    // A row that a person dropped, or has yet to settle, may have been sent.
     const isOpen = state === 'unknown' || state === 'dropped';
-    if (state === 'sent' || state === 'published') range.least += 1;
-    if (state === 'sent' || state === 'published' || isOpen) range.most += 1;
-    may.set(text, range);
+    if (state === 'sent' || state === 'published') range.min += 1;
+    if (state === 'sent' || state === 'published' || isOpen) range.max += 1;
+    expected.set(text, range);
   }
-  for (const [text, { least, most }] of may) {
-    const seen = items.get(text)?.seen ?? 0;
-    if (seen < least) broken(`lost: ${text} is sent ${least} times for the database, and seen ${seen} times`);
-    if (seen > most) broken(`not known to be sent: ${text} is seen ${seen} times, and ${most} may be`);
+  for (const [text, { min, max }] of expected) {
+    const visible = items.get(text)?.visible ?? 0;
+    if (visible < min)
+      throwViolation(`lost: visible ${visible} times, recorded as sent ${min} times: ${text}`);
+    if (visible > max)
+      throwViolation(`not recorded: visible ${visible} times, at most ${max} expected: ${text}`);
   }
 }

@@ -1,8 +1,8 @@
-/** What the witness asks the database: facts that hold after every transaction. */
+/** The invariants that the database alone can check: they hold after every transaction. */
 import type { Session } from '../support/session.ts';
 
 /** Rows whose state and ledger contradict each other. $1 is now. */
-const PROBLEMS = `
+const VIOLATIONS = `
   with ledger as (
     select message_id as row_id, account_id, started_at, lease_until, finished_at, outcome from public.dm_attempts
     union all select post_id, account_id, started_at, lease_until, finished_at, outcome from public.post_attempts
@@ -21,19 +21,19 @@ const PROBLEMS = `
     from public.post_publications as publication join public.posts as post on post.id = publication.post_id
   )
   select format('%s is %s with %s open, %s unknown and %s sent attempts', item.text, item.state, coalesce(tally.open, 0),
-    coalesce(tally.unknown, 0), coalesce(tally.sent, 0)) as problem
+    coalesce(tally.unknown, 0), coalesce(tally.sent, 0)) as violation
   from item left join tally on tally.row_id = item.id
   where case
     when item.state in ('sending', 'publishing') then coalesce(tally.open, 0) <> 1 or tally.unknown + tally.sent > 0
     when item.state = 'unknown' then coalesce(tally.unknown, 0) <> 1 or tally.open > 0
     when item.state in ('sent', 'published') then coalesce(tally.sent, 0) < 1 or tally.open > 0
-    -- It may go out: then nothing of it may have been sent.
+    -- It may still go out, so nothing of it may have been sent.
     when item.state in ('pending', 'waiting') then tally.open + tally.unknown + tally.sent > 0
     when item.state = 'failed' and item.reason <> 'dropped' then tally.open + tally.unknown + tally.sent > 0
     else false
   end
   union all
-  select format('%s is %s and does not say why', text, state) from item
+  select format('%s is %s without a reason', text, state) from item
   where state in ('failed', 'unknown', 'cancelled', 'held', 'missed') and reason is null
   union all
   select format('%s calls of account %s in flight', count(*), account_id) from ledger
@@ -62,17 +62,17 @@ const STATES = `
 const prepared = new WeakSet<Session>();
 
 /**
- * The statement that answers {problems: text[] or null, states}. It is asked after every step, so its plan is made
- * once for a session.
+ * The statement that answers {violations: text[] or null, states}. It runs after most steps, so it is
+ * prepared once for a session.
  */
-export async function lookPrepared(session: Session, now: Date): Promise<string> {
+export async function checkStatement(session: Session, now: Date): Promise<string> {
   if (!prepared.has(session)) {
     await session.query(
-      `prepare witness_look (timestamptz) as
-       select (select jsonb_agg(problem) from (${PROBLEMS}) as found) as problems, (${STATES}) as states`,
+      `prepare check_invariants (timestamptz) as
+       select (select jsonb_agg(violation) from (${VIOLATIONS}) as found) as violations, (${STATES}) as states`,
       [],
     );
     prepared.add(session);
   }
-  return `execute witness_look ('${now.toISOString()}')`;
+  return `execute check_invariants ('${now.toISOString()}')`;
 }
