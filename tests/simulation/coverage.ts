@@ -9,11 +9,11 @@ const FAULT_RATE_MIN = 0.005;
 
 /** How often every other event must come up, for each simulation. */
 const RATES_MIN: Readonly<Record<string, number>> = {
-  claims: 8,
-  'claims of posts': 0.5,
+  'messages claimed': 8,
+  'posts claimed': 0.5,
   'claimed ahead': 0.3,
-  message: 6,
-  post: 0.5,
+  'message visible': 6,
+  'post visible': 0.5,
   'final state: sent': 5,
   'final state: published': 0.4,
   'final state: failed': 0.1,
@@ -23,9 +23,9 @@ const RATES_MIN: Readonly<Record<string, number>> = {
   'unsent: rolling_7d_limit': 0.3,
   'unsent: outside_hours': 0.3,
   'unsent: day_off': 0.1,
-  'a request arrives although it was given up': 0.1,
-  'a reply': 1,
-  'Unipile: a write, 201': 6,
+  'abandoned request arrived': 0.1,
+  'reply received': 1,
+  'Unipile write: 201': 6,
   ...Object.fromEntries(FAULTS.map((name) => [`fault: ${name}`, FAULT_RATE_MIN])),
 };
 

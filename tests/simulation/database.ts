@@ -1,6 +1,6 @@
 /**
- * The database of the simulation: the real SQL functions on PGlite, under the timeline's clock, and
- * the way there, on which calls and answers are lost.
+ * The database of the simulation: the real SQL functions on PGlite, by the timeline's clock, and the
+ * simulated connection to it, on which calls and answers are lost.
  */
 import { type Rpc, RpcError } from '@revos/core/rpc';
 import type { Session } from '../support/session.ts';
@@ -8,14 +8,14 @@ import type { Machine, MachineParts } from './machine.ts';
 
 export interface SimulatedDatabase {
   readonly session: Session;
-  /** Whether it answers anybody at the moment. */
-  isAway: boolean;
-  /** Told of every call that was carried out, before anybody has its answer. */
+  /** Whether every call fails at the moment. */
+  isDown: boolean;
+  /** Called after every call that was executed, before its answer is delivered. */
   onCall: (name: string, args: Readonly<Record<string, unknown>>, answer: unknown) => Promise<void>;
 }
 
-/** Carries out a call, now. */
-export async function perform(
+/** Executes a call, now. */
+export async function executeCall(
   database: SimulatedDatabase,
   now: Date,
   name: string,
@@ -27,12 +27,12 @@ export async function perform(
   return answer;
 }
 
-/** Nothing at all; a statement cut off, a deadlock, no connection free, a restart. */
-const NO_ANSWERS = ['', '57014', '40P01', '53300', '57P01'];
+/** No answer at all; a statement cancelled, a deadlock, too many connections, a shutdown. */
+const UNAVAILABLE_CODES = ['', '57014', '40P01', '53300', '57P01'];
 
 /** The database as one machine reaches it. */
 export function rpcOf(machine: Pick<Machine, 'deliver' | 'name'>, parts: MachineParts): Rpc {
-  const { timeline, random, database, strikes, record } = parts;
+  const { timeline, random, database, shouldInject, record } = parts;
   const travelMs = (): number => random.integer(1, parts.plan.databaseMsMax);
   const call = (name: string, args: Readonly<Record<string, unknown>> = {}): Promise<unknown> =>
     new Promise((resolve, reject) => {
@@ -42,29 +42,29 @@ export function rpcOf(machine: Pick<Machine, 'deliver' | 'name'>, parts: Machine
             new RpcError(
               'unavailable',
               name,
-              random.pick(NO_ANSWERS),
+              random.pick(UNAVAILABLE_CODES),
               'simulated: no answer from the database',
             ),
           ),
         );
-      const carryOut = async (isHeard: boolean): Promise<void> => {
-        if (database.isAway) return isHeard ? lost(random.integer(1, 200)) : undefined;
+      const execute = async (isAnswered: boolean): Promise<void> => {
+        if (database.isDown) return isAnswered ? lost(random.integer(1, 200)) : undefined;
         try {
-          const answer = await perform(database, timeline.now(), name, args);
+          const answer = await executeCall(database, timeline.now(), name, args);
           record(name, `${machine.name}: ${summaryOf(answer)}`);
-          if (isHeard) machine.deliver(travelMs(), () => resolve(answer));
+          if (isAnswered) machine.deliver(travelMs(), () => resolve(answer));
         } catch (error) {
           if (!(error instanceof RpcError) || error.kind === 'bug') throw error;
           record(`refused: ${name}, ${error.code}`, machine.name);
-          if (isHeard) machine.deliver(travelMs(), () => reject(error));
+          if (isAnswered) machine.deliver(travelMs(), () => reject(error));
         }
       };
-      if (strikes('call lost')) return lost(random.integer(1, 20_000));
-      const isHeard = !strikes('answer of the database lost');
-      // One that will not be answered may be carried out long after it was given up.
-      const arrivesInMs = strikes('call carried out late') ? random.integer(1_000, 40_000) : travelMs();
-      if (!isHeard) lost(random.integer(20, 20_000));
-      timeline.in(arrivesInMs, () => carryOut(isHeard));
+      if (shouldInject('database call lost')) return lost(random.integer(1, 20_000));
+      const isAnswered = !shouldInject('database answer lost');
+      // A call may be executed long after its sender gave it up.
+      const arrivesInMs = shouldInject('database call delayed') ? random.integer(1_000, 40_000) : travelMs();
+      if (!isAnswered) lost(random.integer(20, 20_000));
+      timeline.schedule(arrivesInMs, () => execute(isAnswered));
     });
   return {
     call: async <Result>(name: string, args?: Readonly<Record<string, unknown>>) =>

@@ -76,7 +76,7 @@ export function createInvariantChecker(plan: Plan, world: World, session: Sessio
   let unchangedCalls = 0;
 
   const checkEffect = (effect: Effect): void => {
-    count(effect.kind);
+    count(`${effect.kind} visible`);
     const item = items.get(effect.text) ?? throwViolation(`LinkedIn shows an unknown text: ${effect.text}`);
     item.visible += 1;
     if (item.visible > item.copies) throwViolation(`visible ${item.visible} times: ${effect.text}`);
@@ -115,7 +115,7 @@ export function createInvariantChecker(plan: Plan, world: World, session: Sessio
   const checkMessageClaims = async (answer: unknown): Promise<void> => {
     const { items: claimed } = answer as { items: ReadonlyArray<{ account_id: string; message: string }> };
     for (const { account_id, message } of claimed) {
-      count('claims');
+      count('messages claimed');
       const policy = policies.get(account_id) ?? throwViolation(`claimed for ${account_id}`);
       if (nowMs() < (dueMs.get(message) ?? 0)) throwViolation(`claimed before its time: ${message}`);
       if (!isWindowOpen(policy, nowMs())) throwViolation(`claimed outside hours: ${message}`);
@@ -133,7 +133,7 @@ export function createInvariantChecker(plan: Plan, world: World, session: Sessio
   const checkPostClaims = async (answer: unknown): Promise<void> => {
     const { items: claimed } = answer as { items: ReadonlyArray<{ account_id: string; post_id: string }> };
     if (claimed.length === 0) return;
-    count('claims of posts', claimed.length);
+    count('posts claimed', claimed.length);
     for (const { account_id } of claimed) {
       const lastMs = publishedMs.get(account_id) ?? Number.NEGATIVE_INFINITY;
       if (nowMs() - lastMs < POST_GAP_MS) throwViolation(`a post of ${account_id} is claimed within the gap`);

@@ -1,8 +1,8 @@
 /**
- * A machine: one process of the product, with a clock of its own, that may die at any step.
+ * A machine: one simulated process of the product, with its own clock, that may crash at any step.
  *
  * Its code runs only when something is delivered to it: a timer, an answer, a trigger. Between two of
- * these it may crash, stand still, or find its clock set to another time.
+ * these it may crash, freeze, or have its clock changed.
  */
 import { type Effects, seededRandom, simulatedEffects } from '@revos/core/effects';
 import {
@@ -34,95 +34,96 @@ export interface MachineParts extends NetworkParts {
 export interface Machine {
   readonly name: string;
   isUp(): boolean;
-  /** Delivers in `inMs` milliseconds, or when the machine goes on; never, if it has died by then. */
-  deliver(inMs: number, happen: () => unknown): void;
-  /** @returns its undoing */
-  onDeath(listener: () => void): () => void;
-  /** What people and triggers reach; null while it is down. */
+  /** Runs `action` in `delayMs` milliseconds, or once the machine thaws; never, if it has exited by then. */
+  deliver(delayMs: number, action: () => unknown): void;
+  /** @returns a function that removes the listener */
+  onExit(listener: () => void): () => void;
+  /** What users and triggers call; null while it is down. */
   runs(): Runs | null;
-  /** Dies at once, and starts again after so many milliseconds. */
+  /** Exits at once, and starts again after so many milliseconds. */
   crash(downMs: number): void;
-  /** Ends in peace, within the grace, and starts again. */
+  /** Shuts down within the grace period, and starts again. */
   deploy(): void;
-  /** Goes on after so many milliseconds; what comes meanwhile waits. */
+  /** Stops for so many milliseconds; what is delivered meanwhile waits. */
   freeze(ms: number): void;
   setClock(offsetMs: number): void;
 }
 
 const GRACE_MS = 280_000;
 
-/** Fetches nothing: the simulation's posts have no files. */
+/** Fetches nothing: simulated posts have no files. */
 const noMedia: MediaFetcher = {
   fetch: () => Promise.reject(new Error('no post of the simulation has files')),
   close: async () => {},
 };
 
 export function createMachine(name: string, parts: MachineParts): Machine {
-  const { timeline, random, plan, record, sabotage, strikes } = parts;
+  const { timeline, random, plan, record, sabotage, shouldInject } = parts;
   let generation = 0;
-  /** It may be alive and not take triggers any more: during a deploy. */
+  /** During a deploy it is alive, and takes no more triggers. */
   let isAlive = false;
   let process: { runs: Runs; engine: Engine } | null = null;
   let frozenUntilMs = 0;
   let clockOffsetMs = 0;
-  /** What the monotonic clock has missed. */
+  /** How far the monotonic clock is behind. */
   let sleptMs = 0;
-  const deathListeners = new Set<() => void>();
+  const exitListeners = new Set<() => void>();
 
   const machine: Machine = {
     name,
     isUp: () => process !== null,
     runs: () => process?.runs ?? null,
-    deliver(inMs, happen) {
-      const born = generation;
+    deliver(delayMs, action) {
+      const target = generation;
       const arrive = (): unknown => {
-        if (born !== generation) return;
-        if (timeline.nowMs < frozenUntilMs) return void timeline.in(frozenUntilMs - timeline.nowMs, arrive);
-        if (strikes('crash')) return machine.crash(random.integer(500, 300_000));
-        if (strikes('freeze')) {
+        if (target !== generation) return;
+        if (timeline.nowMs < frozenUntilMs)
+          return void timeline.schedule(frozenUntilMs - timeline.nowMs, arrive);
+        if (shouldInject('crash')) return machine.crash(random.integer(500, 300_000));
+        if (shouldInject('freeze')) {
           machine.freeze(random.integer(1_000, 400_000));
-          return void timeline.in(frozenUntilMs - timeline.nowMs, arrive);
+          return void timeline.schedule(frozenUntilMs - timeline.nowMs, arrive);
         }
-        return happen();
+        return action();
       };
-      timeline.in(inMs, arrive);
+      timeline.schedule(delayMs, arrive);
     },
-    onDeath(listener) {
-      deathListeners.add(listener);
-      return () => deathListeners.delete(listener);
+    onExit(listener) {
+      exitListeners.add(listener);
+      return () => exitListeners.delete(listener);
     },
     crash(downMs) {
       if (!isAlive) return;
-      record('a machine dies', name);
+      record('machine crashed', name);
       down();
-      timeline.in(downMs, start);
+      timeline.schedule(downMs, start);
     },
     deploy() {
       if (process === null) return;
-      record('a machine is asked to end', name);
+      record('machine shutting down', name);
       const { engine } = process;
-      const born = generation;
+      const target = generation;
       process = null;
       const end = (): void => {
-        if (born !== generation) return;
-        record('a machine has ended', name);
+        if (target !== generation) return;
+        record('machine shut down', name);
         down();
-        timeline.in(2_000, start);
+        timeline.schedule(2_000, start);
       };
       void engine.close(GRACE_MS).then(end);
       // The platform waits no longer.
-      timeline.in(GRACE_MS + 20_000, end);
+      timeline.schedule(GRACE_MS + 20_000, end);
     },
     freeze(ms) {
-      record('a machine stands still', `${name} for ${ms} ms`);
-      // Its process waited; or the whole machine slept, and the monotonic clock with it; or its clock was set meanwhile.
-      const way = random.integer(1, 3);
-      if (way === 2) sleptMs += ms;
-      if (way === 3) clockOffsetMs -= random.integer(0, 2 * ms);
+      record('machine frozen', `${name} for ${ms} ms`);
+      // The process is paused; or the host sleeps, and its monotonic clock stops; or the wall clock is set back.
+      const kind = random.integer(1, 3);
+      if (kind === 2) sleptMs += ms;
+      if (kind === 3) clockOffsetMs -= random.integer(0, 2 * ms);
       frozenUntilMs = Math.max(frozenUntilMs, timeline.nowMs + ms);
     },
     setClock(offsetMs) {
-      record('a clock is set', `${name} by ${offsetMs} ms`);
+      record('clock set', `${name} by ${offsetMs} ms`);
       clockOffsetMs = offsetMs;
     },
   };
@@ -132,14 +133,14 @@ export function createMachine(name: string, parts: MachineParts): Machine {
     isAlive = false;
     process = null;
     frozenUntilMs = 0;
-    for (const listener of [...deathListeners]) listener();
-    deathListeners.clear();
+    for (const listener of [...exitListeners]) listener();
+    exitListeners.clear();
   };
 
   const start = (): void => {
     generation += 1;
     isAlive = true;
-    record('a machine starts', name);
+    record('machine started', name);
     const effects = sabotage?.effects?.(effectsOf()) ?? effectsOf();
     const rpc = rpcOf(machine, parts);
     const unipile = createUnipileV1({
@@ -190,7 +191,7 @@ export function createMachine(name: string, parts: MachineParts): Machine {
   return machine;
 }
 
-/** What a timer is late by: only those that wait for seconds, as a machine that is busy shows it. */
+/** How late a timer fires: notably only those of a few seconds, as on a busy machine. */
 function lateBy(ms: number, { timersLateMsMax }: Plan, random: Random): number {
   return ms < 2_000 || ms > 10_000
     ? random.integer(0, 20)

@@ -1,8 +1,8 @@
 /**
- * The network to Unipile, and Unipile: undici's requests meet the sandbox's world, without a socket.
+ * The simulated network to Unipile: undici's requests reach the sandbox's world without a socket.
  *
- * A request takes time to arrive, the world takes time to answer, the answer takes time to come back;
- * each of them may fail. What has left arrives, also when its sender has died or given up by then.
+ * A request takes time to arrive, the world takes time to answer, the answer takes time to return;
+ * each of them may fail. A request that was sent arrives even if its sender crashed or gave up.
  */
 import type { Transport } from '@revos/core/unipile';
 import type { Answer, Exchange, World } from '@revos/unipile-sandbox';
@@ -17,41 +17,41 @@ export interface NetworkParts {
   readonly timeline: Timeline;
   readonly world: World;
   readonly random: Random;
-  /** Draws whether a fault strikes now. */
-  readonly strikes: (name: FaultName) => boolean;
+  /** Draws whether to inject a fault now, and records it if so. */
+  readonly shouldInject: (name: FaultName) => boolean;
   readonly record: RecordEvent;
   /** The longest that Unipile itself takes, in milliseconds. */
   readonly latencyMsMax: number;
-  /** Told of each write as Unipile takes it up, and as it has done with it: whoever waits for it by then. */
+  /** Called as Unipile begins each write (1) and ends it (-1), also when nobody waits for it any more. */
   readonly onWrite: (accountId: string, change: 1 | -1) => void;
 }
 
 /**
- * A request that its sender gives up after a minute may still be carried out so much later, in
- * milliseconds: a proxy had it, or Unipile was slow.
+ * How long after its sender's timeout a request may still be executed, in milliseconds: a proxy held
+ * it, or Unipile was slow.
  */
-export const CARRIED_OUT_LATE_MS = 25_000;
+export const EXECUTED_LATE_MS_MAX = 25_000;
 
 const WRITE_TIMEOUT_MS = 60_000;
 
 /** How one machine reaches Unipile. */
-export function transportOf(machine: Pick<Machine, 'deliver' | 'onDeath'>, parts: NetworkParts): Transport {
+export function transportOf(machine: Pick<Machine, 'deliver' | 'onExit'>, parts: NetworkParts): Transport {
   const dispatcher = new SimulatedDispatcher(machine, parts);
   return { writing: dispatcher, reading: dispatcher, hasFailedToConnect: () => false };
 }
 
 class SimulatedDispatcher extends Dispatcher {
-  readonly #machine: Pick<Machine, 'deliver' | 'onDeath'>;
+  readonly #machine: Pick<Machine, 'deliver' | 'onExit'>;
   readonly #parts: NetworkParts;
 
-  constructor(machine: Pick<Machine, 'deliver' | 'onDeath'>, parts: NetworkParts) {
+  constructor(machine: Pick<Machine, 'deliver' | 'onExit'>, parts: NetworkParts) {
     super();
     this.#machine = machine;
     this.#parts = parts;
   }
 
   override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
-    const { timeline, world, random, strikes, record, latencyMsMax, onWrite } = this.#parts;
+    const { timeline, world, random, shouldInject, record, latencyMsMax, onWrite } = this.#parts;
     const isWrite = options.method === 'POST';
     let isOver = false;
     let exchange: Exchange | null = null;
@@ -77,47 +77,47 @@ class SimulatedDispatcher extends Dispatcher {
       resume() {},
     };
     // The kernel closes the sockets of a dead process.
-    const stopListening = this.#machine.onDeath(() => void over());
+    const stopListening = this.#machine.onExit(() => void over());
     const fail = (code: string): void => {
       if (!over()) handler.onResponseError?.(controller, Object.assign(new Error(code), { code }));
     };
-    const later = (ms: number, happen: () => void): void => this.#machine.deliver(ms, happen);
+    const later = (ms: number, action: () => void): void => this.#machine.deliver(ms, action);
 
-    if (strikes('connection refused')) {
+    if (shouldInject('connection refused')) {
       later(random.integer(1, 5_000), () => fail('ECONNREFUSED'));
       return true;
     }
     handler.onRequestStart?.(controller, {});
-    if (strikes('request lost')) {
+    if (shouldInject('request lost')) {
       later(random.integer(1, 5_000), () => fail('ECONNRESET'));
       return true;
     }
-    const isSlow = isWrite && strikes('request slow');
-    const travelMs = isSlow
-      ? random.integer(1_000, WRITE_TIMEOUT_MS + CARRIED_OUT_LATE_MS - latencyMsMax)
+    const isDelayed = isWrite && shouldInject('request delayed');
+    const travelMs = isDelayed
+      ? random.integer(1_000, WRITE_TIMEOUT_MS + EXECUTED_LATE_MS_MAX - latencyMsMax)
       : random.integer(5, 400);
-    timeline.in(travelMs, () => {
+    timeline.schedule(travelMs, () => {
       const opened = open(world, options);
-      if (isOver) record('a request arrives although it was given up');
+      if (isOver) record('abandoned request arrived');
       if (isOver) opened.release();
       else exchange = opened;
       const accountId = isWrite ? opened.accountId : null;
       if (accountId !== null) onWrite(accountId, 1);
-      if (isWrite && strikes('connection lost')) {
+      if (isWrite && shouldInject('connection lost')) {
         later(random.integer(0, opened.delayMs), () => fail('ECONNRESET'));
       }
-      timeline.in(opened.delayMs, () => {
+      timeline.schedule(opened.delayMs, () => {
         const answer = opened.finish();
         if (accountId !== null) onWrite(accountId, -1);
         record(
-          `Unipile: ${isWrite ? 'a write' : 'a read'}, ${answer.kind === 'reply' ? answer.status : answer.kind}`,
+          `Unipile ${isWrite ? 'write' : 'read'}: ${answer.kind === 'reply' ? answer.status : answer.kind}`,
           `${options.method} ${options.path}`,
         );
-        if (answer.kind !== 'hang') later(random.integer(5, 400), () => put(answer));
+        if (answer.kind !== 'hang') later(random.integer(5, 400), () => respond(answer));
       });
     });
 
-    const put = (answer: Answer): void => {
+    const respond = (answer: Answer): void => {
       if (isOver) return;
       if (answer.kind === 'closed' || answer.kind === 'reset' || answer.kind === 'hang') {
         fail(answer.kind === 'closed' ? 'UND_ERR_SOCKET' : 'ECONNRESET');
@@ -143,7 +143,7 @@ class SimulatedDispatcher extends Dispatcher {
 const textOf = (body: Extract<Answer, { kind: 'reply' }>['body']): string =>
   body.kind === 'json' ? JSON.stringify(body.value) : body.text;
 
-/** The request as the world takes it. @throws on one that no client of ours makes */
+/** Opens the request in the sandbox's world. @throws on one that no client of ours makes */
 function open(world: World, { method, path, body }: Dispatcher.DispatchOptions): Exchange {
   const url = new URL(path, 'http://unipile');
   const [api, version, ...parts] = url.pathname.split('/').slice(1).map(decodeURIComponent);
@@ -202,6 +202,6 @@ function open(world: World, { method, path, body }: Dispatcher.DispatchOptions):
     case 'GET api/v1/accounts/:id':
       return world.getAccount(id);
     default:
-      throw new Error(`Unipile is asked for ${method} ${url.pathname}, which the simulation does not know`);
+      throw new Error(`the simulation does not support ${method} ${url.pathname} of Unipile`);
   }
 }

@@ -1,78 +1,78 @@
 /**
- * The plan of a simulation: what there is, and what may go wrong. A seed draws all of it.
+ * The plan of a simulation: accounts, messages, posts, and the rate of each fault, drawn from a seed.
  *
- * Swarm style: each seed first switches some faults off, since faults that always come together hide
- * each other, and then draws how often each of the others strikes.
+ * Swarm testing: each seed first switches some faults off, since faults that always come together hide
+ * each other, and then draws how often each of the others is injected.
  */
 
 import { planWorld, type WorldPlan } from '../property/world.ts';
 import { accountId, DAY_MS, HOUR_MS, MINUTE_MS, type PolicyFields } from '../support/builders.ts';
 import { createRandom, type Random } from '../support/random.ts';
 
-/** How often each fault strikes where it can, at most. Its kind says where that is. */
+/** The highest probability of each fault on each occasion, which the comments name. */
 const RATES_MAX = {
-  /** A call to the database: lost on its way there, on its way back, or carried out after it was given up. */
-  'call lost': 0.06,
-  'answer of the database lost': 0.06,
-  'call carried out late': 0.04,
-  /** An hour of a day: the database is away for some of it. */
-  'database away': 0.03,
-  /** A write to Unipile. */
+  /** A call to the database: lost on its way there, on its way back, or executed after its sender gave up. */
+  'database call lost': 0.06,
+  'database answer lost': 0.06,
+  'database call delayed': 0.04,
+  /** An hour: the database is down for some of it. */
+  'database down': 0.03,
+  /** A write to Unipile: on its way there. */
   'connection refused': 0.1,
   'request lost': 0.1,
-  'request slow': 0.15,
-  /** Unipile works on. */
+  'request delayed': 0.15,
+  /** A write to Unipile: while it is executed, which goes on, and in its answer. */
   'connection lost': 0.15,
   'answer lost': 0.2,
   'answer cut': 0.1,
   'answer unreadable': 0.1,
   'answer without ids': 0.1,
   'answer with bad ids': 0.1,
-  'answer a page': 0.1,
-  'answer a redirect': 0.1,
+  'answer is HTML': 0.1,
+  'answer is a redirect': 0.1,
   'no answer, sent': 0.1,
   'no answer, not sent': 0.1,
-  'error though sent': 0.1,
+  'error, sent': 0.1,
   'error, not sent': 0.1,
   throttled: 0.1,
   'recipient refused': 0.1,
   'recipient not connected': 0.06,
-  'recipient later': 0.06,
-  'chat gone': 0.1,
-  'chat not usable': 0.1,
+  'recipient deferred': 0.06,
+  'chat not found': 0.1,
+  'chat unusable': 0.1,
   'gateway refuses': 0.1,
-  'account gone': 0.03,
+  'account not found': 0.03,
   'account signed out': 0.03,
   'account restricted': 0.02,
-  'key refused': 0.01,
-  'shown late': 0.5,
-  /** A read of Unipile's. */
+  'API key refused': 0.01,
+  'visible late': 0.5,
+  /** A read from Unipile. */
   'read failed': 0.3,
   'read hangs': 0.1,
-  /** A step of a process. */
+  /** A step of a machine. */
   crash: 0.01,
   freeze: 0.006,
-  /** An hour of a day. */
+  /** An hour. */
   deploy: 0.08,
-  'clock set': 0.08,
+  'clock jump': 0.08,
   'account disconnected': 0.06,
   /** A trigger. */
   'trigger lost': 0.3,
-  'trigger late': 0.4,
-  'trigger twice': 0.5,
-  /** An hour of a day: what people do. */
-  'run by hand': 0.1,
+  'trigger delayed': 0.4,
+  'trigger duplicated': 0.5,
+  /** An hour: what users do, drawn like a fault. */
+  'manual run': 0.1,
   'run cancelled': 0.06,
   'message cancelled': 0.1,
   'message retried': 0.15,
   'message rescheduled': 0.1,
   'unknown settled': 0.15,
   'account paused': 0.08,
-  'all paused': 0.03,
+  'all sending paused': 0.03,
   'policy edited': 0.1,
   'post acted on': 0.1,
   'post edited': 0.06,
-  'queued twice': 0.15,
+  'enqueued twice': 0.15,
 } as const;
 
 export type FaultName = keyof typeof RATES_MAX;
@@ -82,7 +82,7 @@ export type Faults = Readonly<Record<FaultName, number>>;
 export interface PlannedMessage {
   readonly text: string;
   readonly recipient: string;
-  /** The recipient has written, and this goes into that chat. */
+  /** The recipient has replied, and this goes into that chat. */
   readonly isReply: boolean;
   readonly queuedAtMs: number;
   readonly sendAtMs: number | null;
@@ -105,49 +105,49 @@ export interface PlannedAccount {
 export interface Plan {
   readonly seed: number;
   readonly startMs: number;
-  /** When faults stop. */
-  readonly calmFromMs: number;
+  /** When fault injection stops and the recovery period starts. */
+  readonly recoveryStartMs: number;
   readonly accounts: readonly PlannedAccount[];
   readonly machines: number;
   readonly sendConcurrency: number;
   readonly unknownPolicy: 'resend-when-absent' | 'hold';
   /** Triggers of each job in a day. */
   readonly triggersPerDay: number;
-  /** The longest that a call to the database takes in each direction, and a call to Unipile, in milliseconds. */
+  /** The most that a call to the database takes each way, and a call to Unipile in all, in milliseconds. */
   readonly databaseMsMax: number;
   readonly unipileMsMax: number;
-  /** What the timers of a busy machine are late by, in milliseconds. */
+  /** How late the timers of a busy machine fire at most, in milliseconds. */
   readonly timersLateMsMax: number;
   readonly faults: Faults;
 }
 
-/** Of the simulations, those in which rows are claimed ahead of their slots: elsewhere a claim is mostly of one. */
-const RUSH_SHARE = 0.15;
+/** The share of simulations with a burst, in which rows are claimed ahead: else a claim is mostly of one. */
+const BURST_SHARE = 0.15;
 
-/** Shared by every message, so that a log can be searched for it. */
+/** Part of every text, so that it is found in a log. */
 export const TEXT_MARK = 'Simulated text';
 
-/** @param bearing faults that must strike, often, while most others stay away; by default any may */
+/** @param only the faults to inject, at high rates, and no others; by default any are drawn */
 export function planSimulation(
   seed: number,
   zones: readonly string[],
-  bearing: readonly FaultName[] | null = null,
+  only: readonly FaultName[] | null = null,
 ): Plan {
   const random = createRandom(seed);
   const world = planWorld(random, zones);
-  const isRush = random.chance(RUSH_SHARE);
-  const days = isRush ? 2 : random.pick([2, 3, 3, 4, 5, 8, 15]);
-  const calmFromMs = world.startMs + days * DAY_MS;
-  const faults = bearing === null ? drawFaults(random) : faultsOf(bearing);
+  const isBurst = random.chance(BURST_SHARE);
+  const days = isBurst ? 2 : random.pick([2, 3, 3, 4, 5, 8, 15]);
+  const recoveryStartMs = world.startMs + days * DAY_MS;
+  const faults = only === null ? drawFaults(random) : faultsOf(only);
   return {
     seed,
     startMs: world.startMs,
-    calmFromMs,
-    accounts: isRush ? planRush(random, world) : planAccounts(random, world, calmFromMs),
+    recoveryStartMs,
+    accounts: isBurst ? planBurst(random, world) : planAccounts(random, world, recoveryStartMs),
     machines: random.integer(1, 3),
-    sendConcurrency: isRush ? 10 : random.pick([1, 2, 10]),
-    databaseMsMax: isRush ? 300 : 30,
-    unipileMsMax: isRush ? 500 : random.pick([500, 5_000, 20_000]),
+    sendConcurrency: isBurst ? 10 : random.pick([1, 2, 10]),
+    databaseMsMax: isBurst ? 300 : 30,
+    unipileMsMax: isBurst ? 500 : random.pick([500, 5_000, 20_000]),
     unknownPolicy: random.chance(0.75) ? 'resend-when-absent' : 'hold',
     triggersPerDay: Math.max(3, Math.round(random.integer(24, 40) / days)),
     timersLateMsMax: random.pick([5_000, 30_000, 50_000, 50_000]),
@@ -162,7 +162,7 @@ function drawFaults(random: Random): Faults {
   ) as Faults;
 }
 
-/** Those named at twice their highest rate, and no other. */
+/** The named faults at twice their highest rate, and no others. */
 function faultsOf(names: readonly FaultName[]): Faults {
   return Object.fromEntries(
     FAULTS.map((name) => [name, names.includes(name) ? Math.min(RATES_MAX[name] * 2, 0.9) : 0]),
@@ -182,8 +182,8 @@ function planAccounts(random: Random, world: WorldPlan, endMs: number): PlannedA
   });
 }
 
-/** More accounts than slots, at any hour and without gaps, and all that they have to send is due at once. */
-function planRush(random: Random, { startMs, accounts: [first] }: WorldPlan): PlannedAccount[] {
+/** A burst: more accounts than slots, at any hour and without gaps, with all their messages due at once. */
+function planBurst(random: Random, { startMs, accounts: [first] }: WorldPlan): PlannedAccount[] {
   if (first === undefined) throw new Error('a world without accounts');
   const always = {
     window_start: '00:00',
@@ -216,7 +216,7 @@ function planMessages(random: Random, account: string, startMs: number, endMs: n
   const early = random.chance(0.5);
   return Array.from({ length: count }, (_, index) => {
     const queuedAtMs = early ? startMs : startMs + random.next() * (endMs - startMs) * 0.8;
-    // Now and then two messages are alike, to one person: each of them goes out.
+    // Now and then two messages are twins, the same text to the same person: both go out.
     const twin = index % 5 === 4 && random.chance(0.5);
     const name = twin ? index - 1 : index;
     return {

@@ -46,7 +46,7 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     guard: 'a lost answer is unknown, not a refusal',
-    bearing: ['answer lost', 'no answer, sent', 'error though sent'],
+    bearing: ['answer lost', 'no answer, sent', 'error, sent'],
     unipile: (unipile) => ({
       ...unipile,
       async sendMessage(request) {
@@ -57,17 +57,17 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     guard: 'an absence is believed after half an hour, not at once',
-    bearing: ['answer lost', 'shown late'],
+    bearing: ['answer lost', 'visible late'],
     sql: [['read_backs', `p_now >= absent_since + interval '30 minutes'`, 'true']],
   },
   {
     guard: 'an answer that comes late never undoes what is known',
     bearing: [
       'freeze',
-      'call carried out late',
+      'database call delayed',
       'throttled',
       'error, not sent',
-      'answer of the database lost',
+      'database answer lost',
       'recipient refused',
     ],
     sql: [
@@ -80,7 +80,7 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     guard: 'one call in flight an account',
-    bearing: ['request slow'],
+    bearing: ['request delayed'],
     sql: [
       [
         'tables',
@@ -97,7 +97,7 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     guard: 'no message goes out while a post of its account does',
-    bearing: ['request slow', 'no answer, not sent', 'trigger twice'],
+    bearing: ['request delayed', 'no answer, not sent', 'trigger duplicated'],
     sql: [
       ['account_rules', `and post.outcome is distinct from 'sent' and post.effect_by > p_now`, 'and false'],
     ],
@@ -115,7 +115,7 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     guard: 'no call begins late in its lease, whatever the wall clock says',
-    bearing: ['freeze', 'request slow'],
+    bearing: ['freeze', 'request delayed'],
     effects: (effects) => ({ ...effects, monotonicMs: () => 0 }),
   },
   {
@@ -181,7 +181,7 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     guard: 'what is unknown counts as sent',
-    bearing: ['answer lost', 'shown late', 'crash'],
+    bearing: ['answer lost', 'visible late', 'crash'],
     sql: [
       [
         'account_rules',
@@ -208,7 +208,7 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     guard: 'the pause of all sending',
-    bearing: ['all paused'],
+    bearing: ['all sending paused'],
     sql: [
       ['dm_queue', 'if public.sending_is_paused(p_now) then', 'if false then'],
       ['account_rules', 'if v_account.all_paused_until >= clear_at then', 'if false then'],
@@ -258,7 +258,7 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     guard: 'a message that is queued twice is there once',
-    bearing: ['queued twice'],
+    bearing: ['enqueued twice'],
     sql: [
       ['dm_queue', 'on conflict (dedupe_key) do nothing', ''],
       ['tables', 'dedupe_key text unique check', 'dedupe_key text check'],

@@ -10,12 +10,12 @@ import type { Session } from '../support/session.ts';
 import type { SimulatedDatabase } from './database.ts';
 import { createInvariantChecker } from './invariants.ts';
 import { createMachine, type Machine } from './machine.ts';
-import { createPeople } from './people.ts';
 import { type FaultName, type Plan, planSimulation } from './plan.ts';
 import type { Sabotage } from './sabotages.ts';
 import { createTimeline, type Timeline } from './timeline.ts';
 import { createTrace, type RecordEvent } from './trace.ts';
 import { unipileFaults } from './unipile-faults.ts';
+import { createWorkload } from './workload.ts';
 
 export interface SimulationResult {
   readonly seed: number;
@@ -36,12 +36,12 @@ export interface SimulationResult {
 /** Some fourteen times what a simulation takes on average: more is an endless loop. */
 const STEPS_MAX = 60_000;
 
-/** How long everything has to come to rest once nothing goes wrong any more: the last looks are two hours apart. */
-const CALM_MS = 4.5 * HOUR_MS;
+/** The recovery period, without faults, in which everything must settle: the last looks are two hours apart. */
+const RECOVERY_MS = 4.5 * HOUR_MS;
 
 /**
  * @param session of a database that may be emptied, with the sabotage in its migrations if there is one
- * @param zones those that the database and this process agree about
+ * @param zones time zones on which the database and this process agree
  */
 export async function simulate(
   seed: number,
@@ -54,11 +54,11 @@ export async function simulate(
   const timeline = createTimeline(new Date(plan.startMs));
   const { record, ...trace } = createTrace(timeline.now);
   let steps = 0;
-  let isCalm = false;
-  const strikes = (name: FaultName): boolean => {
-    const isStruck = !isCalm && random.chance(plan.faults[name]);
-    if (isStruck) record(`fault: ${name}`);
-    return isStruck;
+  let isRecovering = false;
+  const shouldInject = (name: FaultName): boolean => {
+    const isInjected = !isRecovering && random.chance(plan.faults[name]);
+    if (isInjected) record(`fault: ${name}`);
+    return isInjected;
   };
   const faults = unipileFaults(plan.faults, random);
   const world = createWorld({
@@ -70,7 +70,7 @@ export async function simulate(
     effectAt: random.pick(['start', 'end']),
   });
   const invariants = createInvariantChecker(plan, world, session);
-  const database: SimulatedDatabase = { session, isAway: false, onCall: invariants.afterCall };
+  const database: SimulatedDatabase = { session, isDown: false, onCall: invariants.afterCall };
   const finish = (end: Pick<SimulationResult, 'violation' | 'error'>): SimulationResult => ({
     seed,
     ...end,
@@ -97,7 +97,7 @@ export async function simulate(
       timeline,
       world,
       random,
-      strikes,
+      shouldInject,
       record,
       latencyMsMax: plan.unipileMsMax,
       database,
@@ -108,35 +108,35 @@ export async function simulate(
     const machines = Array.from({ length: plan.machines }, (_, index) =>
       createMachine(`m${index + 1}`, parts),
     );
-    const people = createPeople({ ...parts, machines, invariants });
+    const workload = createWorkload({ ...parts, machines, invariants });
     const until = async (untilMs: number): Promise<void> => {
       while (await timeline.step(untilMs)) {
         steps += 1;
-        if (steps > STEPS_MAX) throw new Error(`it does not end: ${STEPS_MAX} steps`);
+        if (steps > STEPS_MAX) throw new Error(`the simulation did not end within ${STEPS_MAX} steps`);
         if (unhandled !== null) throw unhandled;
         invariants.afterStep();
       }
     };
-    triggerThrough(plan, { timeline, random, machines, strikes, record });
-    people.begin();
-    await until(plan.calmFromMs);
+    scheduleTriggers(plan, { timeline, random, machines, shouldInject, record });
+    workload.start();
+    await until(plan.recoveryStartMs);
 
-    record('nothing goes wrong from now on');
-    isCalm = true;
-    // The sandbox draws those itself. It lists them in their order.
+    record('fault injection stopped');
+    isRecovering = true;
+    // The sandbox draws its faults itself, and lists them in the order in which they were given.
     for (const [index, { hits }] of world.faults().entries()) {
       for (let hit = 0; hit < hits; hit += 1) record(`fault: ${faults[index]?.[0]}`);
     }
     world.clearFaults();
     for (const machine of machines) machine.setClock(0);
-    await until(plan.calmFromMs + 10 * MINUTE_MS);
-    await people.setRight();
-    triggerInCalm({ timeline, random, machines });
-    await until(plan.calmFromMs + 10 * MINUTE_MS + CALM_MS);
-    // A run ends when nothing more can go before its horizon: so nothing may be left that could.
+    await until(plan.recoveryStartMs + 10 * MINUTE_MS);
+    await workload.repair();
+    triggerInRecovery({ timeline, random, machines });
+    await until(plan.recoveryStartMs + 10 * MINUTE_MS + RECOVERY_MS);
+    // A run ends when nothing more can be sent before its horizon, so nothing sendable may be left.
     for (const [job] of CADENCE) trigger({ timeline, random, machines }, job, timeline.now());
     do await until(timeline.nowMs + MINUTE_MS);
-    while ((await invariants.hasActiveRuns()) && timeline.nowMs < plan.calmFromMs + 2 * CALM_MS);
+    while ((await invariants.hasActiveRuns()) && timeline.nowMs < plan.recoveryStartMs + 2 * RECOVERY_MS);
     await invariants.finalCheck();
     return finish({ violation: null, error: null });
   } catch (error) {
@@ -176,7 +176,7 @@ interface TriggerParts {
   readonly machines: readonly Machine[];
 }
 
-/** Asks some machine that is up for the run of a slot, as Vercel's cron does: again while nobody answers. */
+/** Asks a machine that is up for the run of a slot, as Vercel's cron does, and retries without an answer. */
 function trigger(
   { timeline, random, machines }: TriggerParts,
   jobName: string,
@@ -187,7 +187,7 @@ function trigger(
   if (job === undefined) throw new Error(`no such job: ${jobName}`);
   const again = (): void => {
     if (triesLeft > 0)
-      timeline.in(30_000, () => trigger({ timeline, random, machines }, jobName, slot, triesLeft - 1));
+      timeline.schedule(30_000, () => trigger({ timeline, random, machines }, jobName, slot, triesLeft - 1));
   };
   const up = machines.filter((machine) => machine.isUp());
   if (up.length === 0) {
@@ -215,33 +215,34 @@ const CADENCE = [
   ['reconcile', 0.5],
 ] as const;
 
-/** Slots of each job, at random through the days: lost, late, and twice as the faults have it. */
-function triggerThrough(
+/** Triggers of random slots of each job: some of them lost, delayed or duplicated. */
+function scheduleTriggers(
   plan: Plan,
-  parts: TriggerParts & { readonly strikes: (name: FaultName) => boolean; readonly record: RecordEvent },
+  parts: TriggerParts & { readonly shouldInject: (name: FaultName) => boolean; readonly record: RecordEvent },
 ): void {
-  const { timeline, random, strikes } = parts;
-  const slots = (plan.calmFromMs - plan.startMs) / SLOT_MS;
+  const { timeline, random, shouldInject } = parts;
+  const slots = (plan.recoveryStartMs - plan.startMs) / SLOT_MS;
   for (const [job, share] of CADENCE) {
     for (let index = 0; index < slots; index += 1) {
       if (!random.chance((plan.triggersPerDay * share * SLOT_MS) / DAY_MS)) continue;
       const slot = new Date((Math.ceil(plan.startMs / SLOT_MS) + index) * SLOT_MS);
-      timeline.in(slot.getTime() - plan.startMs, () => {
-        if (strikes('trigger lost')) return;
-        const lateMs = (): number => (strikes('trigger late') ? random.integer(0, 20 * MINUTE_MS) : 0);
-        parts.record('a trigger', `${job} for ${slot.toISOString()}`);
-        timeline.in(lateMs(), () => trigger(parts, job, slot));
-        if (strikes('trigger twice')) timeline.in(lateMs(), () => trigger(parts, job, slot));
+      timeline.schedule(slot.getTime() - plan.startMs, () => {
+        if (shouldInject('trigger lost')) return;
+        const lateMs = (): number =>
+          shouldInject('trigger delayed') ? random.integer(0, 20 * MINUTE_MS) : 0;
+        parts.record('trigger', `${job} for ${slot.toISOString()}`);
+        timeline.schedule(lateMs(), () => trigger(parts, job, slot));
+        if (shouldInject('trigger duplicated')) timeline.schedule(lateMs(), () => trigger(parts, job, slot));
       });
     }
   }
 }
 
-/** Every half an hour, of every job that sends and of the reconciler. */
-function triggerInCalm(parts: TriggerParts): void {
+/** Every half hour of the recovery period, of every job that sends and of the reconciler. */
+function triggerInRecovery(parts: TriggerParts): void {
   const { timeline } = parts;
-  for (let passedMs = 0; passedMs < CALM_MS; passedMs += 2 * SLOT_MS) {
-    timeline.in(passedMs, () => {
+  for (let passedMs = 0; passedMs < RECOVERY_MS; passedMs += 2 * SLOT_MS) {
+    timeline.schedule(passedMs, () => {
       const slot = new Date(Math.floor(timeline.nowMs / SLOT_MS) * SLOT_MS);
       for (const [job] of CADENCE) trigger(parts, job, slot);
     });

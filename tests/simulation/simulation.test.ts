@@ -55,7 +55,10 @@ describe('coverage', () => {
 
   it('is named where it came up too seldom', () => {
     expect(coverageGaps({}, 100)).toEqual(
-      expect.arrayContaining(['claims: 0 in 100 simulations', 'fault: crash: 0 in 100 simulations']),
+      expect.arrayContaining([
+        'messages claimed: 0 in 100 simulations',
+        'fault: crash: 0 in 100 simulations',
+      ]),
     );
   });
 });

@@ -1,28 +1,28 @@
 /**
- * The timeline: one simulated clock, and everything that will happen at its time.
+ * The timeline: one simulated clock, and the queue of events scheduled on it.
  *
- * Events happen one by one, in the order of their instants and then of their making. Nothing else moves
- * the clock, so a simulation depends on its seed alone.
+ * Events run one by one, by their instants and then in the order in which they were scheduled. Nothing
+ * else advances the clock, so a simulation depends on its seed alone.
  */
 import { setImmediate as turn } from 'node:timers/promises';
 
 export interface Timeline {
-  /** Milliseconds since 1970, by the true clock, which is the database's. */
+  /** Milliseconds since 1970, by the simulated clock, which is the database's. */
   readonly nowMs: number;
   readonly now: () => Date;
-  /** Lets `happen` happen in `inMs` milliseconds. Gives its undoing. */
-  in(inMs: number, happen: () => unknown): () => void;
-  /** The next event, up to everything that follows from it at once. False if there is none before `untilMs`. */
+  /** Runs `action` in `delayMs` milliseconds. Returns a function that cancels it. */
+  schedule(delayMs: number, action: () => unknown): () => void;
+  /** Runs the next event, and all that follows from it at once. False if there is none by `untilMs`. */
   step(untilMs: number): Promise<boolean>;
 }
 
 interface Event {
   readonly atMs: number;
   readonly order: number;
-  readonly happen: () => unknown;
+  readonly action: () => unknown;
 }
 
-/** Turns of Node's loop after which whatever an event set off has come to rest: it does no input or output. */
+/** Turns of Node's event loop after which nothing of an event is pending: none does any I/O. */
 const TURNS = 2;
 
 export function createTimeline(start: Date): Timeline {
@@ -38,9 +38,9 @@ export function createTimeline(start: Date): Timeline {
       return nowMs;
     },
     now: () => new Date(nowMs),
-    in(inMs, happen) {
+    schedule(delayMs, action) {
       order += 1;
-      const event = { atMs: nowMs + Math.max(0, Math.ceil(inMs)), order, happen };
+      const event = { atMs: nowMs + Math.max(0, Math.ceil(delayMs)), order, action };
       let [low, high] = [0, events.length];
       while (low < high) {
         const middle = (low + high) >> 1;
@@ -61,7 +61,7 @@ export function createTimeline(start: Date): Timeline {
       }
       events.pop();
       nowMs = next.atMs;
-      await next.happen();
+      await next.action();
       for (let count = 0; count < TURNS; count += 1) await turn();
       return true;
     },

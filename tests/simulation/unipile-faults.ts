@@ -1,4 +1,4 @@
-/** What Unipile and LinkedIn do to a request, as the sandbox's faults, at the rates of a plan. */
+/** The faults of Unipile and LinkedIn, as the sandbox's own, at the rates of a plan. */
 import type { Action, Fault, Match } from '@revos/unipile-sandbox';
 import { MINUTE_MS } from '../support/builders.ts';
 import type { Random } from '../support/random.ts';
@@ -7,8 +7,8 @@ import type { FaultName, Faults } from './plan.ts';
 const WRITES: readonly Match['operation'][] = ['send', 'create_post'];
 const READS: readonly Match['operation'][] = ['read'];
 
-/** The longest delay before a message or a post is shown; an absence is believed after 30 minutes. */
-const SHOWN_LATE_MS_MAX = 25 * MINUTE_MS;
+/** The longest delay before a message or a post is visible; an absence is believed after 30 minutes. */
+const VISIBLE_LATE_MS_MAX = 25 * MINUTE_MS;
 
 const error = (status: number, type: string, effect = false, retryAfterS?: number): Action => ({
   kind: 'status',
@@ -18,7 +18,7 @@ const error = (status: number, type: string, effect = false, retryAfterS?: numbe
   ...(retryAfterS === undefined ? {} : { retry_after_s: retryAfterS }),
 });
 
-/** Each with the name of the fault it stands for. */
+/** Each with the name of the fault that it injects. */
 export function unipileFaults(faults: Faults, random: Random): Array<readonly [FaultName, Fault]> {
   const serverError = (effect: boolean): Action =>
     random.pick([
@@ -48,7 +48,7 @@ export function unipileFaults(faults: Faults, random: Random): Array<readonly [F
       { kind: 'bad_ids', how: random.pick(['nul', 'half_surrogate', 'too_long']) },
     ],
     [
-      'answer a redirect',
+      'answer is a redirect',
       WRITES,
       {
         kind: 'redirect',
@@ -58,13 +58,13 @@ export function unipileFaults(faults: Faults, random: Random): Array<readonly [F
       },
     ],
     [
-      'answer a page',
+      'answer is HTML',
       WRITES,
       { kind: 'html_body', status: random.pick([200, 502]), effect: random.chance(0.5) },
     ],
     ['no answer, sent', WRITES, { kind: 'hang', effect: true }],
     ['no answer, not sent', WRITES, { kind: 'hang', effect: false }],
-    ['error though sent', WRITES, serverError(true)],
+    ['error, sent', WRITES, serverError(true)],
     ['error, not sent', WRITES, serverError(false)],
     [
       'throttled',
@@ -89,13 +89,13 @@ export function unipileFaults(faults: Faults, random: Random): Array<readonly [F
     ],
     ['recipient not connected', ['send'], error(422, 'no_connection_with_recipient')],
     [
-      'recipient later',
+      'recipient deferred',
       ['send'],
       random.pick([error(422, 'cannot_resend_within_24hrs'), error(422, 'insufficient_credits')]),
     ],
-    ['chat gone', ['send_message'], error(404, 'resource_not_found')],
+    ['chat not found', ['send_message'], error(404, 'resource_not_found')],
     [
-      'chat not usable',
+      'chat unusable',
       ['send_message'],
       random.pick([error(403, 'account_mismatch'), error(422, 'cant_send_message')]),
     ],
@@ -104,7 +104,7 @@ export function unipileFaults(faults: Faults, random: Random): Array<readonly [F
       WRITES,
       { kind: 'html_body', status: random.pick([400, 401, 403, 404, 422]), effect: false },
     ],
-    ['account gone', ['start_chat', 'create_post'], error(404, 'resource_not_found')],
+    ['account not found', ['start_chat', 'create_post'], error(404, 'resource_not_found')],
     [
       'account signed out',
       WRITES,
@@ -120,8 +120,8 @@ export function unipileFaults(faults: Faults, random: Random): Array<readonly [F
         error(407, 'proxy_error'),
       ]),
     ],
-    ['key refused', WRITES, error(401, 'missing_credentials')],
-    ['shown late', WRITES, { kind: 'late_visibility', ms: random.integer(1_000, SHOWN_LATE_MS_MAX) }],
+    ['API key refused', WRITES, error(401, 'missing_credentials')],
+    ['visible late', WRITES, { kind: 'late_visibility', ms: random.integer(1_000, VISIBLE_LATE_MS_MAX) }],
     [
       'read failed',
       READS,

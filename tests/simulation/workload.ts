@@ -1,52 +1,52 @@
-/** What people, RevOS and LinkedIn do meanwhile, hour by hour. */
+/** The workload: what users, RevOS and LinkedIn do during a simulation, hour by hour. */
 import { findJob } from '@revos/core/registry';
 import { RpcError } from '@revos/core/rpc';
 import type { World } from '@revos/unipile-sandbox';
 import { randomPolicy } from '../property/world.ts';
 import { DAY_MS, HOUR_MS, MINUTE_MS, type PolicyFields } from '../support/builders.ts';
 import type { Random } from '../support/random.ts';
-import { perform, type SimulatedDatabase } from './database.ts';
+import { executeCall, type SimulatedDatabase } from './database.ts';
 import type { InvariantChecker } from './invariants.ts';
 import type { Machine } from './machine.ts';
 import type { FaultName, Plan, PlannedAccount, PlannedMessage } from './plan.ts';
 import type { Timeline } from './timeline.ts';
 import type { RecordEvent } from './trace.ts';
 
-export interface PeopleParts {
+export interface WorkloadParts {
   readonly plan: Plan;
   readonly timeline: Timeline;
   readonly database: SimulatedDatabase;
   readonly world: World;
   readonly machines: readonly Machine[];
   readonly random: Random;
-  readonly strikes: (name: FaultName) => boolean;
+  readonly shouldInject: (name: FaultName) => boolean;
   readonly invariants: InvariantChecker;
   readonly record: RecordEvent;
 }
 
 const dmQueue = findJob('dm-queue');
 
-/** How long a person waits before believing that something is not on LinkedIn. */
-const PATIENCE_MS = 70 * MINUTE_MS;
+/** How long a user waits after an attempt before believing that nothing of it is on LinkedIn. */
+const ABSENCE_BELIEVED_MS = 70 * MINUTE_MS;
 
-export interface People {
-  /** Queues what the plan says, and lets the hours pass. */
-  begin(): void;
-  /** Sets everything right again that a person can: pauses, broken accounts, the database. */
-  setRight(): Promise<void>;
+export interface Workload {
+  /** Schedules what the plan enqueues, and what happens each hour. */
+  start(): void;
+  /** Repairs what users and operators can: pauses, disconnected accounts, the database. */
+  repair(): Promise<void>;
 }
 
 type Call = (name: string, args: Readonly<Record<string, unknown>>) => Promise<void>;
 
-export function createPeople(parts: PeopleParts): People {
+export function createWorkload(parts: WorkloadParts): Workload {
   const { plan, timeline, database, world, random, record } = parts;
 
-  /** A person's call. What is refused by a rule was a mistake, and does nothing. */
+  /** A user's call. One that a rule refuses was a mistake, and does nothing. */
   const call: Call = async (name, args) => {
-    if (database.isAway) return;
+    if (database.isDown) return;
     try {
-      record(`a person: ${name}${'action' in args ? ` ${args.action}` : ''}`);
-      await perform(database, timeline.now(), name, args);
+      record(`user: ${name}${'action' in args ? ` ${args.action}` : ''}`);
+      await executeCall(database, timeline.now(), name, args);
     } catch (error) {
       if (!(error instanceof RpcError) || error.kind !== 'rule') throw error;
     }
@@ -56,41 +56,44 @@ export function createPeople(parts: PeopleParts): People {
   const reconnect = async (account: PlannedAccount): Promise<void> => {
     world.setAccountStatus(account.unipileId, 'OK');
     await query(`update public.linkedin_accounts set status = 'active' where id = $1`, [account.id]);
-    record('an account is connected again', account.unipileId);
+    record('account reconnected', account.unipileId);
   };
 
-  const acts = actsOf(parts, call, query);
+  const hourlyFaults = hourlyFaultsOf(parts, call, query);
 
-  const hour = async (): Promise<void> => {
-    for (const [name, act] of Object.entries(acts) as [FaultName, () => unknown][]) {
-      if (parts.strikes(name)) await act();
+  const passHour = async (): Promise<void> => {
+    for (const [name, inject] of Object.entries(hourlyFaults) as [FaultName, () => unknown][]) {
+      if (parts.shouldInject(name)) await inject();
     }
     for (const account of plan.accounts) {
-      const isBroken = world.accounts().some(({ id, status }) => id === account.unipileId && status !== 'OK');
-      if (isBroken && random.chance(0.15)) await reconnect(account);
+      const isDisconnected = world
+        .accounts()
+        .some(({ id, status }) => id === account.unipileId && status !== 'OK');
+      if (isDisconnected && random.chance(0.15)) await reconnect(account);
       if (random.chance(0.04)) await call('account_resume', { account_id: account.id, actor: 'ada' });
     }
     if (random.chance(0.05)) await call('sending_resume', { actor: 'ada' });
-    if (timeline.nowMs < plan.calmFromMs) timeline.in(random.integer(30, 90) * MINUTE_MS, hour);
+    if (timeline.nowMs < plan.recoveryStartMs)
+      timeline.schedule(random.integer(30, 90) * MINUTE_MS, passHour);
   };
 
   return {
-    begin() {
+    start() {
       for (const account of plan.accounts) {
         for (const [index, message] of account.messages.entries()) {
-          timeline.in(message.queuedAtMs - plan.startMs, () => enqueue(account, message, index));
+          timeline.schedule(message.queuedAtMs - plan.startMs, () => enqueue(account, message, index));
         }
       }
-      timeline.in(random.integer(1, 60) * MINUTE_MS, hour);
+      timeline.schedule(random.integer(1, 60) * MINUTE_MS, passHour);
     },
-    async setRight() {
-      database.isAway = false;
+    async repair() {
+      database.isDown = false;
       for (const account of plan.accounts) {
         await reconnect(account);
         await call('account_resume', { account_id: account.id, actor: 'ada' });
       }
       await call('sending_resume', { actor: 'ada' });
-      // Begun by a machine whose clock was ahead: it would work, and wait, for as long as that.
+      // Started by a machine whose clock was ahead: it would run for as long as that.
       const endless = await query(
         `select id from public.job_runs
          where status in ('queued', 'running') and horizon_at > $1::timestamptz + interval '1 hour' order by requested_at, job`,
@@ -100,16 +103,16 @@ export function createPeople(parts: PeopleParts): People {
     },
   };
 
-  /** The chat in which the recipient has just written. */
+  /** The chat in which the recipient has just replied. */
   function chatOf(account: PlannedAccount, { recipient }: PlannedMessage): string {
-    record('a reply', account.unipileId);
+    record('reply received', account.unipileId);
     return world.receiveMessage({ account_id: account.unipileId, person_id: recipient, text: 'Tell me more' })
       .chatId;
   }
 
-  /** Again until it is taken: RevOS does not lose a message, and may queue it twice. */
+  /** Retried until it succeeds: RevOS does not lose a message, and may enqueue it twice. */
   async function enqueue(account: PlannedAccount, message: PlannedMessage, index: number): Promise<void> {
-    if (database.isAway) return void timeline.in(MINUTE_MS, () => enqueue(account, message, index));
+    if (database.isDown) return void timeline.schedule(MINUTE_MS, () => enqueue(account, message, index));
     const row = {
       linkedin_account_id: account.id,
       recipient_id: message.recipient,
@@ -119,15 +122,15 @@ export function createPeople(parts: PeopleParts): People {
       ...(message.isReply ? { chat_id: chatOf(account, message) } : {}),
       ...(message.sendAtMs === null ? {} : { send_at: new Date(message.sendAtMs).toISOString() }),
     };
-    await perform(database, timeline.now(), 'dm_enqueue', { rows: [row] });
-    if (parts.strikes('queued twice')) {
-      timeline.in(random.integer(0, 2) * HOUR_MS, () => call('dm_enqueue', { rows: [row] }));
+    await executeCall(database, timeline.now(), 'dm_enqueue', { rows: [row] });
+    if (parts.shouldInject('enqueued twice')) {
+      timeline.schedule(random.integer(0, 2) * HOUR_MS, () => call('dm_enqueue', { rows: [row] }));
     }
   }
 }
 
-function actsOf(
-  { plan, timeline, database, world, machines, random, invariants, record }: PeopleParts,
+function hourlyFaultsOf(
+  { plan, timeline, database, world, machines, random, invariants, record }: WorkloadParts,
   call: Call,
   query: (text: string, values?: readonly unknown[]) => Promise<readonly Record<string, unknown>[]>,
 ): Partial<Record<FaultName, () => unknown>> {
@@ -135,7 +138,7 @@ function actsOf(
   const machine = (): Machine => random.pick(machines);
   const soon = (ms: number): string => new Date(timeline.nowMs + random.next() * ms).toISOString();
 
-  /** Mostly one that can be acted on; now and then any, and what cannot be is refused. */
+  /** Mostly one that the action is allowed on; now and then any, where it may be refused. */
   const messageWith = async (status: string) => {
     const rows = await query(
       `select id, message as text, (select max(finished_at) from public.dm_attempts where message_id = id) as ended_at
@@ -159,44 +162,44 @@ function actsOf(
     if (message !== null) await act('dm_act', action, message.id, args);
   };
 
-  /** A person looks at LinkedIn, long enough after the attempt to trust their eyes. */
+  /** A user looks at LinkedIn, long enough after the attempt to believe an absence. */
   const decide = (text: string, endedAt: unknown): string | null => {
     if (random.chance(0.2) || invariants.hasTwin(text)) return 'drop';
-    if (timeline.nowMs - new Date(String(endedAt)).getTime() < PATIENCE_MS) return null;
+    if (timeline.nowMs - new Date(String(endedAt)).getTime() < ABSENCE_BELIEVED_MS) return null;
     return invariants.isAccountedFor(text) ? 'resend' : 'sent';
   };
 
-  /** They may come to say it a while after they looked. */
+  /** The user may settle it some time after looking. */
   const settle = (name: 'dm_act' | 'post_act', id: unknown, decision: string): void => {
     const lookedAt = timeline.now().toISOString();
-    timeline.in(random.pick([0, 0, MINUTE_MS, 2 * HOUR_MS]), () =>
+    timeline.schedule(random.pick([0, 0, MINUTE_MS, 2 * HOUR_MS]), () =>
       act(name, 'settle', id, { decision, looked_at: lookedAt }),
     );
   };
 
   return {
-    'database away': () => {
-      record('the database is away');
-      database.isAway = true;
-      timeline.in(random.integer(1, 40) * MINUTE_MS, () => {
-        database.isAway = false;
+    'database down': () => {
+      record('database down');
+      database.isDown = true;
+      timeline.schedule(random.integer(1, 40) * MINUTE_MS, () => {
+        database.isDown = false;
       });
     },
     deploy: () => machine().deploy(),
-    'clock set': () =>
+    'clock jump': () =>
       machine().setClock(
         random.pick([0, random.integer(-DAY_MS, DAY_MS), random.integer(-300_000, 300_000)]),
       ),
     'account disconnected': async () => {
       const { id, unipileId } = account();
-      record('an account is signed out', unipileId);
+      record('account disconnected', unipileId);
       world.setAccountStatus(unipileId, random.pick(['CREDENTIALS', 'STOPPED', 'ERROR']));
-      // RevOS may see it, or not.
+      // RevOS may notice, or not.
       if (random.chance(0.5)) {
         await query(`update public.linkedin_accounts set status = 'expired' where id = $1`, [id]);
       }
     },
-    'run by hand': async () => {
+    'manual run': async () => {
       const runs = machine().runs();
       if (runs === null || dmQueue === undefined) return;
       const params = random.chance(0.5) ? {} : { account_ids: [account().id], limit: random.integer(1, 5) };
@@ -207,7 +210,7 @@ function actsOf(
         requestedBy: 'ada',
         params,
       } as const;
-      // Its answer may be lost, as the database is: the person sees an error, and asks again another time.
+      // Its answer may be lost with the database's: the user sees an error, and tries again another time.
       runs.start(request).catch((error: unknown) => {
         if (!(error instanceof RpcError) || error.kind === 'bug') throw error;
       });
@@ -233,7 +236,7 @@ function actsOf(
         until: soon(6 * HOUR_MS),
         actor: 'ada',
       }),
-    'all paused': () =>
+    'all sending paused': () =>
       call('sending_pause_set', { reason: 'a look at things', until: soon(3 * HOUR_MS), actor: 'ada' }),
     'policy edited': async () => {
       const { id, policy } = account();
