@@ -19,14 +19,14 @@ import { createLogger } from '@revos/core/telemetry';
 import { createUnipileV1 } from '@revos/core/unipile';
 import type { Random } from '../support/random.ts';
 import { rpcOf, type SimulatedDatabase } from './database.ts';
+import type { Mutation } from './mutations.ts';
 import { type NetworkParts, transportOf } from './network.ts';
 import type { Plan } from './plan.ts';
-import type { Sabotage } from './sabotages.ts';
 
 export interface MachineParts extends NetworkParts {
   readonly plan: Plan;
   readonly database: SimulatedDatabase;
-  readonly sabotage: Sabotage | null;
+  readonly mutation: Mutation | null;
   /** A line of the log, without its end. */
   readonly onLog: (line: string) => void;
 }
@@ -58,7 +58,7 @@ const noMedia: MediaFetcher = {
 };
 
 export function createMachine(name: string, parts: MachineParts): Machine {
-  const { timeline, random, plan, record, sabotage, shouldInject } = parts;
+  const { timeline, random, plan, record, mutation, shouldInject } = parts;
   let generation = 0;
   /** During a deploy it is alive, and takes no more triggers. */
   let isAlive = false;
@@ -141,7 +141,7 @@ export function createMachine(name: string, parts: MachineParts): Machine {
     generation += 1;
     isAlive = true;
     record('machine started', name);
-    const effects = sabotage?.effects?.(effectsOf()) ?? effectsOf();
+    const effects = mutation?.effects?.(effectsOf()) ?? effectsOf();
     const rpc = rpcOf(machine, parts);
     const unipile = createUnipileV1({
       dsn: 'http://unipile',
@@ -152,7 +152,7 @@ export function createMachine(name: string, parts: MachineParts): Machine {
     const services: JobServices = {
       effects,
       rpc,
-      unipile: sabotage?.unipile?.(unipile) ?? unipile,
+      unipile: mutation?.unipile?.(unipile) ?? unipile,
       media: noMedia,
       settings: { unknownPolicy: plan.unknownPolicy, postLateLimitMinutes: 360 },
       logger: createLogger('simulation', 'debug', { destination: { write: parts.onLog } }),

@@ -10,8 +10,8 @@ import type { Session } from '../support/session.ts';
 import type { SimulatedDatabase } from './database.ts';
 import { createInvariantChecker } from './invariants.ts';
 import { createMachine, type Machine } from './machine.ts';
+import type { Mutation } from './mutations.ts';
 import { type FaultName, type Plan, planSimulation } from './plan.ts';
-import type { Sabotage } from './sabotages.ts';
 import { createTimeline, type Timeline } from './timeline.ts';
 import { createTrace, type RecordEvent } from './trace.ts';
 import { unipileFaults } from './unipile-faults.ts';
@@ -40,16 +40,16 @@ const STEPS_MAX = 60_000;
 const RECOVERY_MS = 4.5 * HOUR_MS;
 
 /**
- * @param session of a database that may be emptied, with the sabotage in its migrations if there is one
+ * @param session of a database that may be emptied, migrated with the mutation if there is one
  * @param zones time zones on which the database and this process agree
  */
 export async function simulate(
   seed: number,
   session: Session,
   zones: readonly string[],
-  sabotage: Sabotage | null = null,
+  mutation: Mutation | null = null,
 ): Promise<SimulationResult> {
-  const plan = planSimulation(seed, zones, sabotage?.bearing);
+  const plan = planSimulation(seed, zones, mutation?.faults);
   const random = createRandom(seed ^ 0x5eed);
   const timeline = createTimeline(new Date(plan.startMs));
   const { record, ...trace } = createTrace(timeline.now);
@@ -101,7 +101,7 @@ export async function simulate(
       record,
       latencyMsMax: plan.unipileMsMax,
       database,
-      sabotage,
+      mutation,
       onLog: invariants.onLog,
       onWrite: invariants.onWrite,
     };

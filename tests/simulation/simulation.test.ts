@@ -1,11 +1,11 @@
-/** The simulation itself: the same seed repeats it, and what it takes away is there to be taken. */
+/** The simulation itself: a seed repeats it, and every mutation applies. */
 import { readMigrations } from '@revos/local-stack';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readZones } from '../property/world.ts';
 import type { Session } from '../support/session.ts';
 import { coverageGaps } from './coverage.ts';
+import { MUTATIONS, mutate } from './mutations.ts';
 import { openSession } from './open-session.ts';
-import { SABOTAGES, sabotaged } from './sabotages.ts';
 import { type SimulationResult, simulate } from './simulate.ts';
 
 let session: Session;
@@ -28,23 +28,23 @@ describe('a simulation', () => {
     expect(result.steps).toBeGreaterThan(300);
   });
 
-  it('is the same when it runs again, step by step', { timeout: 300_000 }, async () => {
+  it('is the same when its seed runs again, step by step', { timeout: 300_000 }, async () => {
     const [first] = results;
     const again = await simulate(first?.seed ?? 0, session, zones);
     expect(again).toEqual(first);
   });
 
-  it('is another for another seed', () => {
+  it('differs for another seed', () => {
     expect(new Set(results.map(({ hash }) => hash)).size).toBe(results.length);
   });
 });
 
-describe('sabotage', () => {
-  it.each(SABOTAGES)('$guard: what it takes away is there', async (sabotage) => {
+describe('a mutation', () => {
+  it.each(MUTATIONS)('applies: without “$guard”', async (mutation) => {
     const migrations = await readMigrations();
-    const isOfSql = JSON.stringify(sabotaged(migrations, sabotage)) !== JSON.stringify(migrations);
-    const isOfCode = sabotage.unipile !== undefined || sabotage.effects !== undefined;
-    expect(isOfSql || isOfCode).toBe(true);
+    const changesSql = JSON.stringify(mutate(migrations, mutation)) !== JSON.stringify(migrations);
+    const changesCode = mutation.unipile !== undefined || mutation.effects !== undefined;
+    expect(changesSql || changesCode).toBe(true);
   });
 });
 
@@ -53,7 +53,7 @@ describe('coverage', () => {
     expect(coverageGaps({}, 99)).toEqual([]);
   });
 
-  it('is named where it came up too seldom', () => {
+  it('names what came up too seldom', () => {
     expect(coverageGaps({}, 100)).toEqual(
       expect.arrayContaining([
         'messages claimed: 0 in 100 simulations',

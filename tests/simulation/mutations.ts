@@ -1,26 +1,27 @@
 /**
- * Sabotages: one guard of the product taken away at a time. Simulations without it must break.
+ * The mutations: each takes one guard of the product away, and some simulation must then violate an
+ * invariant.
  *
- * Each names the guard, as `docs/reliability.md` lists it. What it replaces must be there, so that a
- * guard that moves takes its sabotage with it.
+ * Each names its guard as `docs/reliability.md` lists it. The SQL that it replaces must exist, so a guard
+ * that changes takes its mutation with it.
  */
 import type { Effects } from '@revos/core/effects';
 import type { Unipile } from '@revos/core/unipile';
 import type { Migration } from '@revos/local-stack';
 import type { FaultName } from './plan.ts';
 
-export interface Sabotage {
+export interface Mutation {
   readonly guard: string;
-  /** The faults that it guards against. */
-  readonly bearing: readonly FaultName[];
-  /** The migration's name, what stands in it, and what is put there instead. */
-  readonly sql?: ReadonlyArray<readonly [migration: string, found: string, instead: string]>;
+  /** The faults that the guard is against: only these are injected. */
+  readonly faults: readonly FaultName[];
+  /** The migration's name, a part of its text, and what replaces it. */
+  readonly sql?: ReadonlyArray<readonly [migration: string, original: string, replacement: string]>;
   readonly effects?: (effects: Effects) => Effects;
   readonly unipile?: (unipile: Unipile) => Unipile;
 }
 
-/** What the recovery of a lost lease does: the same for messages and posts. */
-const takenForUnsent = (migration: 'dm_queue' | 'post_claims'): NonNullable<Sabotage['sql']> => [
+/** Records a lost lease as not sent: the same for messages and posts. */
+const lostLeaseIsNotSent = (migration: 'dm_queue' | 'post_claims'): NonNullable<Mutation['sql']> => [
   [
     migration,
     `finished_at = p_now, outcome = 'unknown', effect_by = greatest(attempt.lease_until, p_now),`,
@@ -33,20 +34,20 @@ const takenForUnsent = (migration: 'dm_queue' | 'post_claims'): NonNullable<Sabo
   ],
 ];
 
-export const SABOTAGES: readonly Sabotage[] = [
+export const MUTATIONS: readonly Mutation[] = [
   {
     guard: 'a message whose process died is unknown, not unsent',
-    bearing: ['crash', 'freeze'],
-    sql: takenForUnsent('dm_queue'),
+    faults: ['crash', 'freeze'],
+    sql: lostLeaseIsNotSent('dm_queue'),
   },
   {
     guard: 'a post whose process died is unknown, not unpublished',
-    bearing: ['crash', 'freeze'],
-    sql: takenForUnsent('post_claims'),
+    faults: ['crash', 'freeze'],
+    sql: lostLeaseIsNotSent('post_claims'),
   },
   {
     guard: 'a lost answer is unknown, not a refusal',
-    bearing: ['answer lost', 'no answer, sent', 'error, sent'],
+    faults: ['answer lost', 'no answer, sent', 'error, sent'],
     unipile: (unipile) => ({
       ...unipile,
       async sendMessage(request) {
@@ -57,12 +58,12 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     guard: 'an absence is believed after half an hour, not at once',
-    bearing: ['answer lost', 'visible late'],
+    faults: ['answer lost', 'visible late'],
     sql: [['read_backs', `p_now >= absent_since + interval '30 minutes'`, 'true']],
   },
   {
     guard: 'an answer that comes late never undoes what is known',
-    bearing: [
+    faults: [
       'freeze',
       'database call delayed',
       'throttled',
@@ -80,7 +81,7 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     guard: 'one call in flight an account',
-    bearing: ['request delayed'],
+    faults: ['request delayed'],
     sql: [
       [
         'tables',
@@ -97,14 +98,14 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     guard: 'no message goes out while a post of its account does',
-    bearing: ['request delayed', 'no answer, not sent', 'trigger duplicated'],
+    faults: ['request delayed', 'no answer, not sent', 'trigger duplicated'],
     sql: [
       ['account_rules', `and post.outcome is distinct from 'sent' and post.effect_by > p_now`, 'and false'],
     ],
   },
   {
     guard: 'an account waits for the lease of a call whose answer was lost',
-    bearing: ['connection lost'],
+    faults: ['connection lost'],
     sql: [
       [
         'account_rules',
@@ -115,20 +116,20 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     guard: 'no call begins late in its lease, whatever the wall clock says',
-    bearing: ['freeze', 'request delayed'],
+    faults: ['freeze', 'request delayed'],
     effects: (effects) => ({ ...effects, monotonicMs: () => 0 }),
   },
   {
     guard: 'a message does not go out before its time',
-    bearing: [],
+    faults: [],
     sql: [['dm_queue', 'and due.due_at <= p_now\n          order by', 'order by']],
   },
   {
     guard: 'a post is not published before its time',
-    bearing: [],
+    faults: [],
     sql: [
       ['posts', 'timed.gate_reason is null and timed.due_at <= p_now', 'timed.gate_reason is null'],
-      // Nor is one that is not due yet looked at, once it is locked.
+      // Nor is the due time checked again once the post is locked.
       [
         'post_claims',
         'array[v_post_id], array[p_account_id], p_now, p_late_limit_minutes',
@@ -138,29 +139,29 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     guard: 'the gap between two posts',
-    bearing: ['post acted on'],
+    faults: ['post acted on'],
     sql: [
       ['posts', 'policy.account_id = p_account_id), 3600))', 'policy.account_id = p_account_id), 3600) * 0)'],
     ],
   },
   {
     guard: 'nothing is claimed for an account that is out of order',
-    bearing: ['account disconnected'],
+    faults: ['account disconnected'],
     sql: [['account_rules', `when account.status is distinct from 'active' then 'account_inactive'`, '']],
   },
   {
     guard: 'a post that is due is taken up',
-    bearing: [],
+    faults: [],
     sql: [['post_claims', 'perform public.post_prepare(', 'perform pg_catalog.concat(']],
   },
   {
     guard: 'a post that is unknown is looked for',
-    bearing: ['answer lost', 'crash'],
+    faults: ['answer lost', 'crash'],
     sql: [['post_claims', `public.read_back_at(p_now, null, p_now)`, `null::timestamptz`]],
   },
   {
     guard: 'the limit of a day',
-    bearing: [],
+    faults: [],
     sql: [
       [
         'account_rules',
@@ -171,17 +172,17 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     guard: 'the limit of 24 hours',
-    bearing: [],
+    faults: [],
     sql: [['account_rules', 'v_account.effects[v_policy.dms_per_24h]', 'v_account.effects[1000]']],
   },
   {
     guard: 'the limit of 7 days',
-    bearing: [],
+    faults: [],
     sql: [['account_rules', 'v_account.effects[v_policy.dms_per_7d]', 'v_account.effects[1000]']],
   },
   {
     guard: 'what is unknown counts as sent',
-    bearing: ['answer lost', 'visible late', 'crash'],
+    faults: ['answer lost', 'visible late', 'crash'],
     sql: [
       [
         'account_rules',
@@ -192,7 +193,7 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     guard: 'the hours of an account',
-    bearing: [],
+    faults: [],
     sql: [
       [
         'account_rules',
@@ -203,12 +204,12 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     guard: 'the pause of an account',
-    bearing: ['account paused', 'throttled'],
+    faults: ['account paused', 'throttled'],
     sql: [['account_rules', 'if v_policy.paused_until > clear_at then', 'if false then']],
   },
   {
     guard: 'the pause of all sending',
-    bearing: ['all sending paused'],
+    faults: ['all sending paused'],
     sql: [
       ['dm_queue', 'if public.sending_is_paused(p_now) then', 'if false then'],
       ['account_rules', 'if v_account.all_paused_until >= clear_at then', 'if false then'],
@@ -216,16 +217,16 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     guard: 'the gap between two messages',
-    bearing: [],
+    faults: [],
     sql: [
       ['account_rules', 'if v_policy.pace_until > clear_at then', 'if false then'],
-      // Nor is the account left alone until then.
+      // Nor is the account's next claim put off until then.
       ['dm_queue', 'select paced.until, paced.until', `select paced.until, '-infinity'::timestamptz`],
     ],
   },
   {
     guard: 'what is unknown is looked for',
-    bearing: ['answer lost'],
+    faults: ['answer lost'],
     sql: [
       [
         'dm_queue',
@@ -236,7 +237,7 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     guard: 'an account is looked at again as soon as it can go on',
-    bearing: [],
+    faults: [],
     sql: [
       [
         'dm_queue',
@@ -247,7 +248,7 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     guard: 'a run whose process died makes room',
-    bearing: ['crash'],
+    faults: ['crash'],
     sql: [
       [
         'runs',
@@ -258,7 +259,7 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     guard: 'a message that is queued twice is there once',
-    bearing: ['enqueued twice'],
+    faults: ['enqueued twice'],
     sql: [
       ['dm_queue', 'on conflict (dedupe_key) do nothing', ''],
       ['tables', 'dedupe_key text unique check', 'dedupe_key text check'],
@@ -266,14 +267,14 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
 ];
 
-/** The migrations with a sabotage in them. @throws if what it replaces is not there */
-export function sabotaged(migrations: readonly Migration[], { guard, sql = [] }: Sabotage): Migration[] {
+/** The migrations with a mutation applied. @throws if what it replaces is not there */
+export function mutate(migrations: readonly Migration[], { guard, sql = [] }: Mutation): Migration[] {
   return migrations.map((migration) => {
     let text = migration.sql;
-    for (const [name, found, instead] of sql) {
+    for (const [name, original, replacement] of sql) {
       if (name !== migration.name) continue;
-      if (!text.includes(found)) throw new Error(`${guard}: not in ${name}: ${found}`);
-      text = text.replaceAll(found, instead);
+      if (!text.includes(original)) throw new Error(`${guard}: not in ${name}: ${original}`);
+      text = text.replaceAll(original, replacement);
     }
     return { ...migration, sql: text };
   });
