@@ -1,9 +1,10 @@
 /**
- * `npm run sim -- [seed]`: the simulation of a seed, or of a random one; with `--seeds N` of N seeds
- * from there on, none of which starts after `--seconds N`. With `--mutations` each guard of the product
- * is taken away in turn, and simulations run until one violates an invariant.
+ * `npm run sim -- [seed]`: the simulation of a seed, or of a random one; with `--seeds N` of N
+ * seeds from there on, none of which starts after `--seconds N`. With `--mutations` each guard of
+ * the product is taken away in turn, and simulations run until one violates an invariant.
  *
- * Exit code 1 if an invariant is violated, with one line that replays it, or if a mutation survives.
+ * Exit code 1 if an invariant is violated, with one line that replays it, or if a mutation
+ * survives.
  */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -69,10 +70,9 @@ async function runSeeds(): Promise<boolean> {
     },
   });
   for (const [name, count] of Object.entries(counts).sort()) print(`  ${name}: ${count}`);
+  const what = `${done} ${done === 1 ? 'simulation' : 'simulations'} from seed ${first}`;
   const days = (simulatedMs / DAY_MS).toFixed(0);
-  print(
-    `${done} ${done === 1 ? 'simulation' : 'simulations'} from seed ${first}: ${days} simulated days in ${secondsPassed()} s, ${steps} steps, ${failed} failed`,
-  );
+  print(`${what}: ${days} simulated days in ${secondsPassed()} s, ${steps} steps, ${failed} failed`);
   const gaps = failed === 0 ? coverageGaps(counts, done) : [];
   for (const gap of gaps) print(`not covered: ${gap}`);
   // None at all proves nothing.
@@ -83,7 +83,7 @@ async function runSeeds(): Promise<boolean> {
 async function runMutations(): Promise<boolean> {
   const detected = new Set<number>();
   const errors: string[] = [];
-  /** Of each thread, its mutation, which it keeps until that is detected or has survived, and how often it ran. */
+  /** By thread: its mutation, until detected or survived, and how many of its seeds have started. */
   const assigned = new Map<number, { mutation: number; started: number }>();
   let nextMutation = 0;
   await runSimulations({

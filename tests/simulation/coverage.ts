@@ -1,4 +1,4 @@
-/** What enough simulations must have covered: a fault that never came up proves nothing about its guards. */
+/** Coverage: what enough simulations must have met; a fault that never came up proves nothing. */
 import { FAULTS } from './plan.ts';
 
 /** Fewer simulations than these are not judged by the rates below. */

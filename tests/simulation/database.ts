@@ -1,6 +1,6 @@
 /**
- * The database of the simulation: the real SQL functions on PGlite, by the timeline's clock, and the
- * simulated connection to it, on which calls and answers are lost.
+ * The database of the simulation: the real SQL functions on PGlite, by the timeline's clock, and
+ * the simulated connection to it, on which calls and answers are lost.
  */
 import { type Rpc, RpcError } from '@revos/core/rpc';
 import type { Session } from '../support/session.ts';

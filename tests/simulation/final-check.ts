@@ -1,4 +1,6 @@
-/** The final check, after hours without faults: nothing is stuck or lost, and what is left says why. */
+/**
+ * The final check, after hours without faults: nothing is stuck or lost, and what is left says why.
+ */
 import { REASONS } from '@revos/core/sending';
 import { isWindowOpen, limitsReached } from '../support/account-rules.ts';
 import { DAY_MS, HOUR_MS, LEASE_MS, MINUTE_MS, type PolicyFields } from '../support/builders.ts';
@@ -33,7 +35,7 @@ export async function runFinalCheck(check: FinalCheck): Promise<void> {
   checkVisible(check);
 }
 
-/** A run fails when our key is refused, and when the database is away for too long: for nothing else. */
+/** A run may fail because our key is refused, or the database is down for too long: no more. */
 const FAILURES = /refuses our API key|^(dm|post|run)_[a-z_]+: /;
 
 async function checkRunsEnded({ session, states, count }: FinalCheck): Promise<void> {

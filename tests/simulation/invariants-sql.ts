@@ -62,14 +62,16 @@ const STATES = `
 const prepared = new WeakSet<Session>();
 
 /**
- * The statement that answers {violations: text[] or null, states}. It runs after most steps, so it is
- * prepared once for a session.
+ * The statement that answers {violations: text[] or null, states}. It runs after most steps, so it
+ * is prepared once for a session.
  */
 export async function checkStatement(session: Session, now: Date): Promise<string> {
   if (!prepared.has(session)) {
     await session.query(
       `prepare check_invariants (timestamptz) as
-       select (select jsonb_agg(violation) from (${VIOLATIONS}) as found) as violations, (${STATES}) as states`,
+       select
+         (select jsonb_agg(violation) from (${VIOLATIONS}) as found) as violations,
+         (${STATES}) as states`,
       [],
     );
     prepared.add(session);

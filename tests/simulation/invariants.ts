@@ -1,7 +1,8 @@
 /**
  * The invariants: what must hold of LinkedIn and of the database after every step of a simulation.
  *
- * They are checked against the sandbox's own log of effects and the plan, and share no rule with the SQL.
+ * They are checked against the sandbox's own log of effects and the plan, and share no rule with
+ * the SQL.
  */
 import type { Effect, World } from '@revos/unipile-sandbox';
 import { dayLimitOf, isWindowOpen, limitsReached } from '../support/account-rules.ts';
@@ -100,7 +101,8 @@ export function createInvariantChecker(plan: Plan, world: World, session: Sessio
     const ofDay = all.filter(
       (otherMs) => otherMs > atMs - 2 * DAY_MS && localDate(policy.time_zone, otherMs) === date,
     );
-    // A claim before midnight may be visible after it, and was counted on the day with the lower limit.
+    // A claim before midnight may be visible after it, and was counted on the day with the lower
+    // limit.
     const dayLimit = Math.max(
       dayLimitOf(policy, date),
       dayLimitOf(policy, localDate(policy.time_zone, claim.atMs)),

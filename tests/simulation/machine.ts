@@ -1,8 +1,8 @@
 /**
  * A machine: one simulated process of the product, with its own clock, that may crash at any step.
  *
- * Its code runs only when something is delivered to it: a timer, an answer, a trigger. Between two of
- * these it may crash, freeze, or have its clock changed.
+ * Its code runs only when something is delivered to it: a timer, an answer, a trigger. Between two
+ * of these it may crash, freeze, or have its clock changed.
  */
 import { type Effects, seededRandom, simulatedEffects } from '@revos/core/effects';
 import {
@@ -27,14 +27,14 @@ export interface MachineParts extends NetworkParts {
   readonly plan: Plan;
   readonly database: SimulatedDatabase;
   readonly mutation: Mutation | null;
-  /** A line of the log, without its end. */
+  /** A line of the log, without its newline. */
   readonly onLog: (line: string) => void;
 }
 
 export interface Machine {
   readonly name: string;
   isUp(): boolean;
-  /** Runs `action` in `delayMs` milliseconds, or once the machine thaws; never, if it has exited by then. */
+  /** Runs `action` in `delayMs` milliseconds, or once it is not frozen; never, if it has exited. */
   deliver(delayMs: number, action: () => unknown): void;
   /** @returns a function that removes the listener */
   onExit(listener: () => void): () => void;
@@ -116,7 +116,8 @@ export function createMachine(name: string, parts: MachineParts): Machine {
     },
     freeze(ms) {
       record('machine frozen', `${name} for ${ms} ms`);
-      // The process is paused; or the host sleeps, and its monotonic clock stops; or the wall clock is set back.
+      // The process is paused; or the host sleeps, and its monotonic clock stops; or the wall clock
+      // is set back.
       const kind = random.integer(1, 3);
       if (kind === 2) sleptMs += ms;
       if (kind === 3) clockOffsetMs -= random.integer(0, 2 * ms);

@@ -2,8 +2,8 @@
  * The mutations: each takes one guard of the product away, and some simulation must then violate an
  * invariant.
  *
- * Each names its guard as `docs/reliability.md` lists it. The SQL that it replaces must exist, so a guard
- * that changes takes its mutation with it.
+ * Each names its guard as `docs/reliability.md` lists it. The SQL that it replaces must exist, so a
+ * guard that changes takes its mutation with it.
  */
 import type { Effects } from '@revos/core/effects';
 import type { Unipile } from '@revos/core/unipile';

@@ -22,13 +22,13 @@ export interface NetworkParts {
   readonly record: RecordEvent;
   /** The longest that Unipile itself takes, in milliseconds. */
   readonly latencyMsMax: number;
-  /** Called as Unipile begins each write (1) and ends it (-1), also when nobody waits for it any more. */
+  /** Called as Unipile begins each write (1) and ends it (-1), also if its sender gave it up. */
   readonly onWrite: (accountId: string, change: 1 | -1) => void;
 }
 
 /**
- * How long after its sender's timeout a request may still be executed, in milliseconds: a proxy held
- * it, or Unipile was slow.
+ * How long after its sender's timeout a request may still be executed, in milliseconds: a proxy
+ * held it, or Unipile was slow.
  */
 export const EXECUTED_LATE_MS_MAX = 25_000;
 

@@ -1,8 +1,8 @@
 /**
- * The plan of a simulation: accounts, messages, posts, and the rate of each fault, drawn from a seed.
+ * The plan of a simulation: accounts, messages, posts and the rate of each fault, drawn from a seed.
  *
- * Swarm testing: each seed first switches some faults off, since faults that always come together hide
- * each other, and then draws how often each of the others is injected.
+ * Swarm testing: each seed first switches some faults off, since faults that always come together
+ * hide each other, and then draws how often each of the others is injected.
  */
 
 import { planWorld, type WorldPlan } from '../property/world.ts';
@@ -11,7 +11,10 @@ import { createRandom, type Random } from '../support/random.ts';
 
 /** The highest probability of each fault on each occasion, which the comments name. */
 const RATES_MAX = {
-  /** A call to the database: lost on its way there, on its way back, or executed after its sender gave up. */
+  /**
+   * A call to the database: lost on its way there, on its way back, or executed after its sender
+   * gave up.
+   */
   'database call lost': 0.06,
   'database answer lost': 0.06,
   'database call delayed': 0.04,
@@ -113,7 +116,10 @@ export interface Plan {
   readonly unknownPolicy: 'resend-when-absent' | 'hold';
   /** Triggers of each job in a day. */
   readonly triggersPerDay: number;
-  /** The most that a call to the database takes each way, and a call to Unipile in all, in milliseconds. */
+  /**
+   * The most that a call to the database takes each way, and a call to Unipile in all, in
+   * milliseconds.
+   */
   readonly databaseMsMax: number;
   readonly unipileMsMax: number;
   /** How late the timers of a busy machine fire at most, in milliseconds. */
@@ -121,7 +127,7 @@ export interface Plan {
   readonly faults: Faults;
 }
 
-/** The share of simulations with a burst, in which rows are claimed ahead: else a claim is mostly of one. */
+/** The share of simulations with a burst, in which rows are claimed ahead; elsewhere few are. */
 const BURST_SHARE = 0.15;
 
 /** Part of every text, so that it is found in a log. */
@@ -182,7 +188,7 @@ function planAccounts(random: Random, world: WorldPlan, endMs: number): PlannedA
   });
 }
 
-/** A burst: more accounts than slots, at any hour and without gaps, with all their messages due at once. */
+/** A burst: more accounts than slots, with no gaps and no hours, and all their messages due at once. */
 function planBurst(random: Random, { startMs, accounts: [first] }: WorldPlan): PlannedAccount[] {
   if (first === undefined) throw new Error('a world without accounts');
   const always = {

@@ -1,6 +1,4 @@
-/**
- * One simulation: what a seed's plan says, step by step to its end, or to the first invariant violation.
- */
+/** One simulation: the plan of a seed, run to its end or to the first violation of an invariant. */
 import { jobs } from '@revos/core/registry';
 import { RpcError } from '@revos/core/rpc';
 import { createWorld } from '@revos/unipile-sandbox';
@@ -36,7 +34,10 @@ export interface SimulationResult {
 /** Some fourteen times what a simulation takes on average: more is an endless loop. */
 const STEPS_MAX = 60_000;
 
-/** The recovery period, without faults, in which everything must settle: the last looks are two hours apart. */
+/**
+ * The recovery period, without faults, in which everything must settle: the last looks on LinkedIn
+ * are two hours apart.
+ */
 const RECOVERY_MS = 4.5 * HOUR_MS;
 
 /**
@@ -176,7 +177,7 @@ interface TriggerParts {
   readonly machines: readonly Machine[];
 }
 
-/** Asks a machine that is up for the run of a slot, as Vercel's cron does, and retries without an answer. */
+/** Asks a machine that is up for the run of a slot, as Vercel's cron does; retries if unanswered. */
 function trigger(
   { timeline, random, machines }: TriggerParts,
   jobName: string,

@@ -1,4 +1,4 @@
-/** A thread that runs simulations: given tasks one by one, it posts each one's result, and ends at null. */
+/** A thread that runs simulations: it answers each task with its result, and ends at null. */
 import { parentPort } from 'node:worker_threads';
 import { readMigrations } from '@revos/local-stack';
 import { readZones } from '../property/world.ts';

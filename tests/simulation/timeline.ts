@@ -1,8 +1,8 @@
 /**
  * The timeline: one simulated clock, and the queue of events scheduled on it.
  *
- * Events run one by one, by their instants and then in the order in which they were scheduled. Nothing
- * else advances the clock, so a simulation depends on its seed alone.
+ * Events run one by one, by their instants and then in the order in which they were scheduled.
+ * Nothing else advances the clock, so a simulation depends on its seed alone.
  */
 import { setImmediate as turn } from 'node:timers/promises';
 
@@ -12,7 +12,9 @@ export interface Timeline {
   readonly now: () => Date;
   /** Runs `action` in `delayMs` milliseconds. Returns a function that cancels it. */
   schedule(delayMs: number, action: () => unknown): () => void;
-  /** Runs the next event, and all that follows from it at once. False if there is none by `untilMs`. */
+  /**
+   * Runs the next event, and all that follows from it at once. False if there is none by `untilMs`.
+   */
   step(untilMs: number): Promise<boolean>;
 }
 

@@ -1,7 +1,10 @@
-/** The trace of a simulation: its events counted by kind, the last of them in words, and a hash of all. */
+/** The trace of a simulation: its events, counted by kind; the last of them; and a hash of all. */
 import { createHash } from 'node:crypto';
 
-/** @param event a kind of event, which is counted; @param detail whom it concerned, and how it went */
+/**
+ * @param event a kind of event, which is counted
+ * @param detail whom it concerned, and how it went
+ */
 export type RecordEvent = (event: string, detail?: string) => void;
 
 export interface Trace {

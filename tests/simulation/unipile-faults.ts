@@ -7,7 +7,9 @@ import type { FaultName, Faults } from './plan.ts';
 const WRITES: readonly Match['operation'][] = ['send', 'create_post'];
 const READS: readonly Match['operation'][] = ['read'];
 
-/** The longest delay before a message or a post is visible; an absence is believed after 30 minutes. */
+/**
+ * The longest delay before a message or a post is visible; an absence is believed after 30 minutes.
+ */
 const VISIBLE_LATE_MS_MAX = 25 * MINUTE_MS;
 
 const error = (status: number, type: string, effect = false, retryAfterS?: number): Action => ({

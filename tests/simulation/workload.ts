@@ -210,7 +210,8 @@ function hourlyFaultsOf(
         requestedBy: 'ada',
         params,
       } as const;
-      // Its answer may be lost with the database's: the user sees an error, and tries again another time.
+      // Its answer may be lost with the database's: the user sees an error, and tries again another
+      // time.
       runs.start(request).catch((error: unknown) => {
         if (!(error instanceof RpcError) || error.kind === 'bug') throw error;
       });
