@@ -18,6 +18,9 @@ const GIVEN_UP: ReadonlyArray<readonly [old: RegExp, word: string]> = [
   [/\bstrangers\b/, 'unauthenticated'],
   [/\bread anew\b/i, 'updated'],
   [/core\/operations/, 'core/admin'],
+  [/\b(chronicle|tellStories|\w*Story)\b/, 'simulation, trace'],
+  [/\bwitness(es)?\b|\bbroken[ -]promises?\b|\bBrokenPromise\b/i, 'invariant, violation'],
+  [/\bsabotaged?s?\b/i, 'mutation'],
 ];
 
 /** Decisions are as they were written; SQL gets its names with its own layout. */

@@ -1,4 +1,4 @@
-/** The judge, on made-up evidence: that it sees each broken promise, and none where there is none. */
+/** The judge, on made-up evidence: it finds each violated invariant, and none where all hold. */
 import { describe, expect, it } from 'vitest';
 import { type Evidence, isClean, judge, type Row, type Verdict, type Visible } from './judge.ts';
 
@@ -50,7 +50,7 @@ function sentAt(...instants: readonly number[]): Pick<Evidence, 'rows' | 'visibl
 }
 
 describe('judge', () => {
-  it('finds nothing where every promise was kept', () => {
+  it('finds nothing where every invariant held', () => {
     expect(isClean(verdictOn({}))).toBe(true);
     expect(isClean(verdictOn({ inFlightMax: new Map([['ann', 2]]) }))).toBe(false);
   });

@@ -47,7 +47,7 @@ export interface Evidence {
   readonly crashes: readonly string[];
 }
 
-/** Each violation in words; all lists are empty if every promise was kept. */
+/** Each violation in words; all lists are empty if every invariant held. */
 export interface Verdict {
   /** Visible more than once: one for each time too many. */
   readonly duplicates: readonly string[];

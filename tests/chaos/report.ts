@@ -1,4 +1,4 @@
-/** The outcome as a table, and every broken promise in words. */
+/** The outcome as a table, and every violation in words. */
 import type { Verdict } from './judge.ts';
 import type { Outcome } from './outcome.ts';
 import { type EngineName, KILLS_AT_WORK_MIN } from './plan.ts';

@@ -1,9 +1,9 @@
 /**
  * Chaos: the whole system on real processes, killed and cut at random while it sends, and counted afterwards.
  *
- * What LinkedIn shows is counted from the sandbox's own log, which survives everything. Exit code 1 if a promise was
- * broken, or if the faults were too few to prove anything. MIGRATIONS names a folder of other migrations, to see a
- * broken rule being caught.
+ * What LinkedIn shows is counted from the sandbox's own log, which survives everything. Exit code 1
+ * if an invariant was violated, or if too few faults were injected to prove anything. MIGRATIONS names a
+ * folder of other migrations, to see that a violation is detected.
  */
 import { parseArgs } from 'node:util';
 import { createCampaign } from './campaign.ts';
@@ -38,7 +38,7 @@ function wholeNumber(name: string, value: string | undefined): number | undefine
   return Number(value);
 }
 
-/** Whether every promise was kept, under faults that put them to the test. */
+/** Whether every invariant held, under faults that tested them. */
 async function play(form: Form, seed: number, stack: Stack): Promise<boolean> {
   const startedMs = performance.now();
   const onStep = (step: string): void =>
@@ -108,7 +108,7 @@ async function main(): Promise<boolean> {
   let isGood = false;
   try {
     isGood = await play(form, seed, stack);
-    say(`\n${isGood ? 'Every promise was kept.' : 'BROKEN.'} The plan again: ${replay.join(' ')}`);
+    say(`\n${isGood ? 'Every invariant held.' : 'VIOLATED.'} The plan again: ${replay.join(' ')}`);
     return isGood;
   } finally {
     const keepLogs = values['keep-logs'] || !isGood;

@@ -400,7 +400,7 @@ async function changeSettings(session: Session, stage: Stage, random: Random): P
 }
 
 /**
- * Promise 3, at a quiet moment: whoever claims until nothing more comes has claimed for every
+ * Invariant 3, at a quiet moment: whoever claims until nothing more comes has claimed for every
  * account that nothing holds back, although one of them is locked by somebody who takes his time.
  */
 async function expectNothingLeft(sessions: readonly Session[], stage: Stage, random: Random): Promise<void> {

@@ -1,5 +1,5 @@
 /**
- * The oracle: recounts every promise from the history alone, and says what was broken.
+ * The oracle: checks every invariant from the history alone, and returns the violations.
  *
  * An effect lies somewhere between its claim and its answer (or the end of its lease). Where it
  * matters the oracle takes the worst instant, and besides draws instants and counts like a person.
@@ -21,7 +21,7 @@ import {
 
 const iso = (ms: number): string => (Number.isFinite(ms) ? new Date(ms).toISOString() : String(ms));
 
-/** Everything that was broken in an account's history. */
+/** Every violation in an account's history. */
 export function findViolations(account: AccountHistory, random: Random): string[] {
   const attempts = [...account.attempts].sort((a, b) => a.claimSeq - b.claimSeq);
   return [
@@ -31,7 +31,7 @@ export function findViolations(account: AccountHistory, random: Random): string[
   ].map((violation) => `${account.id.slice(-2)}: ${violation}`);
 }
 
-/** Promise 2, at the claim: under a policy that was in force, everything allowed it. */
+/** Invariant 2, at the claim: under a policy that was in force, everything allowed it. */
 function violationsOfClaim(account: AccountHistory, claim: Attempt, earlier: readonly Attempt[]): string[] {
   const violations: string[] = [];
   const at = iso(claim.claimMs);
@@ -130,7 +130,7 @@ function recount(policy: PolicyFields, attempts: readonly Attempt[], random: Ran
 export type Block = Limit | 'account' | 'paused' | 'in_flight' | 'gap' | 'window';
 
 /**
- * Promise 3: everything that may hold an account back at a quiet moment. An account with a due
+ * Invariant 3: everything that may hold an account back at a quiet moment. An account with a due
  * message that nothing holds back should have been claimed.
  *
  * @param lostAtMs when the loss of an attempt was noticed

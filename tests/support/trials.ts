@@ -42,8 +42,9 @@ export function* trials({ min, max, seconds }: Trials): Generator<number> {
 const OFTEN_MIN = 30;
 
 /**
- * What came up too seldom: a promise that was never put to the test is not proven. From `enough` trials on all of it is asked
- * for; in fewer what is rare may not come up at all, so a third is enough of what comes often, and the rest is not asked for.
+ * What came up too seldom: an invariant that was never tested is not proven. From `enough` trials on
+ * all of it is asked for; in fewer what is rare may not come up at all, so a third is enough of what
+ * comes often, and the rest is not asked for.
  *
  * @param expected by its name, how often something comes up in a trial at least
  */

@@ -1,4 +1,4 @@
-/** The official SDK, validating strictly, is the outside witness that shapes and requests are those of the real service. */
+/** The official SDK, validating strictly, checks that shapes and requests are the real service's. */
 
 import { UnipileClient } from 'unipile-node-sdk';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
