@@ -36,7 +36,7 @@ export function rpcOf(machine: Pick<Machine, 'deliver' | 'name'>, parts: Machine
   const travelMs = (): number => random.integer(1, parts.plan.databaseMsMax);
   const call = (name: string, args: Readonly<Record<string, unknown>> = {}): Promise<unknown> =>
     new Promise((resolve, reject) => {
-      const lost = (afterMs: number): void =>
+      const failAfter = (afterMs: number): void =>
         machine.deliver(afterMs, () =>
           reject(
             new RpcError(
@@ -48,7 +48,7 @@ export function rpcOf(machine: Pick<Machine, 'deliver' | 'name'>, parts: Machine
           ),
         );
       const execute = async (isAnswered: boolean): Promise<void> => {
-        if (database.isDown) return isAnswered ? lost(random.integer(1, 200)) : undefined;
+        if (database.isDown) return isAnswered ? failAfter(random.integer(1, 200)) : undefined;
         try {
           const answer = await executeCall(database, timeline.now(), name, args);
           record(name, `${machine.name}: ${summaryOf(answer)}`);
@@ -59,11 +59,11 @@ export function rpcOf(machine: Pick<Machine, 'deliver' | 'name'>, parts: Machine
           if (isAnswered) machine.deliver(travelMs(), () => reject(error));
         }
       };
-      if (shouldInject('database call lost')) return lost(random.integer(1, 20_000));
+      if (shouldInject('database call lost')) return failAfter(random.integer(1, 20_000));
       const isAnswered = !shouldInject('database answer lost');
       // A call may be executed long after its sender gave it up.
       const arrivesInMs = shouldInject('database call delayed') ? random.integer(1_000, 40_000) : travelMs();
-      if (!isAnswered) lost(random.integer(20, 20_000));
+      if (!isAnswered) failAfter(random.integer(20, 20_000));
       timeline.schedule(arrivesInMs, () => execute(isAnswered));
     });
   return {

@@ -62,7 +62,7 @@ export const MUTATIONS: readonly Mutation[] = [
     sql: [['read_backs', `p_now >= absent_since + interval '30 minutes'`, 'true']],
   },
   {
-    guard: 'an answer that comes late never undoes what is known',
+    guard: 'a late answer never overwrites a known outcome',
     faults: [
       'freeze',
       'database call delayed',
@@ -80,7 +80,7 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
-    guard: 'one call in flight an account',
+    guard: 'one call in flight per account',
     faults: ['request delayed'],
     sql: [
       [
@@ -97,7 +97,7 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
-    guard: 'no message goes out while a post of its account does',
+    guard: 'no message is sent while a post of its account is in flight',
     faults: ['request delayed', 'no answer, not sent', 'trigger duplicated'],
     sql: [
       ['account_rules', `and post.outcome is distinct from 'sent' and post.effect_by > p_now`, 'and false'],
@@ -120,12 +120,12 @@ export const MUTATIONS: readonly Mutation[] = [
     effects: (effects) => ({ ...effects, monotonicMs: () => 0 }),
   },
   {
-    guard: 'a message does not go out before its time',
+    guard: 'no message is sent before its due time',
     faults: [],
     sql: [['dm_queue', 'and due.due_at <= p_now\n          order by', 'order by']],
   },
   {
-    guard: 'a post is not published before its time',
+    guard: 'no post is published before its due time',
     faults: [],
     sql: [
       ['posts', 'timed.gate_reason is null and timed.due_at <= p_now', 'timed.gate_reason is null'],
@@ -145,17 +145,17 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
-    guard: 'nothing is claimed for an account that is out of order',
+    guard: 'nothing is claimed for an inactive account',
     faults: ['account disconnected'],
     sql: [['account_rules', `when account.status is distinct from 'active' then 'account_inactive'`, '']],
   },
   {
-    guard: 'a post that is due is taken up',
+    guard: 'a due post is claimed',
     faults: [],
     sql: [['post_claims', 'perform public.post_prepare(', 'perform pg_catalog.concat(']],
   },
   {
-    guard: 'a post that is unknown is looked for',
+    guard: 'an unknown post is reconciled',
     faults: ['answer lost', 'crash'],
     sql: [['post_claims', `public.read_back_at(p_now, null, p_now)`, `null::timestamptz`]],
   },
@@ -181,7 +181,7 @@ export const MUTATIONS: readonly Mutation[] = [
     sql: [['account_rules', 'v_account.effects[v_policy.dms_per_7d]', 'v_account.effects[1000]']],
   },
   {
-    guard: 'what is unknown counts as sent',
+    guard: 'an unknown message counts as sent',
     faults: ['answer lost', 'visible late', 'crash'],
     sql: [
       [
@@ -192,7 +192,7 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
-    guard: 'the hours of an account',
+    guard: 'the sending hours of an account',
     faults: [],
     sql: [
       [
@@ -225,7 +225,7 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
-    guard: 'what is unknown is looked for',
+    guard: 'an unknown message is reconciled',
     faults: ['answer lost'],
     sql: [
       [
@@ -236,7 +236,7 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
-    guard: 'an account is looked at again as soon as it can go on',
+    guard: 'an account is claimed for again as soon as it can send',
     faults: [],
     sql: [
       [
@@ -247,7 +247,7 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
-    guard: 'a run whose process died makes room',
+    guard: 'a run whose process died makes room for the next',
     faults: ['crash'],
     sql: [
       [
@@ -258,7 +258,7 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
-    guard: 'a message that is queued twice is there once',
+    guard: 'a message enqueued twice exists once',
     faults: ['enqueued twice'],
     sql: [
       ['dm_queue', 'on conflict (dedupe_key) do nothing', ''],

@@ -222,7 +222,7 @@ function planMessages(random: Random, account: string, startMs: number, endMs: n
   const early = random.chance(0.5);
   return Array.from({ length: count }, (_, index) => {
     const queuedAtMs = early ? startMs : startMs + random.next() * (endMs - startMs) * 0.8;
-    // Now and then two messages are twins, the same text to the same person: both go out.
+    // Now and then two messages are twins, the same text to the same recipient: both go out.
     const twin = index % 5 === 4 && random.chance(0.5);
     const name = twin ? index - 1 : index;
     return {

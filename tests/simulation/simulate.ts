@@ -110,7 +110,7 @@ export async function simulate(
       createMachine(`m${index + 1}`, parts),
     );
     const workload = createWorkload({ ...parts, machines, invariants });
-    const until = async (untilMs: number): Promise<void> => {
+    const runUntil = async (untilMs: number): Promise<void> => {
       while (await timeline.step(untilMs)) {
         steps += 1;
         if (steps > STEPS_MAX) throw new Error(`the simulation did not end within ${STEPS_MAX} steps`);
@@ -120,7 +120,7 @@ export async function simulate(
     };
     scheduleTriggers(plan, { timeline, random, machines, shouldInject, record });
     workload.start();
-    await until(plan.recoveryStartMs);
+    await runUntil(plan.recoveryStartMs);
 
     record('fault injection stopped');
     isRecovering = true;
@@ -130,13 +130,13 @@ export async function simulate(
     }
     world.clearFaults();
     for (const machine of machines) machine.setClock(0);
-    await until(plan.recoveryStartMs + 10 * MINUTE_MS);
+    await runUntil(plan.recoveryStartMs + 10 * MINUTE_MS);
     await workload.repair();
     triggerInRecovery({ timeline, random, machines });
-    await until(plan.recoveryStartMs + 10 * MINUTE_MS + RECOVERY_MS);
+    await runUntil(plan.recoveryStartMs + 10 * MINUTE_MS + RECOVERY_MS);
     // A run ends when nothing more can be sent before its horizon, so nothing sendable may be left.
     for (const [job] of CADENCE) trigger({ timeline, random, machines }, job, timeline.now());
-    do await until(timeline.nowMs + MINUTE_MS);
+    do await runUntil(timeline.nowMs + MINUTE_MS);
     while ((await invariants.hasActiveRuns()) && timeline.nowMs < plan.recoveryStartMs + 2 * RECOVERY_MS);
     await invariants.finalCheck();
     return finish({ violation: null, error: null });
