@@ -83,7 +83,7 @@ async function runSeeds(): Promise<boolean> {
 async function runMutations(): Promise<boolean> {
   const detected = new Set<number>();
   const errors: string[] = [];
-  /** By thread: its mutation, until detected or survived, and how many of its seeds have started. */
+  /** By thread: its mutation, until detected or survived, and how many seeds of it started. */
   const assigned = new Map<number, { mutation: number; started: number }>();
   let nextMutation = 0;
   await runSimulations({

@@ -94,7 +94,7 @@ async function checkMessages({ plan, session, now, policies, dueMs, count }: Fin
     if (!Object.hasOwn(REASONS, why.reason)) throwViolation(`an unlisted reason: ${what}`);
     count(`unsent: ${row.status === 'pending' ? why.reason : row.status}`);
     if (row.status === 'unknown') {
-      // Nobody can tell which of the twins LinkedIn shows: a user decides at once.
+      // Nobody can tell which of the twins LinkedIn shows: a person decides at once.
       const isHeldForTwin = row.has_unnamed_twin === true && why.reason === 'unknown_held';
       if (!isHeldForTwin && !isHeld(why, plan, Number(row.attempts))) throwViolation(`not settled: ${what}`);
       continue;
@@ -119,7 +119,7 @@ async function checkMessages({ plan, session, now, policies, dueMs, count }: Fin
   }
 }
 
-/** It is sent once more, and no more: then a user decides. */
+/** It is sent once more, and no more: then a person decides. */
 function isHeld({ reason }: Explanation, plan: Plan, attempts: number): boolean {
   return reason === 'unknown_held' && (plan.unknownPolicy === 'hold' || attempts > 1);
 }
@@ -162,7 +162,7 @@ function checkVisible({ plan, items, states, count }: FinalCheck): void {
   for (const [state, text] of states.values()) {
     count(`final state: ${state}`);
     const range = expected.get(text) ?? { min: 0, max: 0 };
-    // A row that a user dropped, or has yet to settle, may have been sent.
+    // A row that a person dropped, or has yet to settle, may have been sent.
     const isOpen = state === 'unknown' || state === 'dropped';
     if (state === 'sent' || state === 'published') range.min += 1;
     if (state === 'sent' || state === 'published' || isOpen) range.max += 1;

@@ -43,7 +43,7 @@ interface Claim {
 const CHANGES_NOTHING =
   /^(run_|system_|account_get|dm_(unknowns|backlog|preview|explain)|post_(unknowns|backlog|preview|explain|media_due))/;
 
-/** Rows that wait for a slot after a claim, as the log says it. */
+/** Rows that wait for a permit after a claim, as the log says it. */
 const CLAIMED_AHEAD = /"claimed_ahead":([1-9]\d*)/;
 
 /** Between two posts of an account, in milliseconds: our default, which no plan changes. */
@@ -160,7 +160,7 @@ export function createInvariantChecker(plan: Plan, world: World, session: Sessio
     if (inactive.length > 0) throwViolation(`claimed for an inactive account: ${JSON.stringify(inactive)}`);
   };
 
-  /** What users do changes what is expected. */
+  /** What people do changes what is expected. */
   const followAction = (name: string, args: Readonly<Record<string, unknown>>, answer: unknown): void => {
     if (name === 'account_policy_set') {
       const { account_id, patch } = args as { account_id: string; patch: Partial<PolicyFields> };

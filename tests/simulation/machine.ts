@@ -38,7 +38,7 @@ export interface Machine {
   deliver(delayMs: number, action: () => unknown): void;
   /** @returns a function that removes the listener */
   onExit(listener: () => void): () => void;
-  /** What users and triggers call; null while it is down. */
+  /** What people and triggers call; null while it is down. */
   runs(): Runs | null;
   /** Exits at once, and starts again after so many milliseconds. */
   crash(downMs: number): void;

@@ -1,5 +1,5 @@
 /**
- * The plan of a simulation: accounts, messages, posts and the rate of each fault, drawn from a seed.
+ * The plan of a simulation: accounts, messages, posts and fault rates, all drawn from a seed.
  *
  * Swarm testing: each seed first switches some faults off, since faults that always come together
  * hide each other, and then draws how often each of the others is injected.
@@ -63,7 +63,7 @@ const RATES_MAX = {
   'trigger lost': 0.3,
   'trigger delayed': 0.4,
   'trigger duplicated': 0.5,
-  /** An hour: what users do, drawn like a fault. */
+  /** An hour: what people do, drawn like a fault. */
   'manual run': 0.1,
   'run cancelled': 0.06,
   'message cancelled': 0.1,
@@ -188,7 +188,7 @@ function planAccounts(random: Random, world: WorldPlan, endMs: number): PlannedA
   });
 }
 
-/** A burst: more accounts than slots, with no gaps and no hours, and all their messages due at once. */
+/** A burst: more accounts than permits, without gaps or hours, all their messages due at once. */
 function planBurst(random: Random, { startMs, accounts: [first] }: WorldPlan): PlannedAccount[] {
   if (first === undefined) throw new Error('a world without accounts');
   const always = {

@@ -177,7 +177,7 @@ interface TriggerParts {
   readonly machines: readonly Machine[];
 }
 
-/** Asks a machine that is up for the run of a slot, as Vercel's cron does; retries if unanswered. */
+/** Asks a machine that is up for the run of a slot, as Vercel cron does; retries if unanswered. */
 function trigger(
   { timeline, random, machines }: TriggerParts,
   jobName: string,

@@ -1,4 +1,4 @@
-/** The workload: what users, RevOS and LinkedIn do during a simulation, hour by hour. */
+/** The workload: what people, RevOS and LinkedIn do during a simulation, hour by hour. */
 import { findJob } from '@revos/core/registry';
 import { RpcError } from '@revos/core/rpc';
 import type { World } from '@revos/unipile-sandbox';
@@ -26,13 +26,13 @@ export interface WorkloadParts {
 
 const dmQueue = findJob('dm-queue');
 
-/** How long a user waits after an attempt before believing that nothing of it is on LinkedIn. */
+/** How long a person waits after an attempt before believing that nothing of it is on LinkedIn. */
 const ABSENCE_BELIEVED_MS = 70 * MINUTE_MS;
 
 export interface Workload {
   /** Schedules what the plan enqueues, and what happens each hour. */
   start(): void;
-  /** Repairs what users and operators can: pauses, disconnected accounts, the database. */
+  /** Repairs what people can: pauses, disconnected accounts, the database. */
   repair(): Promise<void>;
 }
 
@@ -41,11 +41,11 @@ type Call = (name: string, args: Readonly<Record<string, unknown>>) => Promise<v
 export function createWorkload(parts: WorkloadParts): Workload {
   const { plan, timeline, database, world, random, record } = parts;
 
-  /** A user's call. One that a rule refuses was a mistake, and does nothing. */
+  /** A person's call. One that a rule refuses was a mistake, and does nothing. */
   const call: Call = async (name, args) => {
     if (database.isDown) return;
     try {
-      record(`user: ${name}${'action' in args ? ` ${args.action}` : ''}`);
+      record(`person: ${name}${'action' in args ? ` ${args.action}` : ''}`);
       await executeCall(database, timeline.now(), name, args);
     } catch (error) {
       if (!(error instanceof RpcError) || error.kind !== 'rule') throw error;
@@ -162,14 +162,14 @@ function hourlyFaultsOf(
     if (message !== null) await act('dm_act', action, message.id, args);
   };
 
-  /** A user looks at LinkedIn, long enough after the attempt to believe an absence. */
+  /** A person looks at LinkedIn, long enough after the attempt to believe an absence. */
   const decide = (text: string, endedAt: unknown): string | null => {
     if (random.chance(0.2) || invariants.hasTwin(text)) return 'drop';
     if (timeline.nowMs - new Date(String(endedAt)).getTime() < ABSENCE_BELIEVED_MS) return null;
     return invariants.isAccountedFor(text) ? 'resend' : 'sent';
   };
 
-  /** The user may settle it some time after looking. */
+  /** The person may settle it some time after looking. */
   const settle = (name: 'dm_act' | 'post_act', id: unknown, decision: string): void => {
     const lookedAt = timeline.now().toISOString();
     timeline.schedule(random.pick([0, 0, MINUTE_MS, 2 * HOUR_MS]), () =>
@@ -210,8 +210,7 @@ function hourlyFaultsOf(
         requestedBy: 'ada',
         params,
       } as const;
-      // Its answer may be lost with the database's: the user sees an error, and tries again another
-      // time.
+      // Its answer may be lost with the database's: the person sees an error, and tries again later.
       runs.start(request).catch((error: unknown) => {
         if (!(error instanceof RpcError) || error.kind === 'bug') throw error;
       });
