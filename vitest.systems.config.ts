@@ -3,7 +3,10 @@ import { defineConfig } from 'vitest/config';
 /** What is packed and shipped, step by step: `npm run deep` alone has them. */
 const OF_RELEASES = ['tests/acceptance/image.test.ts', 'apps/ops/test/systems/pack.test.ts'];
 
-/** Whole systems, of all their processes: they mostly wait, so that they are a run of their own beside others. */
+/**
+ * Whole systems, of all their processes: they mostly wait, so that they are a run of their own
+ * beside others.
+ */
 export default defineConfig({
   test: {
     reporters: ['default', './tests/support/closing-line.ts'],

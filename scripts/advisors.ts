@@ -1,9 +1,10 @@
 /**
- * Supabase's database advisors on our migrations: the lints that its dashboard shows, run by its CLI against an
- * embedded Postgres. No Docker and no account; npx fetches the CLI. `node scripts/advisors.ts [folder of migrations]`
+ * Supabase's database advisors on our migrations: the lints that its dashboard shows, run by its
+ * CLI against an embedded Postgres. No Docker and no account; npx fetches the CLI. `node
+ * scripts/advisors.ts [folder of migrations]`
  *
- * Fails on any finding above info. A clean answer counts only from advisors that looked: faults are planted in the same
- * database afterwards, and each must be found.
+ * Fails on any finding above info. A clean answer counts only from advisors that looked: faults are
+ * planted in the same database afterwards, and each must be found.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

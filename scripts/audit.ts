@@ -1,9 +1,11 @@
 /**
- * The audit of the dependencies that production runs: known advisories, as the registry has them for the lockfile.
+ * The audit of the dependencies that production runs: known advisories, as the registry has them
+ * for the lockfile.
  *
- * Fails at high or critical, unless audit-exceptions.json has the advisory with a reason and a day until which it may
- * stand. An exception that is over, or that is about nothing any more, fails as well. Where the registry has no
- * answer nothing was audited, and that is no success: exit code 3, or 0 with `--unless-unreachable`, but never silent.
+ * Fails at high or critical, unless audit-exceptions.json has the advisory with a reason and a day
+ * until which it may stand. An exception that is over, or that is about nothing any more, fails as
+ * well. Where the registry has no answer nothing was audited, and that is no success: exit code 3,
+ * or 0 with `--unless-unreachable`, but never silent.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,9 +1,10 @@
 /**
  * Builds what production runs: the jobs API and the worker, and the ops CLI.
  *
- * Each becomes JavaScript in the `dist` of its app that needs Node.js and nothing of node_modules; parts that are
- * imported only when they are needed stay files of their own. The same sources give the same bytes, wherever they lie.
- * Whatever the bundler warns of fails the build: an import that is not there would be found out in production.
+ * Each becomes JavaScript in the `dist` of its app that needs Node.js and nothing of node_modules;
+ * parts that are imported only when they are needed stay files of their own. The same sources give
+ * the same bytes, wherever they lie. Whatever the bundler warns of fails the build: an import that
+ * is not there would be found out in production.
  */
 import { cp } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -24,7 +25,10 @@ export const BUNDLES: readonly Bundle[] = [
   { app: 'apps/ops', entries: { ops: 'src/cli.ts' } },
 ];
 
-/** What is read of packages that read files beside their code: it is copied to `files/<package>` of the build. */
+/**
+ * What is read of packages that read files beside their code: it is copied to `files/<package>` of
+ * the build.
+ */
 const FILES_OF: Readonly<Record<string, string>> = {
   '@fastify/swagger-ui': 'static',
   '@bull-board/ui': 'dist',
@@ -33,7 +37,10 @@ const FILES_OF: Readonly<Record<string, string>> = {
 /** How the queue board finds its page. */
 const BOARD_LOOKUP = "eval(`require.resolve('@bull-board/ui/package.json')`)";
 
-/** Modules that name `__dirname` or `__filename`, which a bundle does not have, without harm; and why there is none. */
+/**
+ * Modules that name `__dirname` or `__filename`, which a bundle does not have, without harm; and
+ * why there is none.
+ */
 const HARMLESS: Readonly<Record<string, string>> = {
   '@colors/colors/lib/colors.js': 'in a comment',
   '@fastify/view/index.js': 'for Dot.js, which nobody asks for',
@@ -109,7 +116,10 @@ const filesBeside = (found: Map<string, string>): Plugin => ({
   },
 });
 
-/** Lets each program begin with {@link SOURCE_PLACES}, on its first line, so that the others stay where they are. */
+/**
+ * Lets each program begin with {@link SOURCE_PLACES}, on its first line, so that the others stay
+ * where they are.
+ */
 const sourcePlacesFirst: Plugin = {
   name: 'source-places-first',
   transform(code, id) {

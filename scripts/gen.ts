@@ -1,5 +1,6 @@
 /**
- * Writes what is generated: the OpenAPI document from the routes of the jobs API, and from it the types of its client.
+ * Writes what is generated: the OpenAPI document from the routes of the jobs API, and from it the
+ * types of its client.
  *
  * The same code gives the same bytes. CI runs this and refuses a tree that is different afterwards.
  */

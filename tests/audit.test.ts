@@ -1,4 +1,7 @@
-/** The audit's verdict, and the audit itself through pnpm and a registry that has advisories, or none, or no answer. */
+/**
+ * The audit's verdict, and the audit itself through pnpm and a registry that has advisories, or
+ * none, or no answer.
+ */
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';

@@ -1,8 +1,9 @@
 /**
  * Every command that the manuals show: it exists, and takes what it is given there.
  *
- * `ops` commands are parsed by the program itself, and not carried out; scripts must know each option; requests go to paths that
- * the job API has. Whatever else is shown stands in a list, with the test that runs it.
+ * `ops` commands are parsed by the program itself, and not carried out; scripts must know each
+ * option; requests go to paths that the job API has. Whatever else is shown stands in a list, with
+ * the test that runs it.
  */
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import path from 'node:path';

@@ -1,4 +1,7 @@
-/** The words of the project: those that were given up are used nowhere, and those that are used are explained. */
+/**
+ * The words of the project: those that were given up are used nowhere, and those that are used are
+ * explained.
+ */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -18,6 +21,7 @@ const GIVEN_UP: ReadonlyArray<readonly [old: RegExp, word: string]> = [
   [/\bstrangers\b/, 'unauthenticated'],
   [/\bread anew\b/i, 'updated'],
   [/core\/operations/, 'core/admin'],
+  [/\b(storm|berth|fleet|commotion)s?\b/i, 'fault phase, place, cluster, workload'],
   [/\b(chronicle|tellStories|\w*Story)\b/, 'simulation, trace'],
   [/\bwitness(es)?\b|\bbroken[ -]promises?\b|\bBrokenPromise\b/i, 'invariant, violation'],
   [/\bsabotaged?s?\b/i, 'mutation'],

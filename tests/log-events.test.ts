@@ -1,4 +1,7 @@
-/** The log: each message that is logged at info or above stands in docs/logs.md with its level and fields, and no other. */
+/**
+ * The log: each message that is logged at info or above stands in docs/logs.md with its level and
+ * fields, and no other.
+ */
 import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, it } from 'vitest';
@@ -20,13 +23,19 @@ interface LogCall {
   readonly hasMore: boolean;
 }
 
-/** `logger.info(`, `request.log.warn(`; and whatever else is called on a logger, which nobody could look up. */
+/**
+ * `logger.info(`, `request.log.warn(`; and whatever else is called on a logger, which nobody could
+ * look up.
+ */
 const CALL = /\b(?:logger|log)\s*\.\s*(\w+)\s*\(|\b(?:logger|log)\s*\[/g;
 
 const LEVELS = ['info', 'warn', 'error', 'fatal'];
 const OTHERS = ['trace', 'debug', 'child'];
 
-/** Text from `start`, which is just behind an opening bracket, to its closing one, cut at the commas between. */
+/**
+ * Text from `start`, which is just behind an opening bracket, to its closing one, cut at the commas
+ * between.
+ */
 function argumentsAt(source: string, start: number): string[] {
   const args = [''];
   let quote = '';

@@ -1,6 +1,7 @@
 /**
- * Secrets are changed while the cron routes go on: the web app as it triggers, the jobs API as it judges, over HTTP, in
- * every state that a rotation goes through, whichever of the two is deployed first.
+ * Secrets are changed while the cron routes go on: the web app as it triggers, the jobs API as it
+ * judges, over HTTP, in every state that a rotation goes through, whichever of the two is deployed
+ * first.
  */
 import type { AddressInfo } from 'node:net';
 import { realEffects } from '@revos/core/effects';

@@ -1,7 +1,9 @@
 /**
- * A secret is compared by `isSameSecret` and in no other way: `===` tells by its time how much of a guess is right.
+ * A secret is compared by `isSameSecret` and in no other way: `===` tells by its time how much of a
+ * guess is right.
  *
- * Read from the source of whatever takes requests. What compares the configuration with itself (`env.ts`) takes none.
+ * Read from the source of whatever takes requests. What compares the configuration with itself
+ * (`env.ts`) takes none.
  */
 import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';

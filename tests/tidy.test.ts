@@ -158,6 +158,28 @@ describe('names and documents', () => {
     expect(git('ls-files', '--cached', '--ignored', '--exclude-standard').filter(Boolean)).toEqual([]);
   });
 
+  it('prose ends by 100 columns, comments by 110', () => {
+    const tooWide = (file: string, columns: number, isProse: (line: string) => boolean) =>
+      read(file)
+        .replace(/^ *```[\s\S]*?^ *```/gm, (block) => '\n'.repeat(block.split('\n').length - 1))
+        .split('\n')
+        .flatMap((line, at) =>
+          [...line].length > columns && /\s/.test(line.trim()) && isProse(line) ? [`${file}:${at + 1}`] : [],
+        );
+    const prose = files('{*.md,.github/*.md,docs/**/*.md,{apps,packages}/*/*.md,monitoring/*.md}');
+    const code = files('{apps,packages,scripts,tests}/**/*.{ts,tsx}').filter(
+      (file) => file !== 'packages/jobs-client/src/schema.ts' && !file.includes('/dist/'),
+    );
+    expect([prose.length > 40, code.length > 500]).toEqual([true, true]);
+    // Tables, and links that stand alone, cannot be broken.
+    const isText = (line: string) => !/^\s*(\||!?\[[^\]]*\]\([^)]*\)$|#)/.test(line);
+    const isComment = (line: string) => /^\s*(\/\/ |\* [^|]|\/\*\* )/.test(line);
+    expect([
+      ...prose.flatMap((file) => tooWide(file, 100, isText)),
+      ...code.flatMap((file) => tooWide(file, 110, isComment)),
+    ]).toEqual([]);
+  });
+
   it('no folder is a drawer', () => {
     const drawers = files('{apps,packages,tests}/**').filter((name) =>
       /(^|\/)(utils|helpers|common|lib)(\/|$)/.test(name),

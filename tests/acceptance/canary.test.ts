@@ -1,8 +1,9 @@
 /**
  * Nothing leaks: no secret and no text of a message or post in any log, error, page or report of any part.
  *
- * The whole system runs as processes, everything that can go wrong does, and all that comes out is looked through
- * for canaries: what the apps write, what they answer, what the command line says, and what a crash leaves.
+ * The whole system runs as processes, everything that can go wrong does, and all that comes out is
+ * looked through for canaries: what the apps write, what they answer, what the command line says,
+ * and what a crash leaves.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -421,8 +422,8 @@ describe('the canaries', () => {
     const known = new Set([...SECRETS, ...NO_SECRETS]);
     expect([...read, ...documented].filter((name) => !known.has(name ?? ''))).toEqual([]);
     const had = new Set(secrets.map(({ name }) => name));
-    // The other way to the database (apps/jobs-api/test/systems/direct-database.test.ts), and the older name of a key: they have
-    // their turn at the start.
+    // The other way to the database (apps/jobs-api/test/systems/direct-database.test.ts), and the
+    // older name of a key: they have their turn at the start.
     expect(SECRETS.filter((name) => !had.has(name))).toEqual(['DATABASE_URL', 'SUPABASE_SERVICE_ROLE_KEY']);
   });
 
@@ -809,7 +810,8 @@ describe('a crash', () => {
         .trimEnd()
         .split('\n')
         .map((line) => JSON.parse(line) as { level: number; msg: string });
-      // Of two errors the second's line may come first: it is flushed at once, while the first one's is on its way.
+      // Of two errors the second's line may come first: it is flushed at once, while the first
+      // one's is on its way.
       expect(lines.filter(({ level }) => level === 60).map(({ msg }) => msg)).toContain(
         'uncaught; shutting down',
       );

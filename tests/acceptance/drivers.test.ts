@@ -1,8 +1,9 @@
 /**
  * The three ways to run, and from one to another: what Unipile saw of each.
  *
- * Hybrid: the web app triggers, the jobs API works. Direct: the web app works itself. Worker: neither is asked, the jobs
- * API has a clock of its own. A move from one to another is a change of variables.
+ * Hybrid: the web app triggers, the jobs API works. Direct: the web app works itself. Worker:
+ * neither is asked, the jobs API has a clock of its own. A move from one to another is a change of
+ * variables.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

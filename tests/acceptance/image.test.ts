@@ -1,4 +1,7 @@
-/** The image of production: its Dockerfile carried out step by step, and what it starts over a real database and the sandbox. */
+/**
+ * The image of production: its Dockerfile carried out step by step, and what it starts over a real
+ * database and the sandbox.
+ */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';

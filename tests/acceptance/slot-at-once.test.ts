@@ -1,4 +1,7 @@
-/** One slot, asked for a thousand times at once, over HTTP: of two jobs APIs on one Postgres, as a deploy has them. */
+/**
+ * One slot, asked for a thousand times at once, over HTTP: of two jobs APIs on one Postgres, as a
+ * deploy has them.
+ */
 import type { AddressInfo } from 'node:net';
 import type { StartedRun } from '@revos/core/jobs';
 import { createSqlRpc } from '@revos/core/rpc';

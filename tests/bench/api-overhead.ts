@@ -1,5 +1,6 @@
 /**
- * What the jobs API itself costs a trigger: the same answer by it, with everything it checks, and by Fastify alone.
+ * What the jobs API itself costs a trigger: the same answer by it, with everything it checks, and
+ * by Fastify alone.
  *
  * The database answers at once, from memory. The two take turns, each over a socket of its own.
  */

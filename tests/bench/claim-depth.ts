@@ -1,9 +1,10 @@
 /**
  * What a claim costs by how many messages wait: `npm run bench -- claim-depth [depth …]`.
  *
- * On a real Postgres, over 100,000 accounts of which one in ten can send; the others are capped, paused, outside their
- * hours, inactive, disconnected, or have nothing due yet. Prints a line for each depth: milliseconds of a claim of 20 and of
- * its record, and of the looks that a run, a person or a list makes; and the blocks that a claim reads.
+ * On a real Postgres, over 100,000 accounts of which one in ten can send; the others are capped,
+ * paused, outside their hours, inactive, disconnected, or have nothing due yet. Prints a line for
+ * each depth: milliseconds of a claim of 20 and of its record, and of the looks that a run, a
+ * person or a list makes; and the blocks that a claim reads.
  */
 import type { ClaimedMessage } from '@revos/core/dm';
 import { createTemplate, startPostgres } from '@revos/local-stack';
@@ -124,7 +125,10 @@ async function claimAndRecord(session: Session): Promise<{ claimMs: number; reco
 
 type Row = Readonly<Record<string, number>>;
 
-/** Blocks of 8 kB that a call reads, from memory or from disk: the part of its cost that a busy machine does not change. */
+/**
+ * Blocks of 8 kB that a call reads, from memory or from disk: the part of its cost that a busy
+ * machine does not change.
+ */
 async function blocksOf(session: Session, call: string): Promise<number> {
   await session.query('begin', []);
   const [row] = await session.query(`explain (analyze, buffers, timing off, format json) select ${call}`, []);

@@ -1,4 +1,7 @@
-/** What takes part in a comparison: all send the same messages to the same stand-in, each in a process of its own. */
+/**
+ * What takes part in a comparison: all send the same messages to the same stand-in, each in a
+ * process of its own.
+ */
 
 export interface Order {
   /** Of the stand-in for Unipile. */
@@ -17,8 +20,8 @@ export interface Order {
 export type Race = () => Promise<void>;
 
 /**
- * Connects, and enqueues where the queue is not the database's own table: none of that is timed. Nothing is closed
- * afterwards: the process is ended.
+ * Connects, and enqueues where the queue is not the database's own table: none of that is timed.
+ * Nothing is closed afterwards: the process is ended.
  */
 export type Enter = (order: Order) => Promise<Race>;
 

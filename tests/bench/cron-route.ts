@@ -1,4 +1,7 @@
-/** How much of the web app a cron route brings with it, and how long it takes to load: its cold start, but for the platform's part. */
+/**
+ * How much of the web app a cron route brings with it, and how long it takes to load: its cold
+ * start, but for the platform's part.
+ */
 import { execFile } from 'node:child_process';
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';

@@ -1,4 +1,7 @@
-/** How long a campaign takes to be queued: a hundred thousand messages with keys, in calls of ten thousand. */
+/**
+ * How long a campaign takes to be queued: a hundred thousand messages with keys, in calls of ten
+ * thousand.
+ */
 import { createDmStore, type NewMessage } from '@revos/core/dm';
 import { createSupabaseRpc } from '@revos/core/rpc';
 import { startPostgres, withClient } from '@revos/local-stack';

@@ -1,4 +1,7 @@
-/** The two databases of the comparison: a plain queue as RevOS describes it, and this project's with its ledger. */
+/**
+ * The two databases of the comparison: a plain queue as RevOS describes it, and this project's with
+ * its ledger.
+ */
 import {
   createTemplate,
   type LocalPostgres,
@@ -52,7 +55,10 @@ export async function fillQueue(client: Pick<pg.Client, 'query'>, messageCount: 
   );
 }
 
-/** A database with so many pending messages of many accounts, which may send at any hour and without a gap. */
+/**
+ * A database with so many pending messages of many accounts, which may send at any hour and without
+ * a gap.
+ */
 export async function createQueue(
   server: LocalPostgres,
   kind: QueueKind,

@@ -1,8 +1,9 @@
 /**
- * What a crash costs: the jobs API is killed in the middle of a slot's run, and another one starts at once, as a host
- * restarts it. Nobody triggers again; it finds the run by itself.
+ * What a crash costs: the jobs API is killed in the middle of a slot's run, and another one starts
+ * at once, as a host restarts it. Nobody triggers again; it finds the run by itself.
  *
- * Unipile is the sandbox, so that what was in flight can be read back. Takes minutes: they are what is measured.
+ * Unipile is the sandbox, so that what was in flight can be read back. Takes minutes: they are what
+ * is measured.
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { startPostgres, withClient } from '@revos/local-stack';

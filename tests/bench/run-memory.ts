@@ -1,6 +1,7 @@
 /**
- * What a run keeps in memory by how far it is: `npm run bench -- run-memory [messages]`. The process sends over
- * `DATABASE_URL`, and its garbage is collected before each look, so that what is left is what it holds on to.
+ * What a run keeps in memory by how far it is: `npm run bench -- run-memory [messages]`. The
+ * process sends over `DATABASE_URL`, and its garbage is collected before each look, so that what is
+ * left is what it holds on to.
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';

@@ -1,4 +1,7 @@
-/** What a scrape of the metrics costs, over a queue of 10,000 messages, and what they cost the start of the jobs API. */
+/**
+ * What a scrape of the metrics costs, over a queue of 10,000 messages, and what they cost the start
+ * of the jobs API.
+ */
 import { startPostgres, withClient } from '@revos/local-stack';
 import { endProcess, openSite, startTimed, titleOf, WAYS } from './jobs-api.ts';
 import { createTemplates, fillQueue } from './queues.ts';

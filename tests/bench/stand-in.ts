@@ -1,8 +1,10 @@
 /**
- * What stands in for Unipile in a benchmark: answers `POST /api/v1/chats` as Unipile does, at once or after a while.
+ * What stands in for Unipile in a benchmark: answers `POST /api/v1/chats` as Unipile does, at once
+ * or after a while.
  *
- * A process of its own, and little more than a socket: it must cost less than whoever calls it, since it shares the
- * machine with them. It keeps nothing and checks nothing; the sandbox does that.
+ * A process of its own, and little more than a socket: it must cost less than whoever calls it,
+ * since it shares the machine with them. It keeps nothing and checks nothing; the sandbox does
+ * that.
  */
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';

@@ -1,6 +1,7 @@
 /**
- * How long the jobs API takes from its start until it is ready, and how much memory it has then; and how long the
- * command line takes to say how all is. Both as they are in the repository, and as production runs them.
+ * How long the jobs API takes from its start until it is ready, and how much memory it has then;
+ * and how long the command line takes to say how all is. Both as they are in the repository, and as
+ * production runs them.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';

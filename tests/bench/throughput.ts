@@ -1,8 +1,9 @@
 /**
  * The same messages to the same stand-in, by this project and by what one would use instead.
  *
- * Each takes part as a process of its own, on a fresh database, and only one at a time; they take turns, so that a
- * machine that slows down slows down all of them. Counted is what the stand-in was asked, and what stands as sent.
+ * Each takes part as a process of its own, on a fresh database, and only one at a time; they take
+ * turns, so that a machine that slows down slows down all of them. Counted is what the stand-in was
+ * asked, and what stands as sent.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,7 @@
-/** From a trigger over HTTP to the first byte of the message at Unipile: one message, one account, nothing else to do. */
+/**
+ * From a trigger over HTTP to the first byte of the message at Unipile: one message, one account,
+ * nothing else to do.
+ */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';

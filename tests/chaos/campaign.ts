@@ -1,8 +1,8 @@
 /**
  * What is to be sent: accounts, their limits, and messages and posts that are queued during the fault phase.
  *
- * Every text is there once, so whatever LinkedIn shows can be told by its text. No account is given more than its
- * limits allow but those with tight limits, which are given more on purpose.
+ * Every text is there once, so whatever LinkedIn shows can be told by its text. No account is given
+ * more than its limits allow but those with tight limits, which are given more on purpose.
  */
 
 import { setTimeout as wait } from 'node:timers/promises';
@@ -135,8 +135,8 @@ function quotaOf({ dmsPerDay, dmsPer24h, dmsPer7d }: Account): number {
 }
 
 /**
- * A zone in which it is about that hour now. The ledger is moved back by hours during the run, what LinkedIn shows is
- * not: where neither crosses midnight, both mean the same day.
+ * A zone in which it is about that hour now. The ledger is moved back by hours during the run, what
+ * LinkedIn shows is not: where neither crosses midnight, both mean the same day.
  */
 function noonZone(hour: number): string {
   const behind = new Date().getUTCHours() - hour;

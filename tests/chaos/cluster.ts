@@ -1,4 +1,7 @@
-/** The processes of the jobs API and the workers: started as in production, and ended in every way that a process can end. */
+/**
+ * The processes of the jobs API and the workers: started as in production, and ended in every way
+ * that a process can end.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';

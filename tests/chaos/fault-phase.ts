@@ -1,9 +1,11 @@
 /**
- * The fault phase: rounds in which processes work and are killed, the database dies, connections are cut, and instances are
- * deployed over; and between two rounds a time skip, for which all processes are killed.
+ * The fault phase: rounds in which processes work and are killed, the database dies, connections
+ * are cut, and instances are deployed over; and between two rounds a time skip, for which all
+ * processes are killed.
  *
- * A lease lasts two minutes and an absence is believed after thirty. To see what comes after them without waiting, the
- * ledger's instants are moved back once no process is alive and no call is out: the same as if that time had passed.
+ * A lease lasts two minutes and an absence is believed after thirty. To see what comes after them
+ * without waiting, the ledger's instants are moved back once no process is alive and no call is
+ * out: the same as if that time had passed.
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Random } from '../support/random.ts';
@@ -43,7 +45,10 @@ export interface FaultPhase {
   readonly onStep: (step: string) => void;
 }
 
-/** How long after SIGTERM a process may take before it is killed, in milliseconds: what the service itself promises. */
+/**
+ * How long after SIGTERM a process may take before it is killed, in milliseconds: what the service
+ * itself promises.
+ */
 const DEPLOY_GRACE_MS = (GRACE_SECONDS + 6) * 1_000;
 
 /** How long what was under way in the sandbox may take to end, in milliseconds. */
@@ -277,8 +282,9 @@ async function killAll(phase: FaultPhase): Promise<void> {
 }
 
 /**
- * Resolves once the sandbox has done with every write, and none has come for a second: what a process had written when
- * it was killed still arrives. Those that hang are over, as nobody waits for them.
+ * Resolves once the sandbox has done with every write, and none has come for a second: what a
+ * process had written when it was killed still arrives. Those that hang are over, as nobody waits
+ * for them.
  */
 async function untilQuiet({ instrumented }: Pick<Stack, 'instrumented'>): Promise<void> {
   const deadline = performance.now() + QUIET_MS_MAX;

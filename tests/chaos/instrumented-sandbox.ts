@@ -1,6 +1,7 @@
 /**
- * The sandbox's world, with its writes counted more strictly than it does itself: a write is under way until the
- * sandbox has done with it, also after its caller has died and its connection is closed.
+ * The sandbox's world, with its writes counted more strictly than it does itself: a write is under
+ * way until the sandbox has done with it, also after its caller has died and its connection is
+ * closed.
  */
 import type { Exchange, World } from '@revos/unipile-sandbox';
 
@@ -12,7 +13,10 @@ export interface InstrumentedSandbox {
   underWayMax(): number;
   /** The most that an account ever had at once, by account. */
   maxByAccount(): ReadonlyMap<string, number>;
-  /** When the last write of an account was begun, in milliseconds since 1970; minus infinity before the first. */
+  /**
+   * When the last write of an account was begun, in milliseconds since 1970; minus infinity before
+   * the first.
+   */
   lastBegunMs(account: string): number;
 }
 

@@ -1,7 +1,8 @@
 /**
  * The judge: what LinkedIn shows, held against what the product says of it.
  *
- * Pure, and fed from two sources that know nothing of each other: the sandbox's own log of effects, and the rows.
+ * Pure, and fed from two sources that know nothing of each other: the sandbox's own log of effects,
+ * and the rows.
  */
 import { localDate } from '../support/local-time.ts';
 

@@ -19,7 +19,8 @@ const AGED = [
 /**
  * Moves time on by so many minutes, for the ledger: every instant in it is moved back by them.
  *
- * Nothing may be under way: to a call that is out, its lease would end early. Not moved are slots, which name runs.
+ * Nothing may be under way: to a call that is out, its lease would end early. Not moved are slots,
+ * which name runs.
  */
 export async function moveTime(database: Database, minutes: number): Promise<void> {
   await database.query(
@@ -66,8 +67,8 @@ export async function readOpenAttempts(database: Database, pid: number): Promise
 }
 
 /**
- * Gives the runs of a dead process up at once rather than after a minute without a heartbeat, so that the next trigger
- * begins a new one.
+ * Gives the runs of a dead process up at once rather than after a minute without a heartbeat, so
+ * that the next trigger begins a new one.
  */
 export async function giveUpRuns(database: Database, pid: number): Promise<void> {
   await database.query(

@@ -1,4 +1,7 @@
-/** What came of a chaos run: the evidence, gathered from both sides, the verdict on it, and what happened in numbers. */
+/**
+ * What came of a chaos run: the evidence, gathered from both sides, the verdict on it, and what
+ * happened in numbers.
+ */
 import type { Campaign } from './campaign.ts';
 import type { Cluster } from './cluster.ts';
 import type { Database } from './database.ts';

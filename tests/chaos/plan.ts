@@ -1,14 +1,18 @@
 /**
  * The plan of a chaos run: what is killed, cut and asked for, drawn from a seed.
  *
- * The same seed draws the same plan. What meets what, and when, is the machine's: two runs of one plan differ.
+ * The same seed draws the same plan. What meets what, and when, is the machine's: two runs of one
+ * plan differ.
  */
 import { crc32 } from 'node:zlib';
 import type { Fault } from '@revos/unipile-sandbox';
 import { createRandom, type Random } from '../support/random.ts';
 import type { CutKind } from './proxy.ts';
 
-/** What the processes of a run are: jobs APIs that work by themselves, or jobs APIs and workers with Redis between. */
+/**
+ * What the processes of a run are: jobs APIs that work by themselves, or jobs APIs and workers with
+ * Redis between.
+ */
 export type EngineName = 'in-process' | 'bullmq';
 
 /** A jobs API, or a worker without a port. */
@@ -18,7 +22,10 @@ export interface Form {
   readonly name: 'short' | 'long';
   readonly engine: EngineName;
   readonly roundCount: number;
-  /** On a slow machine a round ends after its share of this, in minutes, with fewer kills; see `isRoundOver`. */
+  /**
+   * On a slow machine a round ends after its share of this, in minutes, with fewer kills; see
+   * `isRoundOver`.
+   */
   readonly minutesMax: number;
   /** SIGKILLs of jobs API processes in each round, without those that end it. */
   readonly killsPerRound: number;
@@ -27,7 +34,10 @@ export interface Form {
   /** Only with BullMQ. Each loses all that Redis knew. */
   readonly redisKills: number;
   readonly deploys: number;
-  /** Every kill leaves up to `sendConcurrency` accounts and a fifth more to their leases: there must be others to go on with. */
+  /**
+   * Every kill leaves up to `sendConcurrency` accounts and a fifth more to their leases: there must
+   * be others to go on with.
+   */
   readonly accountCount: number;
   /** Jobs API processes at the same time. */
   readonly placeCount: number;
@@ -68,7 +78,10 @@ export const LONG: Form = {
   accountCount: 1_800,
 };
 
-/** With BullMQ one process in four is a jobs API, which claims only while Redis is away; the others are workers. */
+/**
+ * With BullMQ one process in four is a jobs API, which claims only while Redis is away; the others
+ * are workers.
+ */
 const SERVER_EVERY = 4;
 
 export function kindOfPlace(engine: EngineName, place: number): ProcessKind {
@@ -121,7 +134,10 @@ export function drawCut(random: Random): PlannedCut {
   };
 }
 
-/** Minutes by which the ledger is moved between two rounds: past the leases, and often past a believed absence. */
+/**
+ * Minutes by which the ledger is moved between two rounds: past the leases, and often past a
+ * believed absence.
+ */
 export function drawSkipMinutes(random: Random): number {
   return random.chance(0.7) ? 31 : random.integer(6, 20);
 }
@@ -131,7 +147,10 @@ export function shareOf(total: number, round: number, roundCount: number): numbe
   return Math.floor((total * round) / roundCount) - Math.floor((total * (round - 1)) / roundCount);
 }
 
-/** At which kills of a round something else happens too, in order; early, since a slow machine ends a round early. */
+/**
+ * At which kills of a round something else happens too, in order; early, since a slow machine ends
+ * a round early.
+ */
 export function drawMoments(random: Random, count: number, killsPerRound: number): number[] {
   const latest = Math.max(2, Math.floor(killsPerRound / 3));
   const ordinals = Array.from({ length: count }, () => random.integer(2, latest));
@@ -151,7 +170,10 @@ export interface RoundSoFar {
   readonly minutes: number;
 }
 
-/** A round is over with its last kill; or with its time, once it has done its part of what the run must prove. */
+/**
+ * A round is over with its last kill; or with its time, once it has done its part of what the run
+ * must prove.
+ */
 export function isRoundOver(form: Form, round: number, so: RoundSoFar): boolean {
   const minutes = form.minutesMax / form.roundCount;
   const isEnough = so.killsAtWork >= (KILLS_AT_WORK_MIN * round) / form.roundCount;

@@ -1,7 +1,8 @@
 /**
  * Recovery: nothing fails any more, and everything must come to an end within a few passes.
  *
- * Each pass a few processes work until there is nothing to do; then time moves on by half an hour, as in a time skip.
+ * Each pass a few processes work until there is nothing to do; then time moves on by half an hour,
+ * as in a time skip.
  */
 
 import { type FaultPhase, passTime } from './fault-phase.ts';
@@ -16,7 +17,10 @@ export type Recovery = Omit<FaultPhase, 'streams'>;
 const PASSES_MAX = 8;
 const MINUTES = 31;
 
-/** Passes that change nothing, after which nothing will: an unknown that is absent takes one to be believed. */
+/**
+ * Passes that change nothing, after which nothing will: an unknown that is absent takes one to be
+ * believed.
+ */
 const IDLE_PASSES_MAX = 3;
 
 /** How long a process may take to end, in milliseconds. */

@@ -76,7 +76,10 @@ export function violationsOf(verdict: Verdict): string {
 
 /** A kill proves something where it hit a process that had claimed. */
 const SHARE_AT_WORK_MIN = 1 / 3;
-/** Below what a fast machine comes to: on a slow one the first calls of a process end before its last begin. */
+/**
+ * Below what a fast machine comes to: on a slow one the first calls of a process end before its
+ * last begin.
+ */
 const IN_FLIGHT_MIN = 12;
 
 /** What happened too seldom to prove anything, in words; empty if nothing did. */

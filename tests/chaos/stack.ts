@@ -1,4 +1,7 @@
-/** The parts under chaos: a real Postgres, Supabase's REST API, the sandbox, and proxies to cut between them. */
+/**
+ * The parts under chaos: a real Postgres, Supabase's REST API, the sandbox, and proxies to cut
+ * between them.
+ */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
@@ -33,7 +36,10 @@ const SESSIONS_MAX = 24;
 /** Of so many processes one has a clock of its own. */
 const CLOCK_EVERY = 4;
 
-/** A slot every two seconds: whoever was killed, the next one comes at once. Analytics are not what this is about. */
+/**
+ * A slot every two seconds: whoever was killed, the next one comes at once. Analytics are not what
+ * this is about.
+ */
 export const SCHEDULES = {
   faults: 'dm-queue=*/2 * * * * *;post-scheduler=*/2 * * * * *;reconcile=*/15 * * * * *;analytics=0 0 1 1 *',
   recovery:

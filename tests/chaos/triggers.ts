@@ -21,8 +21,8 @@ export interface Triggers {
   /** Asks for every slot until `signal` aborts; start it twice to have every slot asked for twice. */
   cron(cluster: Cluster, random: Random, signal: AbortSignal): Promise<void>;
   /**
-   * Asks one process, as an operator, for a run of its own beside the slots' runs: so that every process works.
-   * Resolves to whether it was taken.
+   * Asks one process, as an operator, for a run of its own beside the slots' runs: so that every
+   * process works. Resolves to whether it was taken.
    */
   scopedRun(url: string): Promise<boolean>;
   /** Asks for a run as an operator and waits for its end. Resolves to false if there was no answer. */

@@ -1,4 +1,7 @@
-/** The Dockerfile and .dockerignore, held against the rest of the repository. tests/acceptance carries them out. */
+/**
+ * The Dockerfile and .dockerignore, held against the rest of the repository. tests/acceptance
+ * carries them out.
+ */
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { DockerfileParser } from 'dockerfile-ast';

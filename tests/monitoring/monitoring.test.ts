@@ -1,6 +1,7 @@
 /**
- * What is monitored, held against a real scrape: the jobs API as a process that has really sent messages to the sandbox, over the
- * REST API. promtool judges the scrape, the rules and the rules' tests; each expression names only what was scraped.
+ * What is monitored, held against a real scrape: the jobs API as a process that has really sent
+ * messages to the sandbox, over the REST API. promtool judges the scrape, the rules and the rules'
+ * tests; each expression names only what was scraped.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

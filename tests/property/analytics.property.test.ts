@@ -1,6 +1,6 @@
 /**
- * Every row of the rollup, and every day of the platform's view, is what a recount by hand gives: in any zone, over
- * any clock change, whatever is missing, and however the days are cut into calls.
+ * Every row of the rollup, and every day of the platform's view, is what a recount by hand gives:
+ * in any zone, over any clock change, whatever is missing, and however the days are cut into calls.
  *
  * A failure prints the line that runs its history again.
  */

@@ -1,4 +1,7 @@
-/** A random concurrent workload: sessions in parallel that do everything which can be done to messages and posts. */
+/**
+ * A random concurrent workload: sessions in parallel that do everything which can be done to
+ * messages and posts.
+ */
 import { setImmediate as turn } from 'node:timers/promises';
 import type { RecordedResult } from '@revos/core/sending';
 import { DAY_MS, HOUR_MS, MINUTE_MS, message, openAccount, recipientId } from '../support/builders.ts';
@@ -186,7 +189,10 @@ const act =
     });
   };
 
-/** A person looks on LinkedIn, and says what is there: maybe a while later, and of whatever is unknown by then. */
+/**
+ * A person looks on LinkedIn, and says what is there: maybe a while later, and of whatever is
+ * unknown by then.
+ */
 async function settle(
   session: Session,
   { linkedIn, tally }: Stage,
@@ -240,7 +246,8 @@ async function report(
   call: Call,
   ending: Readonly<Record<string, unknown>>,
 ): Promise<void> {
-  // Once it is unknown, that it was not sent is not believed any more; of two reports at once, either may be the first.
+  // Once it is unknown, that it was not sent is not believed any more; of two reports at once,
+  // either may be the first.
   call.isOver ||=
     call.settlers > 0 || ending.outcome === 'sent' || (ending.outcome === 'not_sent' && !call.isAnswered);
   call.isReported = true;
@@ -343,7 +350,10 @@ const OFTEN: readonly (keyof typeof STEPS_OF | 'advance')[] = [
   ...Array<'advance'>(5).fill('advance'),
 ];
 
-/** Attempts after one that is not proven to have had no effect; an unknown one only by a look, or by a person. */
+/**
+ * Attempts after one that is not proven to have had no effect; an unknown one only by a look, or by
+ * a person.
+ */
 async function sentAgain(session: Session): Promise<string[]> {
   const rows = await session.query(
     `with attempt as (

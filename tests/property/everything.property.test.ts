@@ -1,9 +1,10 @@
 /**
- * Everything at once: claims, answers, lost ones, reconciling, people and RevOS, over messages and posts, in random order by
- * sessions truly in parallel. LinkedIn sees each thing once at most, and all of it comes to an end that can be explained.
+ * Everything at once: claims, answers, lost ones, reconciling, people and RevOS, over messages and
+ * posts, in random order by sessions truly in parallel. LinkedIn sees each thing once at most, and
+ * all of it comes to an end that can be explained.
  *
- * A failure prints the line that runs its workload again. Interleavings are the machine's own, so a race may take some
- * runs to come back.
+ * A failure prints the line that runs its workload again. Interleavings are the machine's own, so a
+ * race may take some runs to come back.
  */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openSharedDatabase, type Session, type SharedDatabase } from '../support/database.ts';
@@ -12,7 +13,7 @@ import type { Tally } from './campaign.ts';
 import { runConcurrentWorkload } from './concurrent-workload.ts';
 
 const SESSIONS = 8;
-const COMMOTIONS = { min: 8, max: 60, seconds: 8 };
+const WORKLOADS = { min: 8, max: 60, seconds: 8 };
 /** From so many on everything has come up that is to come up. */
 const ENOUGH = 15;
 
@@ -48,7 +49,7 @@ afterAll(() => database?.close());
 it('nothing is seen twice, nothing passes a limit, and nothing is lost', { timeout: 600_000 }, async () => {
   const tally: Tally = {};
   let workloads = 0;
-  for (const seed of trials(COMMOTIONS)) {
+  for (const seed of trials(WORKLOADS)) {
     workloads += 1;
     const replay = `SEED=${seed} RUNS=1 vitest run tests/property/everything`;
     const wrong = await runConcurrentWorkload(sessions, seed, tally).catch((error: unknown) => {

@@ -1,7 +1,8 @@
 /**
  * What LinkedIn saw, and what a person who looks there finds: the truth that the tables are held against.
  *
- * A call has its effect, or has none, at the instant at which it was claimed; whether its answer comes back is another matter.
+ * A call has its effect, or has none, at the instant at which it was claimed; whether its answer
+ * comes back is another matter.
  */
 export type Kind = 'message' | 'post';
 
@@ -19,9 +20,15 @@ export interface Call {
   isReported: boolean;
   /** Its worker was told that this was heard, so it is closed. */
   isAnswered: boolean;
-  /** People who are saying at this moment what became of it: they are believed once it is closed, which may overtake them. */
+  /**
+   * People who are saying at this moment what became of it: they are believed once it is closed,
+   * which may overtake them.
+   */
   settlers: number;
-  /** Somebody has begun to say what became of it, so it may be known to be over. A lost answer says nothing of the kind. */
+  /**
+   * Somebody has begun to say what became of it, so it may be known to be over. A lost answer says
+   * nothing of the kind.
+   */
   isOver: boolean;
 }
 

@@ -58,7 +58,10 @@ function violationsOfClaim(account: AccountHistory, claim: Attempt, earlier: rea
   return violations;
 }
 
-/** The first was over before the second was claimed: by an answer that says what became of it, or by the end of its lease. */
+/**
+ * The first was over before the second was claimed: by an answer that says what became of it, or by
+ * the end of its lease.
+ */
 function isOverBefore(first: Attempt, second: Attempt): boolean {
   const report = closingReport(first);
   if (report && report.outcome !== 'unknown') return report.sentSeq < second.claimSeq;

@@ -1,4 +1,7 @@
-/** The jobs API and a worker as production runs them over Redis: built, with nothing of the repository beside them. */
+/**
+ * The jobs API and a worker as production runs them over Redis: built, with nothing of the
+ * repository beside them.
+ */
 import { isEnded, type Run } from '@revos/core/jobs';
 import { type Collector, startCollector } from '@revos/local-stack/collector';
 import { afterAll, beforeAll, expect, it } from 'vitest';

@@ -1,4 +1,7 @@
-/** The jobs API over a real Redis: the page of what waits, readiness, and a trigger that Redis cannot take. */
+/**
+ * The jobs API over a real Redis: the page of what waits, readiness, and a trigger that Redis
+ * cannot take.
+ */
 import { createAnalytics } from '@revos/core/analytics';
 import { realEffects } from '@revos/core/effects';
 import { createRunStore, createRuns, type JobServices } from '@revos/core/jobs';

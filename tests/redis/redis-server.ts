@@ -22,7 +22,10 @@ export interface RedisServer {
 export interface RedisOptions {
   /** What clients must give; none by default. */
   readonly password?: string;
-  /** Where it writes its log each second, as one does that jobs are trusted to; by default it writes nothing. */
+  /**
+   * Where it writes its log each second, as one does that jobs are trusted to; by default it writes
+   * nothing.
+   */
   readonly folder?: string;
 }
 

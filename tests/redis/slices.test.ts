@@ -1,6 +1,6 @@
 /**
- * Slices over a real Redis, in several processes' worth of engines and workers: who takes what, in which order, and what
- * becomes of a run whose queue is emptied, restarted, or away.
+ * Slices over a real Redis, in several processes' worth of engines and workers: who takes what, in
+ * which order, and what becomes of a run whose queue is emptied, restarted, or away.
  */
 import type { JobDefinition, JobHandler, Run, RunParams } from '@revos/core/jobs';
 import { createRunStore, createRuns, EngineUnavailable, type RunStore, type Runs } from '@revos/core/jobs';

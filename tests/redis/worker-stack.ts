@@ -1,4 +1,7 @@
-/** The jobs API and workers as production runs them, built, over one Redis: a real Postgres behind Supabase's REST API, and the sandbox. */
+/**
+ * The jobs API and workers as production runs them, built, over one Redis: a real Postgres behind
+ * Supabase's REST API, and the sandbox.
+ */
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,6 +1,6 @@
 /**
- * Workers as they are deployed: processes that share runs over Redis, and are stopped, killed, and left without it, while
- * every message is visible on LinkedIn once.
+ * Workers as they are deployed: processes that share runs over Redis, and are stopped, killed, and
+ * left without it, while every message is visible on LinkedIn once.
  */
 import { isEnded, type Run } from '@revos/core/jobs';
 import { describe, expect, test, vi } from 'vitest';

@@ -1,4 +1,7 @@
-/** Analytics on a real Postgres: what a recount costs beside a large history, two at once, and who may do what. */
+/**
+ * Analytics on a real Postgres: what a recount costs beside a large history, two at once, and who
+ * may do what.
+ */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { pidOf, untilBlocked } from '../support/blocked.ts';
 import { after, at, DAY_MS, openAccount, queue, send } from '../support/builders.ts';

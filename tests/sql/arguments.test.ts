@@ -1,4 +1,7 @@
-/** What callers pass to the SQL functions, whatever it is: nothing of it is run as SQL, and what is wrong is refused by a rule. */
+/**
+ * What callers pass to the SQL functions, whatever it is: nothing of it is run as SQL, and what is
+ * wrong is refused by a rule.
+ */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { accountId, after, at, DAY_MS, openAccount, queue } from '../support/builders.ts';
 import { openSession, type Session } from '../support/database.ts';

@@ -1,4 +1,7 @@
-/** However much was done, and however often: what is written down of it, and what is answered, stays small. */
+/**
+ * However much was done, and however often: what is written down of it, and what is answered, stays
+ * small.
+ */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { accountId, at, openAccount, queue } from '../support/builders.ts';
 import { openSession, type Session } from '../support/database.ts';

@@ -94,12 +94,15 @@ const OPENED = [
 ];
 
 /**
- * The only function that runs as its owner: a materialized view is refreshed by its owner alone before Postgres 17. It
- * uses no argument, and what it names is written out in full.
+ * The only function that runs as its owner: a materialized view is refreshed by its owner alone
+ * before Postgres 17. It uses no argument, and what it names is written out in full.
  */
 const AS_OWNER = ['analytics_views_refresh'];
 
-/** Postgres looks for types and tables in pg_temp before anything else, unless the path says where it stands. */
+/**
+ * Postgres looks for types and tables in pg_temp before anything else, unless the path says where
+ * it stands.
+ */
 const OWNERS_PATH = 'search_path=pg_catalog, pg_temp';
 const CALLERS_PATH = 'search_path=""';
 
@@ -328,8 +331,8 @@ describe('who has no more than the service has', () => {
   });
 
   it('finds nothing of the owner’s that calls a function it could have made', async () => {
-    // Indexes, defaults, generated columns, constraints, views and policies: evaluated with the rights of a table's owner
-    // when he writes it, vacuums it or refreshes a view.
+    // Indexes, defaults, generated columns, constraints, views and policies: evaluated with the
+    // rights of a table's owner when he writes it, vacuums it or refreshes a view.
     const called = await ask(
       'closed',
       `select depends.classid::regclass::text as what, f.oid::regprocedure::text as function

@@ -1,6 +1,7 @@
 /**
- * A session keeps its plans, and makes them when it is first asked: on the day of a launch, with an empty ledger. What it
- * reads for a message must not grow with the ledger or the queue all the same, until somebody analyses the tables.
+ * A session keeps its plans, and makes them when it is first asked: on the day of a launch, with an
+ * empty ledger. What it reads for a message must not grow with the ledger or the queue all the
+ * same, until somebody analyses the tables.
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openSharedDatabase, type Session, type SharedDatabase } from '../support/database.ts';
@@ -81,7 +82,10 @@ async function blocksOfRound(limit = BATCH): Promise<Round> {
   return { claimed: results.length, enqueue, claim, record };
 }
 
-/** Blocks of our own tables and indexes. Those of the catalog depend on what other databases of the server are at. */
+/**
+ * Blocks of our own tables and indexes. Those of the catalog depend on what other databases of the
+ * server are at.
+ */
 async function blocksOf(statement: string, values: readonly unknown[]): Promise<number> {
   const before = await blocksSoFar();
   await session.query(statement, values);

@@ -70,7 +70,10 @@ const clock = (minutes: number): string =>
 interface State {
   readonly now: Date;
   readonly policy: PolicyFields;
-  /** When the counted attempts count, in whole minutes. Those ahead are unknown: until then they may be under way. */
+  /**
+   * When the counted attempts count, in whole minutes. Those ahead are unknown: until then they may
+   * be under way.
+   */
   readonly effectsMs: readonly number[];
   readonly pausedUntilMs: number;
 }

@@ -1,6 +1,6 @@
 /**
- * An answer that comes when something newer is known already: it never overwrites that, and never makes anything go out
- * again. Only `sent` is the truth whatever was thought before.
+ * An answer that comes when something newer is known already: it never overwrites that, and never
+ * makes anything go out again. Only `sent` is the truth whatever was thought before.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { after, rowOf } from '../support/builders.ts';
@@ -16,7 +16,10 @@ beforeAll(async () => {
 });
 afterAll(() => session.close());
 
-/** What became known of the first thing, what it then is, and what it is once its first attempt is said to be sent. */
+/**
+ * What became known of the first thing, what it then is, and what it is once its first attempt is
+ * said to be sent.
+ */
 interface Truth<World> {
   readonly known: string;
   make(session: Session): Promise<World>;

@@ -1,8 +1,9 @@
 /**
- * One order of locks: whatever touches several accounts at once takes them in the same order, so that no two of them wait
- * for each other, in whichever order their callers name them.
+ * One order of locks: whatever touches several accounts at once takes them in the same order, so
+ * that no two of them wait for each other, in whichever order their callers name them.
  *
- * One row is held by somebody else. Two steps run into it, each with what it has locked so far; then it is let go.
+ * One row is held by somebody else. Two steps run into it, each with what it has locked so far;
+ * then it is let go.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { pidOf } from '../support/blocked.ts';

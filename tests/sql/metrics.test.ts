@@ -1,4 +1,7 @@
-/** What a scrape reads of the database: each number caused, and gone again; and nothing in it that is no number. */
+/**
+ * What a scrape reads of the database: each number caused, and gone again; and nothing in it that
+ * is no number.
+ */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
   accountId,

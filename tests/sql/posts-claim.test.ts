@@ -1,4 +1,7 @@
-/** Which post may go out, and when: RevOS's rows as they are at that moment, the time, the gap, the account. */
+/**
+ * Which post may go out, and when: RevOS's rows as they are at that moment, the time, the gap, the
+ * account.
+ */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
   accountId,
@@ -535,7 +538,8 @@ describe('what RevOS changes in the meantime', () => {
         await revosSets(session, id, { status, unipile_post_id: null, published_at: null, content: 'Again' });
         expect(await claimPosts(session)).toEqual([]);
       }
-      // Even if what we know beside it is lost, or wrong: the ledger stands. No lease and no gap is in the way by now.
+      // Even if what we know beside it is lost, or wrong: the ledger stands. No lease and no gap is
+      // in the way by now.
       advance(HOUR_MS);
       const again = { status: 'scheduled', unipile_post_id: null };
       for (const state of [null, 'waiting', 'held', 'missed']) {

@@ -1,5 +1,6 @@
 /**
- * The explanation, the backlog and the claim of posts agree: for random posts, accounts and moments. A failure prints its seed.
+ * The explanation, the backlog and the claim of posts agree: for random posts, accounts and
+ * moments. A failure prints its seed.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { after, at, HOUR_MS, MINUTE_MS, queue } from '../support/builders.ts';

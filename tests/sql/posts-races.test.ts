@@ -1,4 +1,7 @@
-/** Several sessions at once, on a real Postgres: posts, messages and RevOS itself. Nothing waits for a clock. */
+/**
+ * Several sessions at once, on a real Postgres: posts, messages and RevOS itself. Nothing waits for
+ * a clock.
+ */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { pidOf, untilBlocked } from '../support/blocked.ts';
 import { accountId, after, at, claim, LEASE_MS, queue } from '../support/builders.ts';

@@ -1,8 +1,9 @@
 /**
- * What the functions that run for every message read: by an index, and no more than what they answer is worth.
+ * What the functions that run for every message read: by an index, and no more than what they
+ * answer is worth.
  *
- * On a real Postgres whose tables are filled and analysed. auto_explain tells the plan of every statement, of those within
- * functions and triggers too, with the rows that each scan went through.
+ * On a real Postgres whose tables are filled and analysed. auto_explain tells the plan of every
+ * statement, of those within functions and triggers too, with the rows that each scan went through.
  */
 import type { ClaimedMessage } from '@revos/core/dm';
 import pg from 'pg';
@@ -12,7 +13,10 @@ import { openSharedDatabase, type SharedDatabase } from '../support/database.ts'
 
 const NOW = at('2026-03-02T10:00:00Z');
 const ACCOUNTS = 300;
-/** Of each account: messages that wait, and that were sent; attempts, one in 90 minutes, and those of the last week. */
+/**
+ * Of each account: messages that wait, and that were sent; attempts, one in 90 minutes, and those
+ * of the last week.
+ */
 const OF_EACH = { pending: 50, sent: 100, attempts: 300, attemptsOfWeek: 112 };
 const BATCH = 20;
 /** Calls that are under way, of other accounts. */

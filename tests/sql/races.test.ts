@@ -1,4 +1,7 @@
-/** Several sessions at once, on a real Postgres. Races are steps in named sessions: nothing waits for a clock. */
+/**
+ * Several sessions at once, on a real Postgres. Races are steps in named sessions: nothing waits
+ * for a clock.
+ */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { pidOf, untilBlocked } from '../support/blocked.ts';
 import {

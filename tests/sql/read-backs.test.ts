@@ -171,7 +171,8 @@ describe('found on LinkedIn', () => {
     'an id that an attempt of %i ms before was found under belongs to that one',
     async (apartMs) => {
       const earlier = await lost();
-      // Nothing of the earlier one could be read since; then a twin is lost too, and its message is taken for the earlier one's.
+      // Nothing of the earlier one could be read since; then a twin is lost too, and its message is
+      // taken for the earlier one's.
       session.clock.now = after(NOW, apartMs);
       const later = await lost();
       session.clock.now = after(NOW, apartMs + LEASE_MS);
@@ -427,7 +428,10 @@ describe('settled by a person', () => {
 });
 
 describe('text_seen', () => {
-  /** Every code point that may be no letter, and its neighbours: in words, at line ends, and beside a flag. */
+  /**
+   * Every code point that may be no letter, and its neighbours: in words, at line ends, and beside
+   * a flag.
+   */
   const RANGES = [
     [0x1, 0x180],
     [0x300, 0x400],

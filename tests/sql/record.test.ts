@@ -663,7 +663,10 @@ describe('a pause by a result', () => {
   describe('for a limit', () => {
     const limited = (pause_ms: number): Ending => ({ ...WAIT, pause_ms, pause_reason: 'rate_limited' });
 
-    /** Meets a limit once more, as soon as the account may write again; answers how long it rests, in milliseconds. */
+    /**
+     * Meets a limit once more, as soon as the account may write again; answers how long it rests,
+     * in milliseconds.
+     */
     async function meet(ending: Ending, restMs = 0): Promise<number> {
       const { paused_until } = await policyOf(session, account);
       if (paused_until instanceof Date && paused_until > session.clock.now) session.clock.now = paused_until;

@@ -1,4 +1,7 @@
-/** A database that was put back: what becomes suspected, what counts meanwhile, and what is looked for before it goes out. */
+/**
+ * A database that was put back: what becomes suspected, what counts meanwhile, and what is looked
+ * for before it goes out.
+ */
 
 import type { Restore } from '@revos/core/admin';
 import type { DmReconcileResult } from '@revos/core/dm';

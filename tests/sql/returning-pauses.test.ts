@@ -1,4 +1,7 @@
-/** Pauses that Unipile's refusal makes: which end by themselves when the account is in order anew, and which do not. */
+/**
+ * Pauses that Unipile's refusal makes: which end by themselves when the account is in order anew,
+ * and which do not.
+ */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
   accountId,

@@ -1,4 +1,7 @@
-/** What a text must be to be sent: one rule set for messages and posts, by SQL, dm_enqueue, and a CSV file. */
+/**
+ * What a text must be to be sent: one rule set for messages and posts, by SQL, dm_enqueue, and a
+ * CSV file.
+ */
 import { CsvImportError, createCsvQueue, importCsv } from '@revos/core/dm';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { message, openAccount, refusal } from '../support/builders.ts';

@@ -1,4 +1,7 @@
-/** Rows that cannot stand beside another one: a key of another message, a chat of another recipient, a text that was said. */
+/**
+ * Rows that cannot stand beside another one: a key of another message, a chat of another recipient,
+ * a text that was said.
+ */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
   act,
@@ -53,7 +56,10 @@ async function problemsOf(rows: readonly unknown[]): Promise<Problem[]> {
   throw new Error('it was not refused');
 }
 
-/** Inserts one row by plain SQL; `ignoring` as an upsert that ignores duplicates. Gives the id if it was inserted. */
+/**
+ * Inserts one row by plain SQL; `ignoring` as an upsert that ignores duplicates. Gives the id if it
+ * was inserted.
+ */
 async function insert(row: object, ignoring = false): Promise<string | null> {
   const columns = Object.keys(row);
   const [inserted] = await session.query(
@@ -406,7 +412,10 @@ describe('refusing takes as long as the rows are many', { timeout: 300_000 }, ()
   const good = (n: number) => message(account, { recipient_id: `ACoAA${n}`, dedupe_key: `k${n}` });
   const unknown = (count: number) =>
     Object.fromEntries(Array.from({ length: count }, (_, f) => [`f${f}`, 1]));
-  /** Microseconds of processor: the database is in this thread, and whatever else runs on the machine does not count. */
+  /**
+   * Microseconds of processor: the database is in this thread, and whatever else runs on the
+   * machine does not count.
+   */
   const timed = async (rows: readonly unknown[]): Promise<number> => {
     const before = process.threadCpuUsage();
     expect(new Set((await problemsOf(rows)).map(({ row }) => row)).size).toBeGreaterThanOrEqual(
@@ -430,7 +439,8 @@ describe('refusing takes as long as the rows are many', { timeout: 300_000 }, ()
     const rows = Array.from({ length: MANY }, (_, n) => row(n));
     await timed(rows.slice(0, FEW));
     const few = Math.min(await timed(rows.slice(0, FEW)), await timed(rows.slice(0, FEW)));
-    // Sixteen times the rows take about sixteen times as long; compared with each other, they took a hundred times and more.
+    // Sixteen times the rows take about sixteen times as long; compared with each other, they took
+    // a hundred times and more.
     const many = Math.min(await timed(rows), await timed(rows));
     expect(many / few).toBeLessThan(40);
   });

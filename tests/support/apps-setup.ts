@@ -1,4 +1,7 @@
-/** The apps' build, made once before whole systems start: it is what production runs, and starts sooner than its sources. */
+/**
+ * The apps' build, made once before whole systems start: it is what production runs, and starts
+ * sooner than its sources.
+ */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';

@@ -1,4 +1,7 @@
-/** Accounts, messages and attempts by state. Everything has a default, so an option in a test means something. */
+/**
+ * Accounts, messages and attempts by state. Everything has a default, so an option in a test means
+ * something.
+ */
 import type { ClaimedMessage, NewMessage } from '@revos/core/dm';
 import type { Session } from './database.ts';
 

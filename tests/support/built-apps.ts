@@ -1,4 +1,7 @@
-/** The apps as production runs them: built, in a folder where nothing of the repository and its packages is beside them. */
+/**
+ * The apps as production runs them: built, in a folder where nothing of the repository and its
+ * packages is beside them.
+ */
 import { cp } from 'node:fs/promises';
 import path from 'node:path';
 import { BUNDLES, buildBundle } from '../../scripts/build.ts';

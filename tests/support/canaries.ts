@@ -1,7 +1,8 @@
 /**
  * Canaries: values that must not come out, looked for in every form that they may come out in.
  *
- * What is looked for of a value is its middle: an output that quotes the most of it has leaked it, whatever it cut off.
+ * What is looked for of a value is its middle: an output that quotes the most of it has leaked it,
+ * whatever it cut off.
  */
 
 export interface Canary {

@@ -40,7 +40,10 @@ export async function openSharedDatabase(address?: string): Promise<SharedDataba
   };
 }
 
-/** A migrated database of its own, with one session: what is asked at once is answered one after the other. */
+/**
+ * A migrated database of its own, with one session: what is asked at once is answered one after the
+ * other.
+ */
 export async function openSession(now = new Date('2026-03-02T10:00:00Z')): Promise<Session> {
   const database = await cloneDatabase();
   const client = new pg.Client({ connectionString: database.url, types: asPglite });

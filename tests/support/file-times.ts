@@ -8,8 +8,8 @@ interface FileTimes {
 }
 
 /**
- * Ends a run with where its time went, a file a line, the dearest first, in seconds: in tests, in hooks, and in loading
- * modules. `npm test -- --reporter ./tests/support/file-times.ts`
+ * Ends a run with where its time went, a file a line, the dearest first, in seconds: in tests, in
+ * hooks, and in loading modules. `npm test -- --reporter ./tests/support/file-times.ts`
  */
 export default class FileTimesTable implements Reporter {
   onTestRunEnd(modules: readonly TestModule[]): void {

@@ -1,9 +1,10 @@
 /**
- * The Dockerfile without Docker: its steps are carried out in temporary folders, one for each stage, and what it starts
- * is started, as a user who may write nothing.
+ * The Dockerfile without Docker: its steps are carried out in temporary folders, one for each
+ * stage, and what it starts is started, as a user who may write nothing.
  *
- * It knows the instructions that the file uses, and fails on any other, rather than leave a step out. A step's program
- * sees the machine and not the base image, so that no step may name a path from the root.
+ * It knows the instructions that the file uses, and fails on any other, rather than leave a step
+ * out. A step's program sees the machine and not the base image, so that no step may name a path
+ * from the root.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { chmod, constants, copyFile, cp, mkdir, readdir, readFile, stat } from 'node:fs/promises';
@@ -58,7 +59,10 @@ export interface BuildOptions {
   readonly args?: Variables;
 }
 
-/** What `.dockerignore` lets through. It must refuse everything, let through paths by name, and refuse names again. */
+/**
+ * What `.dockerignore` lets through. It must refuse everything, let through paths by name, and
+ * refuse names again.
+ */
 export function readIgnore(text: string): { readonly paths: readonly string[]; readonly never: Set<string> } {
   const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
   if (lines[0] !== '*') throw new Error('.dockerignore must refuse everything first');

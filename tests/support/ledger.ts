@@ -1,6 +1,6 @@
 /**
- * What the tables must agree about at any moment, whatever led to it: a message and a post is what its attempts say, and
- * an account has one call under way.
+ * What the tables must agree about at any moment, whatever led to it: a message and a post is what
+ * its attempts say, and an account has one call under way.
  */
 import type { SqlQuery } from '@revos/core/rpc';
 
@@ -41,7 +41,10 @@ const CONTRADICTIONS = `
     else open + sent + unknown > 0
   end`;
 
-/** One line for each; none if all is well. A call whose lease is over is as good as lost, though nobody has noticed yet. */
+/**
+ * One line for each; none if all is well. A call whose lease is over is as good as lost, though
+ * nobody has noticed yet.
+ */
 export async function findContradictions(query: SqlQuery, now: Date): Promise<string[]> {
   return (await query(CONTRADICTIONS, [now.toISOString()])).map(({ line }) => String(line));
 }

@@ -1,4 +1,7 @@
-/** Local time of an IANA zone, from the JavaScript engine's own zone data: an opinion that is not Postgres's. */
+/**
+ * Local time of an IANA zone, from the JavaScript engine's own zone data: an opinion that is not
+ * Postgres's.
+ */
 
 export interface LocalTime {
   /** `YYYY-MM-DD` */

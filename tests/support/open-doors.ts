@@ -1,8 +1,10 @@
 /**
- * Every way in for the browser's roles, as the catalog knows it: whatever `anon` or `authenticated` may read, write or
- * execute, by a grant of their own, of PUBLIC, or of a role that they can become.
+ * Every way in for the browser's roles, as the catalog knows it: whatever `anon` or `authenticated`
+ * may read, write or execute, by a grant of their own, of PUBLIC, or of a role that they can
+ * become.
  *
- * Nothing is listed by name, so that what a later migration makes is looked at by itself, in whichever schema.
+ * Nothing is listed by name, so that what a later migration makes is looked at by itself, in
+ * whichever schema.
  */
 import type { SqlQuery } from '@revos/core/rpc';
 

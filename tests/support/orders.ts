@@ -1,8 +1,10 @@
 /**
- * Stated orders: steps of several sessions at once, of which the first is held in the middle of its transaction.
+ * Stated orders: steps of several sessions at once, of which the first is held in the middle of its
+ * transaction.
  *
- * What comes of them must be what comes of the same steps one after the other, in some order. Nothing waits for a clock:
- * each further step goes on until it has ended, or until the database says that it waits for another's lock.
+ * What comes of them must be what comes of the same steps one after the other, in some order.
+ * Nothing waits for a clock: each further step goes on until it has ended, or until the database
+ * says that it waits for another's lock.
  */
 import { pidOf } from './blocked.ts';
 import type { Session } from './database.ts';
@@ -11,8 +13,8 @@ import type { Session } from './database.ts';
 export interface Step<World> {
   readonly name: string;
   /**
-   * Its answer where it finds nothing to do. Such a step waits for nobody: what somebody else is at is passed over, and
-   * left for its next call.
+   * Its answer where it finds nothing to do. Such a step waits for nobody: what somebody else is at
+   * is passed over, and left for its next call.
    */
   readonly nothing?: unknown;
   run(session: Session, world: World): Promise<unknown>;
@@ -36,7 +38,10 @@ export interface Stage {
   wrongs(session: Session): Promise<string[]>;
 }
 
-/** Sessions of a stage: enough for three steps at once, and to watch them. A step that waits in vain is cut off. */
+/**
+ * Sessions of a stage: enough for three steps at once, and to watch them. A step that waits in vain
+ * is cut off.
+ */
 export async function openStageSessions(open: () => Promise<Session>): Promise<Session[]> {
   const sessions: Session[] = [];
   for (let count = 0; count < 4; count += 1) {
@@ -48,8 +53,9 @@ export async function openStageSessions(open: () => Promise<Session>): Promise<S
 }
 
 /**
- * Gives a way to try steps at once, which tells everything that is wrong, a line each: an end that no order of them has
- * (a deadlock is such, and a wait of a step that passes over), and a world that contradicts itself.
+ * Gives a way to try steps at once, which tells everything that is wrong, a line each: an end that
+ * no order of them has (a deadlock is such, and a wait of a step that passes over), and a world
+ * that contradicts itself.
  */
 export function createOrders<World>(stage: Stage, situation: Situation<World>) {
   let made: Promise<SerialWorld<World>> | undefined;
@@ -79,7 +85,10 @@ export function createOrders<World>(stage: Stage, situation: Situation<World>) {
   };
 }
 
-/** Every order of the steps; any of those that pass over may have found nothing that was free, but for the held one. */
+/**
+ * Every order of the steps; any of those that pass over may have found nothing that was free, but
+ * for the held one.
+ */
 function* ordersOf<World>(steps: readonly Step<World>[]) {
   const passing = steps.slice(1).filter((step) => 'nothing' in step);
   for (let choice = 0; choice < 2 ** passing.length; choice += 1) {

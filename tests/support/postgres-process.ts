@@ -1,4 +1,7 @@
-/** The Postgres of a run of tests, as a process of its own: asked, it says where it is once it is there; it ends with its parent. */
+/**
+ * The Postgres of a run of tests, as a process of its own: asked, it says where it is once it is
+ * there; it ends with its parent.
+ */
 import { statfs } from 'node:fs/promises';
 import { createTemplate, startPostgres } from '@revos/local-stack';
 import { migrationsUnderTest } from './migrations.ts';
@@ -10,7 +13,10 @@ export interface TestPostgres {
   readonly template: string;
 }
 
-/** Memory, where the machine has a file system of it: the files of a database are made and removed by the hundred. */
+/**
+ * Memory, where the machine has a file system of it: the files of a database are made and removed
+ * by the hundred.
+ */
 const MEMORY = '/dev/shm';
 const ROOM_BYTES = 4 * 2 ** 30;
 

@@ -1,8 +1,9 @@
 /**
  * One Postgres for a whole run of tests, with a migrated template that each file clones.
  *
- * It starts when the first file asks for it, so that a run that needs none waits for none. `POSTGRES_BIN` names the
- * folder of another installation's programs: to see what holds on another version.
+ * It starts when the first file asks for it, so that a run that needs none waits for none.
+ * `POSTGRES_BIN` names the folder of another installation's programs: to see what holds on another
+ * version.
  */
 import { once } from 'node:events';
 import { createServer } from 'node:http';

@@ -1,4 +1,7 @@
-/** promtool, Prometheus's own judge of metrics and rules: the machine's, or the one of Debian's package, unpacked without being installed. */
+/**
+ * promtool, Prometheus's own judge of metrics and rules: the machine's, or the one of Debian's
+ * package, unpacked without being installed.
+ */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';

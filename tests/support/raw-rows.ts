@@ -1,4 +1,7 @@
-/** Rows put straight into the tables, past triggers and functions: a history as the database might hold it. */
+/**
+ * Rows put straight into the tables, past triggers and functions: a history as the database might
+ * hold it.
+ */
 import type { Session } from './database.ts';
 
 type Row = Readonly<Record<string, unknown>>;

@@ -1,4 +1,7 @@
-/** A migrated database of its own as the jobs API holds one: several sessions at once, each as `service_role`. */
+/**
+ * A migrated database of its own as the jobs API holds one: several sessions at once, each as
+ * `service_role`.
+ */
 import type { SqlQuery } from '@revos/core/rpc';
 import { asPglite, cloneDatabase, poolOf, queryOf } from './test-postgres.ts';
 
@@ -31,7 +34,10 @@ export async function openServiceDatabase(): Promise<ServiceDatabase> {
   };
 }
 
-/** In this process: for what changes the server, and where no run has one. One call is answered after the other. */
+/**
+ * In this process: for what changes the server, and where no run has one. One call is answered
+ * after the other.
+ */
 export async function openEmbeddedServiceDatabase(): Promise<ServiceDatabase> {
   const { openPglite } = await import('@revos/local-stack/pglite');
   const db = await openPglite();

@@ -1,4 +1,7 @@
-/** A session with a database as the product holds one: it speaks as `service_role`, under a clock that the test owns. */
+/**
+ * A session with a database as the product holds one: it speaks as `service_role`, under a clock
+ * that the test owns.
+ */
 import { createDmStore, type DmStore } from '@revos/core/dm';
 import { createRunStore, type RunStore } from '@revos/core/jobs';
 import { createSqlRpc, type Rpc, type SqlQuery, withClock, withUndoneRepeated } from '@revos/core/rpc';
@@ -28,7 +31,10 @@ const TABLES =
   'alert_incidents, alert_deliveries, ' +
   'post_attempts, analytics_daily, analytics_cache, dm_spent_keys, history_mark, linkedin_accounts, posts';
 
-/** With what was deleted before: a table that is truncated is a new file, for which every session makes all plans anew. */
+/**
+ * With what was deleted before: a table that is truncated is a new file, for which every session
+ * makes all plans anew.
+ */
 const SIZE = 'select pg_relation_size($$dm_queue$$) + pg_relation_size($$dm_attempts$$) as bytes';
 const FEW_BYTES = 2 ** 20;
 
@@ -38,7 +44,10 @@ const FORGET = `with ${TABLES.split(', ')
   .join(', ')} select`;
 
 export interface SessionOptions {
-  /** Makes a call again that Postgres undid, as the product does. Default false: a deadlock fails the test that meets it. */
+  /**
+   * Makes a call again that Postgres undid, as the product does. Default false: a deadlock fails
+   * the test that meets it.
+   */
   readonly repeatsUndone?: boolean;
 }
 

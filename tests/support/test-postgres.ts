@@ -71,8 +71,8 @@ export async function emptyDatabase(): Promise<string> {
 }
 
 /**
- * Runs a query on a session of a pool. What Postgres refuses, a session survives: the pool's own `query` would end it, and
- * the next one would begin with nothing prepared.
+ * Runs a query on a session of a pool. What Postgres refuses, a session survives: the pool's own
+ * `query` would end it, and the next one would begin with nothing prepared.
  */
 export function queryOf(pool: pg.Pool): SqlQuery {
   return async (text, values) => {
@@ -89,7 +89,10 @@ export function queryOf(pool: pg.Pool): SqlQuery {
   };
 }
 
-/** Values as PGlite reads them, so that a test reads the same from either: a bigint as a number, a date at midnight UTC. */
+/**
+ * Values as PGlite reads them, so that a test reads the same from either: a bigint as a number, a
+ * date at midnight UTC.
+ */
 export const asPglite: pg.CustomTypesConfig = {
   getTypeParser: ((oid: number) => {
     if (oid === pg.types.builtins.INT8) return Number;

@@ -4,7 +4,10 @@ export type TextRule = 'empty' | 'too_long' | 'placeholder' | 'unreadable';
 
 const shown = (code: number): string => `U+${code.toString(16).toUpperCase().padStart(4, '0')}`;
 
-/** Code points that show nothing: spaces, controls, format characters, fillers, selectors, tags, and marks without a base. */
+/**
+ * Code points that show nothing: spaces, controls, format characters, fillers, selectors, tags, and
+ * marks without a base.
+ */
 export const BLANKS = [
   0x09, 0x0a, 0x0b, 0x0c, 0x0d, 0x20, 0x01, 0x1f, 0x7f, 0x85, 0xa0, 0xad, 0x301, 0x34f, 0x61c, 0x903, 0x115f,
   0x1160, 0x1680, 0x17b4, 0x17b5, 0x180b, 0x180e, 0x180f, 0x2000, 0x2009, 0x200b, 0x200c, 0x200d, 0x200e,

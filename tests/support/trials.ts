@@ -1,8 +1,9 @@
 /**
  * How much a random test tries, and from which seed.
  *
- * The seed is the commit's, so that each commit tries what no other one did and each run of it tries the same. A test goes
- * on until its time is up; `DEEP=1` asks for all that it has. `SEED` and `RUNS` replay.
+ * The seed is the commit's, so that each commit tries what no other one did and each run of it
+ * tries the same. A test goes on until its time is up; `DEEP=1` asks for all that it has. `SEED`
+ * and `RUNS` replay.
  */
 import { execFileSync } from 'node:child_process';
 
@@ -38,7 +39,10 @@ export function* trials({ min, max, seconds }: Trials): Generator<number> {
   }
 }
 
-/** Of what is to come up so often in all trials together, a third is asked for in few of them: it does not fail by chance. */
+/**
+ * Of what is to come up so often in all trials together, a third is asked for in few of them: it
+ * does not fail by chance.
+ */
 const OFTEN_MIN = 30;
 
 /**

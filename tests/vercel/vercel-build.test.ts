@@ -55,7 +55,10 @@ async function builtFunctions(): Promise<string[]> {
     .map((file) => file.slice(0, -'.func/.vc-config.json'.length));
 }
 
-/** The function that answers a path, as Vercel finds it: one of that name, or the first dynamic route that matches. */
+/**
+ * The function that answers a path, as Vercel finds it: one of that name, or the first dynamic
+ * route that matches.
+ */
 function functionOf(asked: string): string | undefined {
   if (existsSync(path.join(FUNCTIONS, `${asked}.func`))) return asked.slice(1);
   const dynamic = config.routes.slice(config.routes.findIndex(({ handle }) => handle === 'rewrite') + 1);

@@ -1,8 +1,8 @@
 /**
  * `vercel build`, as Vercel runs it for production, without a network and without an account.
  *
- * Vercel's command line is installed once, in a folder of its own. What Next.js builds on the way is left where every build
- * leaves it, so whole systems that start after it need no other one.
+ * Vercel's command line is installed once, in a folder of its own. What Next.js builds on the way
+ * is left where every build leaves it, so whole systems that start after it need no other one.
  */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -57,7 +57,10 @@ export async function installCli(): Promise<void> {
   );
 }
 
-/** What takes the network away from a command, and the variables that help; a kernel may refuse the better way. */
+/**
+ * What takes the network away from a command, and the variables that help; a kernel may refuse the
+ * better way.
+ */
 async function withoutNetwork(): Promise<{
   readonly prefix: readonly string[];
   readonly env: Record<string, string>;

@@ -86,7 +86,10 @@ export interface AppOptions {
   readonly version: string;
   /** How long what is in flight may take to finish when the service is closed, in milliseconds. */
   readonly shutdownGraceMs: number;
-  /** Proxies before this service: a caller's address is read so many entries from the end of `x-forwarded-for`. Default 0. */
+  /**
+   * Proxies before this service: a caller's address is read so many entries from the end of
+   * `x-forwarded-for`. Default 0.
+   */
   readonly proxyHops?: number;
   /** Default: `LIMITS`. */
   readonly limits?: Partial<Limits>;

@@ -1,4 +1,7 @@
-/** The environment of the jobs API, and of the workers, who need none of its credentials. The only file here that reads it. */
+/**
+ * The environment of the jobs API, and of the workers, who need none of its credentials. The only
+ * file here that reads it.
+ */
 import querystring from 'node:querystring';
 import type { AlertsConfig } from '@revos/core/alerts';
 import { channelsConfigOf, channelVariables, neededForChannels } from '@revos/core/alerts/variables';
@@ -34,7 +37,10 @@ const areSchedules = (value: string): boolean => {
 const isDsn = (value: string): boolean =>
   isSafeAddress(/^[a-z][a-z\d+.-]*:\/\//i.test(value) ? value : `https://${value}`);
 
-/** What travels in a header is visible ASCII: a key that was pasted with a line break is refused here, by name. */
+/**
+ * What travels in a header is visible ASCII: a key that was pasted with a line break is refused
+ * here, by name.
+ */
 const Key = Type.String({ pattern: '^[!-~]+$' });
 
 const RedisUrl = Type.Refine(Type.String({ pattern: '^rediss?://' }), (url) => URL.canParse(url));
@@ -119,7 +125,10 @@ export type DatabaseConfig =
   | { readonly kind: 'rest'; readonly secretKey: string }
   | { readonly kind: 'postgres'; readonly address: DatabaseAddress; readonly connectionsMax: number };
 
-/** Where runs are worked on: in the process that they are triggered in, or by whoever takes them out of Redis. */
+/**
+ * Where runs are worked on: in the process that they are triggered in, or by whoever takes them out
+ * of Redis.
+ */
 export type EngineConfig =
   | { readonly kind: 'in-process' }
   | {
@@ -295,7 +304,10 @@ function refuseSamePort({ METRICS_PORT: own, PORT: port }: { METRICS_PORT?: numb
   }
 }
 
-/** A token that is two could do what only one of them may: be ops without a signature, or more than scrape. */
+/**
+ * A token that is two could do what only one of them may: be ops without a signature, or more than
+ * scrape.
+ */
 function refuseShared(tokens: Readonly<Record<string, readonly string[]>>): void {
   const shared = Object.entries(tokens).filter(([name, own]) =>
     Object.entries(tokens).some(

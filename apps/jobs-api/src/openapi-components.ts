@@ -1,9 +1,10 @@
 /**
  * Names what is used in many places: schemas with an `$id`, and refusals, become components of the document.
  *
- * A schema stands in its routes as a whole, since validation and serialization know no other document; here it is
- * replaced by a reference. In between, its name is its `title`: an `$id` that stands twice in one answer is an error
- * of JSON Schema. A body that may be null is one that may be left out.
+ * A schema stands in its routes as a whole, since validation and serialization know no other
+ * document; here it is replaced by a reference. In between, its name is its `title`: an `$id` that
+ * stands twice in one answer is an error of JSON Schema. A body that may be null is one that may be
+ * left out.
  */
 import { STATUS_CODES } from 'node:http';
 import { PROBLEM_MEDIA_TYPE } from './schemas/problem.ts';

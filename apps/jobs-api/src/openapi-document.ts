@@ -1,4 +1,7 @@
-/** The OpenAPI document without a service: the application is built from parts that are never asked anything. */
+/**
+ * The OpenAPI document without a service: the application is built from parts that are never asked
+ * anything.
+ */
 import type { Analytics } from '@revos/core/analytics';
 import { realEffects } from '@revos/core/effects';
 import type { Engine, Runs } from '@revos/core/jobs';

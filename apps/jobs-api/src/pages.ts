@@ -1,4 +1,7 @@
-/** The pages of a service with a port: the reference, and what waits in Redis, for an ops token; and the metrics, for a token of their own. */
+/**
+ * The pages of a service with a port: the reference, and what waits in Redis, for an ops token; and
+ * the metrics, for a token of their own.
+ */
 import type { Bullmq } from '@revos/core/jobs/engines/bullmq';
 import type { FastifyInstance } from 'fastify';
 import type { AuthOptions } from './plugins/auth.ts';

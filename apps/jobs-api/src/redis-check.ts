@@ -13,7 +13,10 @@ const DETAILS = {
   none: 'Redis does not answer: runs wait for it',
 } as const;
 
-/** Callers at the same time share one look, and an answer is told again for `PROBE_FRESH_MS`: anyone may ask. */
+/**
+ * Callers at the same time share one look, and an answer is told again for `PROBE_FRESH_MS`: anyone
+ * may ask.
+ */
 export function createRedisCheck(options: RedisCheckOptions, effects: Effects): () => Promise<Check> {
   let latest: { readonly check: Promise<Check>; readonly atMs: number } | null = null;
   const look = async (): Promise<Check> =>

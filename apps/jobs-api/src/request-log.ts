@@ -1,8 +1,8 @@
 /**
  * The log of requests: a line each, once it is answered.
  *
- * None when one comes in: who asks is not known yet, and each request of a flood would have its line. The plugin
- * `problems` lets none be written of what is refused too often.
+ * None when one comes in: who asks is not known yet, and each request of a flood would have its
+ * line. The plugin `problems` lets none be written of what is refused too often.
  */
 import { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 

@@ -14,12 +14,16 @@ export const CLIENTS_MS_MAX = 1_000;
 /** and how long it may take to tell what is to be reported, and the last spans. */
 export const REPORTS_MS_MAX = 1_000;
 
-/** What the shutdown may take on top of its grace, in milliseconds, before the process is ended: all of that, and time to spare. */
+/**
+ * What the shutdown may take on top of its grace, in milliseconds, before the process is ended: all
+ * of that, and time to spare.
+ */
 export const SHUTDOWN_EXTRA_MS = 6_000;
 
 /**
- * How long one of several addresses of a host is tried before the next, in milliseconds. Node's own 250 is less than
- * the way to another continent takes, and its timer ends an attempt that would have succeeded.
+ * How long one of several addresses of a host is tried before the next, in milliseconds. Node's own
+ * 250 is less than the way to another continent takes, and its timer ends an attempt that would
+ * have succeeded.
  */
 export const ADDRESS_MS_MAX = 2_000;
 
@@ -30,7 +34,8 @@ export function refuse(reason: string): never {
 }
 
 /**
- * What a process does first. Before there is a logger: Node would print an error whole, with all that it was given.
+ * What a process does first. Before there is a logger: Node would print an error whole, with all
+ * that it was given.
  *
  * @param name as people call it: `jobs API`
  */
@@ -64,7 +69,8 @@ export async function flush({ reports, traces }: Watchers): Promise<void> {
 }
 
 /**
- * From here on a signal ends the process in order, and whatever is uncaught ends it with one line of the log, and with 1.
+ * From here on a signal ends the process in order, and whatever is uncaught ends it with one line
+ * of the log, and with 1.
  *
  * @param watchers told of what is uncaught, and of what was traced
  * @param close what is to be done within `graceMs` milliseconds and a little more

@@ -10,7 +10,10 @@ import { type Rpc, RpcError, SCHEMA_VERSION } from '@revos/core/rpc';
 /** How long a probe may take, in milliseconds. */
 export const PROBE_MS_MAX = 3_000;
 
-/** How long an answer of the database is told again, in milliseconds: anyone may ask, and as often as they like. */
+/**
+ * How long an answer of the database is told again, in milliseconds: anyone may ask, and as often
+ * as they like.
+ */
 export const PROBE_FRESH_MS = 1_000;
 
 /** Tables without which no job can work. Others that the probe names must be visible too. */
@@ -47,8 +50,8 @@ interface ProbeAnswer {
 
 export interface SystemProbe {
   /**
-   * The three checks, within `PROBE_MS_MAX`, as they were at most `PROBE_FRESH_MS` ago. Never throws. Callers at the
-   * same time share one probe.
+   * The three checks, within `PROBE_MS_MAX`, as they were at most `PROBE_FRESH_MS` ago. Never
+   * throws. Callers at the same time share one probe.
    */
   check(): Promise<readonly Check[]>;
 }

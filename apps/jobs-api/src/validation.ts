@@ -35,7 +35,10 @@ export const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, http
   };
 };
 
-/** A compiler for a body that is described in the document and judged elsewhere: it takes what `judged` takes. */
+/**
+ * A compiler for a body that is described in the document and judged elsewhere: it takes what
+ * `judged` takes.
+ */
 export const bodyJudgedBy =
   (judged: TSchema): FastifySchemaCompiler<TSchema> =>
   (route) =>
@@ -67,7 +70,10 @@ const unstorable = (instancePath: string, message: string): FastifySchemaValidat
   message,
 });
 
-/** The first text or name in `value` that Postgres does not keep: with a NUL, or half of a character; or what is too deep. */
+/**
+ * The first text or name in `value` that Postgres does not keep: with a NUL, or half of a
+ * character; or what is too deep.
+ */
 function unstorableText(value: unknown, path = '', depth = 0): FastifySchemaValidationError | null {
   if (typeof value === 'string') {
     return isStorable(value) ? null : unstorable(path, 'has characters that cannot be stored');

@@ -1,5 +1,6 @@
 /**
- * Starts a worker, and shuts it down: a process that takes no requests. With a port it says how it is, and nothing else.
+ * Starts a worker, and shuts it down: a process that takes no requests. With a port it says how it
+ * is, and nothing else.
  *
  * With BullMQ it takes what anybody triggered, and any number of them may run. With a clock of its own
  * (`SCHEDULER=internal`) it triggers as well: one of them alone does everything.

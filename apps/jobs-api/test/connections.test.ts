@@ -1,4 +1,7 @@
-/** How long a socket is waited for, and how many there may be: over real ones, with limits of the test's own. */
+/**
+ * How long a socket is waited for, and how many there may be: over real ones, with limits of the
+ * test's own.
+ */
 import { once } from 'node:events';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';

@@ -1,4 +1,7 @@
-/** The doctor, over a whole deployment on this machine: good ones of each way, and bad ones of which each says what to do. */
+/**
+ * The doctor, over a whole deployment on this machine: good ones of each way, and bad ones of which
+ * each says what to do.
+ */
 import type { AddressInfo } from 'node:net';
 import { type Effects, realEffects } from '@revos/core/effects';
 import { createSupabaseRpc } from '@revos/core/rpc';

@@ -1,4 +1,7 @@
-/** What the OpenAPI document says is taken where nothing is said, and what is: one by one, and none is forgotten. */
+/**
+ * What the OpenAPI document says is taken where nothing is said, and what is: one by one, and none
+ * is forgotten.
+ */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Rpc } from '@revos/core/rpc';

@@ -1,4 +1,7 @@
-/** What holds for every operation of the API, whichever there are: they are read from its OpenAPI document. */
+/**
+ * What holds for every operation of the API, whichever there are: they are read from its OpenAPI
+ * document.
+ */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { asOps, CRON_TOKEN, createTestApp, type ProblemAnswer, type TestApp } from './support/app.ts';
 import { openTestDatabase, type TestDatabase } from './support/database.ts';

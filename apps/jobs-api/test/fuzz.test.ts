@@ -1,10 +1,10 @@
 /**
- * Nearly right requests, and wholly wrong ones, to every operation that the OpenAPI document has, over the real SQL
- * functions: none is a 500, none is left without an answer, none is answered as the document does not say, and none
- * makes an answer or the log tell what they must not.
+ * Nearly right requests, and wholly wrong ones, to every operation that the OpenAPI document has,
+ * over the real SQL functions: none is a 500, none is left without an answer, none is answered as
+ * the document does not say, and none makes an answer or the log tell what they must not.
  *
- * A failure prints the request, the seed and the path. To replay it:
- * `SEED=… FUZZ_PATH=… vitest run apps/jobs-api/test/fuzz.test.ts -t <operation>`. FUZZ_RUNS draws more or fewer.
+ * A failure prints the request, the seed and the path. To replay it: `SEED=… FUZZ_PATH=… vitest run
+ * apps/jobs-api/test/fuzz.test.ts -t <operation>`. FUZZ_RUNS draws more or fewer.
  */
 import type { AddressInfo } from 'node:net';
 import { RunParams } from '@revos/core/jobs';

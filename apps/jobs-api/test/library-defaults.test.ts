@@ -1,4 +1,7 @@
-/** What a library does by default must never lie below what we promise: it would be the limit, and nobody would know. */
+/**
+ * What a library does by default must never lie below what we promise: it would be the limit, and
+ * nobody would know.
+ */
 import { getDefaultAutoSelectFamilyAttemptTimeout } from 'node:net';
 import { LET_GO_MS_MAX } from '@revos/core/jobs/engines/bullmq';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

@@ -537,7 +537,8 @@ describe('docs/metrics.md', () => {
 
   it('has each metric of ours with its type and labels, whose deployment it is, and no other', () => {
     const { ofProcess, ofDeployment } = createMeters({ jobs: [], version: '1', commit: undefined });
-    // The state of the queue is shared too, and told with the process's: it has a place of its own to be away from.
+    // The state of the queue is shared too, and told with the process's: it has a place of its own
+    // to be away from.
     const shared = new Set([
       'revos_queue_slices',
       ...ofDeployment.getMetricsAsArray().map(({ name }) => name),

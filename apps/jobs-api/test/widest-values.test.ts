@@ -1,8 +1,9 @@
 /**
- * The widest values that each operation's schema admits, one at a time: each is served, or refused by name. None is a 500,
- * and none is taken for an outage.
+ * The widest values that each operation's schema admits, one at a time: each is served, or refused
+ * by name. None is a 500, and none is taken for an outage.
  *
- * Read from the OpenAPI document, so that a new field is tried by itself. What a schema admits is asked of its validator.
+ * Read from the OpenAPI document, so that a new field is tried by itself. What a schema admits is
+ * asked of its validator.
  */
 
 import { RunParams } from '@revos/core/jobs';

@@ -18,7 +18,10 @@ export async function accountId(api: JobsClient, given: string): Promise<string>
   return only;
 }
 
-/** The ids of the accounts that are meant, once each. @throws {UsageError} as accountId, naming every problem */
+/**
+ * The ids of the accounts that are meant, once each. @throws {UsageError} as accountId, naming
+ * every problem
+ */
 export async function accountIds(api: JobsClient, given: readonly string[]): Promise<string[]> {
   const names = given.filter((text) => !isId(text));
   const found = names.length === 0 ? [] : await accountsNamed(api, names);

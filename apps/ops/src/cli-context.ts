@@ -6,7 +6,10 @@ import type { ExitCode } from './exit-codes.ts';
 import type { Io } from './io.ts';
 import { createTerminal, type Terminal } from './terminal.ts';
 
-/** A call's time in milliseconds: 10,000 messages are queued in one, and a sleeping service wakes in a minute. */
+/**
+ * A call's time in milliseconds: 10,000 messages are queued in one, and a sleeping service wakes in
+ * a minute.
+ */
 const CALL_MS_MAX = 120_000;
 
 export interface Cli {

@@ -3,7 +3,8 @@
 import { enableCompileCache } from 'node:module';
 import path from 'node:path';
 
-// A third of the time of a short command goes into compiling. Not in the system’s temporary folder: others write to it.
+// A third of the time of a short command goes into compiling. Not in the system’s temporary folder:
+// others write to it.
 enableCompileCache(path.join(import.meta.dirname, '..', 'node_modules', '.cache', 'compiled'));
 const [{ main }, { environment }, { endWithReader }] = await Promise.all([
   import('./main.ts'),

@@ -31,7 +31,10 @@ export function readConnection(url: string | undefined, source: Environment): Co
   return { baseUrl: env.JOBS_API_URL.replace(/\/+$/, ''), token: env.OPS_TOKEN };
 }
 
-/** Whether colours are wanted (`FORCE_COLOR`), not wanted (`NO_COLOR`, which wins), or left to the terminal. */
+/**
+ * Whether colours are wanted (`FORCE_COLOR`), not wanted (`NO_COLOR`, which wins), or left to the
+ * terminal.
+ */
 export function readColourWish(source: Environment): boolean | null {
   if (source.NO_COLOR) return false;
   return source.FORCE_COLOR && source.FORCE_COLOR !== '0' ? true : null;

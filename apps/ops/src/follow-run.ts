@@ -1,8 +1,8 @@
 /**
  * A run as it changes, from its server-sent events, until its end.
  *
- * Each event is the whole run, so a connection that breaks off is made again and nothing is missed. A connection
- * that is silent for longer than the service's heartbeat counts as broken off.
+ * Each event is the whole run, so a connection that breaks off is made again and nothing is missed.
+ * A connection that is silent for longer than the service's heartbeat counts as broken off.
  */
 import { realEffects } from '@revos/core/effects';
 import { isEnded } from '@revos/core/jobs';
@@ -63,7 +63,10 @@ export async function followRun(connection: Connection, id: string, options: Fol
 const backoffMs = (failures: number): number =>
   Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** (failures - 1));
 
-/** What `fetch` throws when there is no connection, or it ends in mid-answer, or it is silent for too long. */
+/**
+ * What `fetch` throws when there is no connection, or it ends in mid-answer, or it is silent for
+ * too long.
+ */
 const isBrokenOff = (error: unknown): boolean =>
   error instanceof TypeError || (error instanceof DOMException && error.name === 'AbortError');
 

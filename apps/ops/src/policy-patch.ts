@@ -1,4 +1,7 @@
-/** Settings of a policy as they are typed: `dms_per_day=30 work_days=1-5`. The API checks their ranges. Pure. */
+/**
+ * Settings of a policy as they are typed: `dms_per_day=30 work_days=1-5`. The API checks their
+ * ranges. Pure.
+ */
 import { UsageError } from './exit-codes.ts';
 import { splitPair } from './filters.ts';
 import type { PolicyPatch } from './shapes.ts';

@@ -32,7 +32,10 @@ const refuses =
 
 const hangsUp: Answer = (response) => response.destroy();
 
-/** Follows a run of a server that gives these answers, the last one for ever. Tells what was seen, and the waits. */
+/**
+ * Follows a run of a server that gives these answers, the last one for ever. Tells what was seen,
+ * and the waits.
+ */
 async function follow(...answers: Answer[]) {
   let asked = 0;
   const server = createServer((_, response) => {

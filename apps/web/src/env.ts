@@ -28,7 +28,8 @@ import Type, { type Static } from 'typebox';
 type Source = Readonly<Record<string, string | undefined>>;
 
 /**
- * What travels in a header, so visible ASCII, and cannot be guessed: at least as long as the jobs API wants a token.
+ * What travels in a header, so visible ASCII, and cannot be guessed: at least as long as the jobs
+ * API wants a token.
  */
 const SECRET = /^[!-~]{16,}$/;
 
@@ -51,7 +52,10 @@ const Schedules = Type.Refine(Type.String(), (overrides: string) => {
   }
 });
 
-/** Errors are told to it; to nobody without one. Whoever reads it wrongly set says so, as of everything else. */
+/**
+ * Errors are told to it; to nobody without one. Whoever reads it wrongly set says so, as of
+ * everything else.
+ */
 const SENTRY = {
   SENTRY_DSN: Type.Optional(Type.Refine(Type.String(), isSentryDsn)),
   SENTRY_ENVIRONMENT: Type.Optional(Type.String({ pattern: SENTRY_ENVIRONMENT })),

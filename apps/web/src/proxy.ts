@@ -1,4 +1,7 @@
-/** Runs before every page: only who knows `OPS_TOKEN` sees one. Cron routes and the job API have secrets of their own. */
+/**
+ * Runs before every page: only who knows `OPS_TOKEN` sees one. Cron routes and the job API have
+ * secrets of their own.
+ */
 import { EnvironmentError } from '@revos/core/config';
 import { type NextRequest, NextResponse } from 'next/server';
 import { readGateEnv, servesJobApi } from './env.ts';

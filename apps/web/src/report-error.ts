@@ -1,7 +1,8 @@
 /**
  * Tells Sentry of an error of a page or route.
  *
- * Sentry's code is loaded by the first error, and nowhere else: a start with a DSN is as quick as one without.
+ * Sentry's code is loaded by the first error, and nowhere else: a start with a DSN is as quick as
+ * one without.
  */
 import type { Reports } from '@revos/core/telemetry';
 import { type ReportsConfig, readReportsEnv } from './env.ts';

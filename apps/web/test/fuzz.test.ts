@@ -1,6 +1,7 @@
 /**
- * Anything, asked of the web app's doors, and anything, answered by the jobs API: nobody gets in who should not, nothing
- * throws, and no answer holds a secret. A failure prints the seed and the path; `SEED=… FUZZ_PATH=…` replays it.
+ * Anything, asked of the web app's doors, and anything, answered by the jobs API: nobody gets in
+ * who should not, nothing throws, and no answer holds a secret. A failure prints the seed and the
+ * path; `SEED=… FUZZ_PATH=…` replays it.
  */
 
 import fc from 'fast-check';

@@ -1,6 +1,7 @@
 /**
- * Alerts of the cron route itself: one for an outage, whichever jobs it hits, and one for its end. What an incident becomes is
- * in trigger-incidents.test.ts; this is what people are sent, and what the cache may do to it.
+ * Alerts of the cron route itself: one for an outage, whichever jobs it hits, and one for its end.
+ * What an incident becomes is in trigger-incidents.test.ts; this is what people are sent, and what
+ * the cache may do to it.
  */
 import { NO_TRACES } from '@revos/core/telemetry';
 import { type Receiver, startReceiver } from '@revos/local-stack/receiver';

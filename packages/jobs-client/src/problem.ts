@@ -1,7 +1,10 @@
 /** What the jobs API refuses with, as one error. */
 import { beginningOf } from './bounded.ts';
 
-/** One field that is wrong. `field` is where it stands, such as `body/args/send_at` or `messages/12/message`. */
+/**
+ * One field that is wrong. `field` is where it stands, such as `body/args/send_at` or
+ * `messages/12/message`.
+ */
 export interface FieldProblem {
   readonly field: string;
   readonly message: string;

@@ -1,4 +1,7 @@
-/** A stand-in of an OpenTelemetry collector: takes spans as OTLP over HTTP in JSON, and keeps all that it was told. */
+/**
+ * A stand-in of an OpenTelemetry collector: takes spans as OTLP over HTTP in JSON, and keeps all
+ * that it was told.
+ */
 import { type Received, startReceiver } from './receiver.ts';
 
 export interface CollectedSpan {

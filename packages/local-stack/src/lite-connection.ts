@@ -1,9 +1,9 @@
 /**
  * A database connection for `@supabase/lite` that behaves as hosted Supabase where lite by itself does not.
  *
- * Promises, each of which lite 0.10 breaks: no role is granted anything; every SQLSTATE reaches the client, with
- * detail and hint; timestamps are ISO; on Postgres, jsonb arguments are not encoded twice, and a server that dies
- * fails the calls in flight and nothing else.
+ * Promises, each of which lite 0.10 breaks: no role is granted anything; every SQLSTATE reaches the
+ * client, with detail and hint; timestamps are ISO; on Postgres, jsonb arguments are not encoded
+ * twice, and a server that dies fails the calls in flight and nothing else.
  */
 
 import './env.ts';
@@ -88,7 +88,10 @@ function grantNothing(connection: Connection): void {
   Object.defineProperty(connection, 'ensureRlsContext', { value: async () => true });
 }
 
-/** Where lite's own translation of a SQLSTATE is right. Any other becomes `SUP` without a word of what it was. */
+/**
+ * Where lite's own translation of a SQLSTATE is right. Any other becomes `SUP` without a word of
+ * what it was.
+ */
 const KNOWN_TO_LITE = /^(21|22|42|53|55|PT|PGRST$|23502$|23503$|23505$|25006$)/;
 
 /**

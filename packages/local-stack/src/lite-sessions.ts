@@ -1,8 +1,9 @@
 /**
  * The database sessions of `@supabase/lite` on Postgres, from a pool of `pg`.
  *
- * lite comes with the `postgres` package, which ends the whole process (an error in a timer that nobody can catch)
- * when a server goes away in the middle of a transaction. This puts a pool in its place.
+ * lite comes with the `postgres` package, which ends the whole process (an error in a timer that
+ * nobody can catch) when a server goes away in the middle of a transaction. This puts a pool in its
+ * place.
  *
  * Promises: a server that dies fails the calls in flight and nothing else; calls work again once it is back.
  */

@@ -1,8 +1,9 @@
 /**
  * Migrated PGlite databases as files: making one takes ten seconds of processor, starting from one takes one.
  *
- * Promises: what a file holds follows from its name, which digests the installed packages, the roles and the migrations. A
- * file is written whole or not at all, so any number of processes may make the same one at once.
+ * Promises: what a file holds follows from its name, which digests the installed packages, the
+ * roles and the migrations. A file is written whole or not at all, so any number of processes may
+ * make the same one at once.
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
@@ -74,8 +75,8 @@ async function readOrMake(name: string, make: () => Promise<Blob>): Promise<Blob
 }
 
 /**
- * A Blob that gives its bytes at once: Node.js reads one back in pieces, at a quarter of a start. They are the same each
- * time, and PGlite copies what it takes of them.
+ * A Blob that gives its bytes at once: Node.js reads one back in pieces, at a quarter of a start.
+ * They are the same each time, and PGlite copies what it takes of them.
  */
 function blobOf(kept: Buffer): Blob {
   const bytes = new Uint8Array(kept);

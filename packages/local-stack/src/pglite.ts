@@ -1,8 +1,8 @@
 /**
  * PGlite, Postgres inside this process: for tests and tools that need one session and no server.
  *
- * Promises: the API roles and the migrations are applied. The first database with them pays for that; later ones, of any
- * process, start from a copy of the result.
+ * Promises: the API roles and the migrations are applied. The first database with them pays for
+ * that; later ones, of any process, start from a copy of the result.
  */
 
 import { existsSync } from 'node:fs';
@@ -29,9 +29,10 @@ interface PgliteLike {
 }
 
 /**
- * How a release of PGlite is started here. By default it fills 128 MB of shared buffers with zeros, which costs more
- * processor than all the rest of its start; its files are in memory, or in the system's cache. Its log holds what a killed
- * process needs: nobody follows it, and pages are torn by a machine that fails alone, for which nothing is synced anyway.
+ * How a release of PGlite is started here. By default it fills 128 MB of shared buffers with zeros,
+ * which costs more processor than all the rest of its start; its files are in memory, or in the
+ * system's cache. Its log holds what a killed process needs: nobody follows it, and pages are torn
+ * by a machine that fails alone, for which nothing is synced anyway.
  */
 const SETTINGS = ['shared_buffers=16MB', 'wal_level=minimal', 'max_wal_senders=0', 'full_page_writes=off'];
 
@@ -90,7 +91,8 @@ export function pgliteExec(db: PgliteLike): ExecSql {
 }
 
 /**
- * An empty database of a release of PGlite, migrated, as the data that `loadDataDir` of the same release reads.
+ * An empty database of a release of PGlite, migrated, as the data that `loadDataDir` of the same
+ * release reads.
  *
  * @param open opens a database from such data, or a new one
  */

@@ -1,8 +1,8 @@
 /**
  * The folder of a server's data: made by `initdb`, or copied from one that was.
  *
- * `initdb` takes two to three seconds of processor, a copy a tenth of one. What is copied is kept for this user alone,
- * with its password; a server that starts from it gets another one.
+ * `initdb` takes two to three seconds of processor, a copy a tenth of one. What is copied is kept
+ * for this user alone, with its password; a server that starts from it gets another one.
  */
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
@@ -50,7 +50,10 @@ export async function lastingCluster(parts: ClusterParts): Promise<string> {
   return makeCluster(parts);
 }
 
-/** Makes an empty folder a database's that goes with its server, and gives the password of all such, which is to be changed. */
+/**
+ * Makes an empty folder a database's that goes with its server, and gives the password of all such,
+ * which is to be changed.
+ */
 export async function passingCluster(parts: ClusterParts): Promise<string> {
   const kept = path.join(KEPT, `${process.getuid?.() ?? 0}-${await digestOf(parts.binaries)}`);
   if (!(await exists(kept))) {
@@ -71,7 +74,10 @@ async function digestOf(binaries: PostgresBinaries): Promise<string> {
     .slice(0, 32);
 }
 
-/** Whole or not at all: any number of processes may do so at once. Without the right to write there, none is kept. */
+/**
+ * Whole or not at all: any number of processes may do so at once. Without the right to write there,
+ * none is kept.
+ */
 async function keep(folder: string, kept: string): Promise<void> {
   if (!(await isWritable(path.dirname(kept)))) return;
   const draft = `${kept}.${randomUUID()}`;

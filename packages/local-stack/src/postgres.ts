@@ -31,11 +31,17 @@ export interface StartPostgresOptions {
    * folder, removed on `stop()` or with the process. The port may differ from one start to the next.
    */
   readonly folder?: string;
-  /** Survive a power cut (fsync on). Default false: what is committed survives SIGKILL, but not the machine. */
+  /**
+   * Survive a power cut (fsync on). Default false: what is committed survives SIGKILL, but not the
+   * machine.
+   */
   readonly durable?: boolean;
   /** Connections at once, superuser's included. Default 200. */
   readonly connectionsMax?: number;
-  /** Folder with `initdb` and `postgres` of another installation, 15 or later. By default those that come with this package. */
+  /**
+   * Folder with `initdb` and `postgres` of another installation, 15 or later. By default those that
+   * come with this package.
+   */
   readonly programs?: string | undefined;
   /** Further settings of the server, each as `name=value`. */
   readonly settings?: readonly string[];

@@ -1,8 +1,9 @@
 /**
  * The body of an rpc, made ready for lite.
  *
- * lite takes a text given for a json or jsonb parameter for JSON itself: `"plain"` would be refused, and `"1"` would
- * arrive as a number. Hosted Supabase hands on the text. Pure but for reading the request.
+ * lite takes a text given for a json or jsonb parameter for JSON itself: `"plain"` would be
+ * refused, and `"1"` would arrive as a number. Hosted Supabase hands on the text. Pure but for
+ * reading the request.
  */
 
 /** What is known of a function of the database. */

@@ -37,7 +37,10 @@ export async function startSentry(): Promise<SentryStandIn> {
   };
 }
 
-/** Lines of JSON: the envelope's header, and of each item its header and its payload. @throws on what is no envelope */
+/**
+ * Lines of JSON: the envelope's header, and of each item its header and its payload. @throws on
+ * what is no envelope
+ */
 function itemsOf(body: string): SentryItem[] {
   const [, ...lines] = body.split('\n').filter((line) => line !== '');
   if (lines.length % 2 !== 0) throw new Error('this is no envelope');

@@ -38,8 +38,8 @@ alter default privileges in schema public revoke all on functions from anon, aut
 `;
 
 /**
- * What projects made before 2026-10-30 have instead: new objects of `public` are open to everybody. For an empty
- * database that has the roles; the roles' SQL takes it away again.
+ * What projects made before 2026-10-30 have instead: new objects of `public` are open to everybody.
+ * For an empty database that has the roles; the roles' SQL takes it away again.
  */
 export const olderDefaultGrantsSql = `
 alter default privileges in schema public grant all on tables to anon, authenticated, service_role;

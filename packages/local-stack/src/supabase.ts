@@ -5,9 +5,9 @@
  * have the grants that the migrations give them and no others. Arguments and answers of an rpc arrive as
  * they were sent, on both drivers.
  *
- * Three differences remain. There is no statement timeout. On PGlite every call shares one session, one after the
- * other; on Postgres calls run in parallel, in as many sessions as the pool has. And lite writes each database
- * error that it answers with to the console.
+ * Three differences remain. There is no statement timeout. On PGlite every call shares one session,
+ * one after the other; on Postgres calls run in parallel, in as many sessions as the pool has. And
+ * lite writes each database error that it answers with to the console.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -43,7 +43,10 @@ export interface LocalSupabase extends SupabaseKeys {
   readonly url: string;
   /** The same API without the network: for `global.fetch` of supabase-js. */
   readonly fetch: typeof fetch;
-  /** Sees tables and functions made since the start, as `notify pgrst, 'reload schema'` does on hosted Supabase. */
+  /**
+   * Sees tables and functions made since the start, as `notify pgrst, 'reload schema'` does on
+   * hosted Supabase.
+   */
   reloadSchema(): Promise<void>;
   close(): Promise<void>;
 }

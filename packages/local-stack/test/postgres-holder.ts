@@ -1,6 +1,6 @@
 /**
- * A process that starts a server, tells of it, and then ends as its argument says: `wait` (until it is killed),
- * `exit` (the event loop runs dry), `crash` (an error nobody catches).
+ * A process that starts a server, tells of it, and then ends as its argument says: `wait` (until it
+ * is killed), `exit` (the event loop runs dry), `crash` (an error nobody catches).
  */
 
 import { startPostgres } from '../src/postgres.ts';

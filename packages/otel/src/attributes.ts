@@ -1,5 +1,6 @@
 /**
- * What a span may say: the facts that are named here, each in its form. Whatever else comes is dropped, whoever gave it.
+ * What a span may say: the facts that are named here, each in its form. Whatever else comes is
+ * dropped, whoever gave it.
  */
 import type { Attributes } from '@opentelemetry/api';
 import { errorRecord, type SpanFacts } from '@revos/core/telemetry';

@@ -1,8 +1,9 @@
 /**
  * Traces by OpenTelemetry, sent as OTLP over HTTP in JSON.
  *
- * A provider of its own, which is made known to nobody: no library that speaks the API finds it, so nothing comes to it but
- * the spans that are started here. Parents are handed on by hand; nothing follows a request by itself.
+ * A provider of its own, which is made known to nobody: no library that speaks the API finds it, so
+ * nothing comes to it but the spans that are started here. Parents are handed on by hand; nothing
+ * follows a request by itself.
  */
 import {
   type Span as ApiSpan,

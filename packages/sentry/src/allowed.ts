@@ -1,6 +1,7 @@
 /**
- * What may leave: an envelope is made anew of the members that are named here and have the form that they must have.
- * Whatever else it holds, and every other kind of item, is dropped, whoever put it there.
+ * What may leave: an envelope is made anew of the members that are named here and have the form
+ * that they must have. Whatever else it holds, and every other kind of item, is dropped, whoever
+ * put it there.
  */
 import type { CheckInEnvelope, Envelope, EventEnvelope } from '@sentry/core';
 

@@ -1,8 +1,9 @@
 /**
  * Reports to Sentry: errors, alerts and check-ins, and nothing else.
  *
- * A client of its own, with no integration: it hooks into nothing, follows no request and keeps no breadcrumbs. It is not
- * made known to the rest of the SDK either, so nothing but what is given here comes to it; and `allowed.ts` is what it sends.
+ * A client of its own, with no integration: it hooks into nothing, follows no request and keeps no
+ * breadcrumbs. It is not made known to the rest of the SDK either, so nothing but what is given
+ * here comes to it; and `allowed.ts` is what it sends.
  */
 import { createHash } from 'node:crypto';
 import {

@@ -21,7 +21,10 @@ export type AccountStatus = Static<typeof AccountStatus>;
 
 export const AccountDeclaration = Type.Object(
   {
-    /** Chosen by the caller or made up. An id that exists already is updated: only the fields given change. */
+    /**
+     * Chosen by the caller or made up. An id that exists already is updated: only the fields given
+     * change.
+     */
     id: Type.Optional(Id),
     name: Type.Optional(Name),
     /** The account's own LinkedIn id, `ACoAA…`. */
@@ -83,7 +86,10 @@ export const IncomingMessage = Type.Object(
     /** The other person of the 1:1 chat. */
     person_id: Type.String({ pattern: '^A(C[ow]|E)[A-Za-z0-9_-]{3,96}$' }),
     text: Type.String({ minLength: 1, maxLength: 8_000 }),
-    /** `person` (the default): a reply arrives. `account`: the owner typed it on LinkedIn, not through the API. */
+    /**
+     * `person` (the default): a reply arrives. `account`: the owner typed it on LinkedIn, not
+     * through the API.
+     */
     from: Type.Optional(Type.Union([Type.Literal('person'), Type.Literal('account')])),
   },
   { additionalProperties: false },

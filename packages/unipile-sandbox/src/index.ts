@@ -1,4 +1,7 @@
-/** The Unipile sandbox: a world that behaves like LinkedIn behind Unipile's v1 API, and a server that speaks it. */
+/**
+ * The Unipile sandbox: a world that behaves like LinkedIn behind Unipile's v1 API, and a server
+ * that speaks it.
+ */
 export {
   AccountDeclaration,
   AccountStatus,

@@ -36,7 +36,10 @@ export function checkShape<Schema extends TSchema>(schema: Schema, value: unknow
   return value as Static<Schema>;
 }
 
-/** A fault's action is checked against the kind it names, so that its own fields are reported. @throws {DeclarationError} */
+/**
+ * A fault's action is checked against the kind it names, so that its own fields are reported.
+ * @throws {DeclarationError}
+ */
 export function checkFault(value: unknown, at = ''): Fault {
   const actionAt = at === '' ? 'action' : `${at}.action`;
   const fault = checkShape(FaultEnvelope, value, at);

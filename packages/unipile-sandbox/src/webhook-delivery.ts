@@ -12,7 +12,10 @@ export interface WebhookOptions {
   readonly retryDelaysMs?: readonly number[];
   /** How long a receiver may take to answer 200, in ms. Default 30,000. */
   readonly timeoutMs?: number;
-  /** Deliveries waiting, those due for a retry included; beyond it new ones are dropped and counted. Default 10,000. */
+  /**
+   * Deliveries waiting, those due for a retry included; beyond it new ones are dropped and counted.
+   * Default 10,000.
+   */
   readonly queueMax?: number;
   /** Deliveries under way at once. Default 16. */
   readonly concurrencyMax?: number;
@@ -183,7 +186,10 @@ function attemptOf(delivery: Delivery, result: DeliveryAttempt['result'], at: Da
   };
 }
 
-/** One attempt. The body is bytes, so that `fetch` adds no Content-Type of its own: the real service sends none. */
+/**
+ * One attempt. The body is bytes, so that `fetch` adds no Content-Type of its own: the real service
+ * sends none.
+ */
 async function post(
   { webhook, body }: Delivery,
   timeoutMs: number,

@@ -1,6 +1,7 @@
 /**
- * The least that sending at most once asks of Postgres: a claim that stands before its call, and a result after it. No limit,
- * no account, no attempt: what no ledger on this machine can be faster than.
+ * The least that sending at most once asks of Postgres: a claim that stands before its call, and a
+ * result after it. No limit, no account, no attempt: what no ledger on this machine can be faster
+ * than.
  */
 import pg from 'pg';
 import type { Enter, Message } from '../contestant.ts';

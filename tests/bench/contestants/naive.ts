@@ -1,4 +1,7 @@
-/** The loop that comes to mind first: fifty pending rows, one after the other, sent and then marked. No claim, no limits. */
+/**
+ * The loop that comes to mind first: fifty pending rows, one after the other, sent and then marked.
+ * No claim, no limits.
+ */
 import { clientOf } from '@revos/local-stack';
 import type { Enter, Message } from '../contestant.ts';
 import { plainClient } from '../plain-client.ts';

@@ -27,8 +27,8 @@ export interface JobApi {
 }
 
 /**
- * @param runMsMax how long a run that is asked for here may take, in milliseconds: the function that was asked for it is
- *   cut off after that
+ * @param runMsMax how long a run that is asked for here may take, in milliseconds: the function
+ *   that was asked for it is cut off after that
  * @throws {EnvironmentError} naming what is missing
  */
 export async function openJobApi(runMsMax: number, source?: NodeJS.ProcessEnv): Promise<JobApi> {

@@ -1,9 +1,9 @@
 /**
  * One slot, worked on by the function that was called for it, up to its own end.
  *
- * The slot makes the same run whoever asks for it. Where that is worked on elsewhere by now, or has ended, there is
- * nothing to do here. What is left at the end goes with the next slot; a function that is cut off leaves its attempts to
- * their leases, like any process that dies.
+ * The slot makes the same run whoever asks for it. Where that is worked on elsewhere by now, or has
+ * ended, there is nothing to do here. What is left at the end goes with the next slot; a function
+ * that is cut off leaves its attempts to their leases, like any process that dies.
  */
 import { within } from '@revos/core/effects';
 import { createInProcessEngine, createRuns, type JobDefinition, type Run, runFacts } from '@revos/core/jobs';
@@ -14,13 +14,17 @@ import { openParts } from '../services.ts';
 import { flush } from '../start.ts';
 import { createSystemProbe } from '../system-probe.ts';
 
-/** What the end takes, in milliseconds: stopping what is under way, and letting go of the database and of Unipile. */
+/**
+ * What the end takes, in milliseconds: stopping what is under way, and letting go of the database
+ * and of Unipile.
+ */
 const STOP_MS = 5_000;
 const END_MS = STOP_MS + 3_000;
 
 /**
- * How much longer than the run the look at alerts may take, in milliseconds, where the function has that long: as
- * long as two who do not answer. It goes on beside the run; one that is cut off after it has told somebody tells it again.
+ * How much longer than the run the look at alerts may take, in milliseconds, where the function has
+ * that long: as long as two who do not answer. It goes on beside the run; one that is cut off after
+ * it has told somebody tells it again.
  */
 const ALERTS_MS_MAX = 25_000;
 

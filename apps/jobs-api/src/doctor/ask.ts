@@ -1,4 +1,7 @@
-/** One request over HTTP, of which a doctor tells the status and no word of the body that it does not know. */
+/**
+ * One request over HTTP, of which a doctor tells the status and no word of the body that it does
+ * not know.
+ */
 import { type Effects, withTimeout } from '@revos/core/effects';
 import { socketCodeOf } from '@revos/core/telemetry';
 
@@ -14,7 +17,10 @@ export type Asked =
       readonly status: number;
       /** Undefined if it is no JSON. */
       readonly body: unknown;
-      /** How far the server's clock is before ours, in milliseconds, to half a second; null if it does not say. */
+      /**
+       * How far the server's clock is before ours, in milliseconds, to half a second; null if it
+       * does not say.
+       */
       readonly aheadMs: number | null;
     }
   /** Its code is a socket's, `TIMEOUT` or `NO_ANSWER`. */

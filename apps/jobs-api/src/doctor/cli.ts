@@ -1,4 +1,7 @@
-/** `npm run doctor`: looks at the environment of this process, or at one in a file. Exit code 0 if nothing is wrong, else 1. */
+/**
+ * `npm run doctor`: looks at the environment of this process, or at one in a file. Exit code 0 if
+ * nothing is wrong, else 1.
+ */
 import { readFileSync } from 'node:fs';
 import { parseArgs, parseEnv } from 'node:util';
 import { environment, WAYS, type Way } from './env.ts';

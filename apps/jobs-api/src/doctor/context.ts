@@ -1,4 +1,7 @@
-/** What checks share: each part is asked once, by whichever check comes first, and the others wait for the same answer. */
+/**
+ * What checks share: each part is asked once, by whichever check comes first, and the others wait
+ * for the same answer.
+ */
 import type { Effects } from '@revos/core/effects';
 import type { Environment, Way } from './env.ts';
 import { type DatabaseSeen, lookAtDatabase } from './look-at-database.ts';

@@ -1,7 +1,8 @@
 /**
  * The doctor: looks at an environment and says, line by line, what is right, what is wrong, and what to do.
  *
- * It changes nothing, starts nothing, and sends nothing but a test to those who are told of alerts. Its checks go on side by side, each within its time.
+ * It changes nothing, starts nothing, and sends nothing but a test to those who are told of alerts.
+ * Its checks go on side by side, each within its time.
  */
 import { type Effects, realEffects, within } from '@revos/core/effects';
 import { CHECKS, type NamedCheck } from './checks/index.ts';

@@ -1,4 +1,7 @@
-/** What a check finds: one line for a person, and what to do about it. It never holds a secret, or a person's name. */
+/**
+ * What a check finds: one line for a person, and what to do about it. It never holds a secret, or a
+ * person's name.
+ */
 
 /** `skipped`: it could not be looked at, since something before it is wrong. */
 export type Level = 'ok' | 'warning' | 'wrong' | 'skipped';

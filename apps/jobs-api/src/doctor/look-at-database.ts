@@ -1,4 +1,7 @@
-/** The database, asked once: whether it answers, whom it takes us for, what it has, and what its clock says. */
+/**
+ * The database, asked once: whether it answers, whom it takes us for, what it has, and what its
+ * clock says.
+ */
 import type { Effects } from '@revos/core/effects';
 import { createSupabaseRpc, type Rpc } from '@revos/core/rpc';
 import { type Check, createSystemProbe } from '../system-probe.ts';

@@ -1,9 +1,10 @@
 /**
  * The meters: every metric of ours, with its name, unit, labels and help. docs/metrics.md lists the same.
  *
- * Two registries: what this process has seen, and what the database says of the whole deployment. The second is left out
- * of a scrape that the database did not answer. No label holds an id, a name of a person or account, or a text, and each
- * takes its values from a fixed list. The job of a run is `job_name`: `job` is Prometheus's own label for what it scrapes.
+ * Two registries: what this process has seen, and what the database says of the whole deployment.
+ * The second is left out of a scrape that the database did not answer. No label holds an id, a name
+ * of a person or account, or a text, and each takes its values from a fixed list. The job of a run
+ * is `job_name`: `job` is Prometheus's own label for what it scrapes.
  */
 import type { JobDefinition } from '@revos/core/jobs';
 import { RunStatus } from '@revos/core/jobs';

@@ -1,4 +1,7 @@
-/** Runs: when they were begun and ended, as the database answers those who say so, and what they have claimed ahead. */
+/**
+ * Runs: when they were begun and ended, as the database answers those who say so, and what they
+ * have claimed ahead.
+ */
 import { type Engine, isEnded, type Run, type RunStore, type SliceStatus } from '@revos/core/jobs';
 import type { Meters } from './meters.ts';
 
@@ -20,7 +23,10 @@ export function observeRunStore(store: RunStore, meters: Meters): RunStore {
     meters.slotLateness.observe({ job_name: job }, secondsBetween(scheduled_for, started_at));
   };
 
-  /** And the last one to end ends it. What the database had ended before says so to each, and is nobody's to count. */
+  /**
+   * And the last one to end ends it. What the database had ended before says so to each, and is
+   * nobody's to count.
+   */
   const noteEnd = ({ owned, run }: SliceStatus): void => {
     const { id, job, status, started_at, finished_at, heartbeat_at } = run;
     if (!owned || !isEnded(run) || finished_at === null || finished_at !== heartbeat_at) return;

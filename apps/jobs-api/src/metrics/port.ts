@@ -1,4 +1,7 @@
-/** A port of its own for the metrics, without a credential: for a private network, and for a worker, which has no other. */
+/**
+ * A port of its own for the metrics, without a credential: for a private network, and for a worker,
+ * which has no other.
+ */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';

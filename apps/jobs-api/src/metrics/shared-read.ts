@@ -1,7 +1,10 @@
-/** A read that many scrapes share: one at a time, its answer told again for a while, and none waited for too long. */
+/**
+ * A read that many scrapes share: one at a time, its answer told again for a while, and none waited
+ * for too long.
+ */
 import { type Effects, within } from '@revos/core/effects';
 
-/** How long an answer is told again, in milliseconds: a storm of scrapes costs one read. */
+/** How long an answer is told again, in milliseconds: a burst of scrapes costs one read. */
 export const READ_FRESH_MS = 5_000;
 
 /** How long a scrape waits for a read, in milliseconds; Prometheus gives one 10 s. */

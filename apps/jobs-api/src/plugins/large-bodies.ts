@@ -1,9 +1,10 @@
 /**
  * Large bodies: how many bytes of them are taken in and worked on at the same time.
  *
- * A body costs several times its size: its text, what is read from it, and the text that goes to the database. So what
- * all of them may have together is bounded, and whoever comes on top of it is told to come back, before his is read.
- * Small bodies, such as every trigger's, are never refused for large ones.
+ * A body costs several times its size: its text, what is read from it, and the text that goes to
+ * the database. So what all of them may have together is bounded, and whoever comes on top of it is
+ * told to come back, before his is read. Small bodies, such as every trigger's, are never refused
+ * for large ones.
  */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';

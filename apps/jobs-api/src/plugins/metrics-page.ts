@@ -1,4 +1,7 @@
-/** `/metrics`: what Prometheus scrapes, for whoever has the token of it. An ops token opens nothing here, nor this one elsewhere. */
+/**
+ * `/metrics`: what Prometheus scrapes, for whoever has the token of it. An ops token opens nothing
+ * here, nor this one elsewhere.
+ */
 import { bearerTokenOf, nameOfToken } from '@revos/core/signing';
 import type { FastifyInstance } from 'fastify';
 import { METRICS_PATH, type Scrape } from '../metrics/port.ts';

@@ -67,8 +67,8 @@ const patternOf = (url: string): RegExp =>
   );
 
 /**
- * Answers with the problem that `error` is, or, to a stranger who was refused too often, with that; also what Fastify
- * calls before routing.
+ * Answers with the problem that `error` is, or, to a stranger who was refused too often, with that;
+ * also what Fastify calls before routing.
  */
 export async function answerProblem(
   error: unknown,

@@ -1,6 +1,7 @@
 /**
- * `/queues`: what waits in Redis, as a page, for whoever has an ops token. All of it is served from here, and it changes
- * nothing: what is to become of a run is said to the job API, which writes it down.
+ * `/queues`: what waits in Redis, as a page, for whoever has an ops token. All of it is served from
+ * here, and it changes nothing: what is to become of a run is said to the job API, which writes it
+ * down.
  */
 import { createBullBoard } from '@bull-board/api';
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
@@ -34,7 +35,10 @@ export interface QueueBoardOptions extends Pick<AuthOptions, 'opsTokens'> {
   readonly isReachable: () => Promise<boolean>;
 }
 
-/** Registered as a scope: the credential is asked for before every file of it, the styles and icons as well. */
+/**
+ * Registered as a scope: the credential is asked for before every file of it, the styles and icons
+ * as well.
+ */
 export const queueBoard = async (app: FastifyInstance, options: QueueBoardOptions): Promise<void> => {
   const authenticate = basicAuth(options);
   /** Answers by itself: the board would answer what is thrown here in its own way, without the challenge. */

@@ -1,10 +1,11 @@
 /**
  * Rate limits: how often a stranger is refused in words, and how often an ops credential is served.
  *
- * Who a caller is, is decided first, and costs a few digests. So the unauthenticated can use up nothing but what is theirs:
- * whoever shows a valid credential is never refused for what others did, from the same address or not. The cron
- * credential has no limit of its own, which somebody who holds its token could use up: without a signature it is a
- * stranger's, and with one it makes one run a slot.
+ * Who a caller is, is decided first, and costs a few digests. So the unauthenticated can use up
+ * nothing but what is theirs: whoever shows a valid credential is never refused for what others
+ * did, from the same address or not. The cron credential has no limit of its own, which somebody
+ * who holds its token could use up: without a signature it is a stranger's, and with one it makes
+ * one run a slot.
  */
 import { isIP } from 'node:net';
 import rateLimit, { normalizeIP } from '@fastify/rate-limit';

@@ -17,7 +17,10 @@ const CONTENT_SECURITY_POLICY = [
   "style-src 'self' 'unsafe-inline'",
 ].join('; ');
 
-/** Registered as a scope: the credential is asked for before every file of it, the styles and icons as well. */
+/**
+ * Registered as a scope: the credential is asked for before every file of it, the styles and icons
+ * as well.
+ */
 export const referencePage: FastifyPluginAsync<Pick<AuthOptions, 'opsTokens'>> = async (
   app,
   { opsTokens },

@@ -1,8 +1,9 @@
 /**
  * Security headers: what a browser may do with an answer of this API, which is nothing at all.
  *
- * @fastify/helmet sets them. What is refused before there is a route, or a request, is out of its reach, and gets
- * `SECURITY_HEADERS`: the same, written out. The reference page has a policy of its own.
+ * @fastify/helmet sets them. What is refused before there is a route, or a request, is out of its
+ * reach, and gets `SECURITY_HEADERS`: the same, written out. The reference page has a policy of its
+ * own.
  */
 import helmet from '@fastify/helmet';
 import type { FastifyInstance } from 'fastify';

@@ -22,8 +22,8 @@ declare module 'fastify' {
     /** The trigger that the signature vouches for; null for credentials that sign nothing. */
     signedTrigger: TriggerBody | null;
     /**
-     * The span of who signed the trigger; undefined for all others. It is not signed itself, and decides nothing: whoever
-     * could change it could give the run another trace.
+     * The span of who signed the trigger; undefined for all others. It is not signed itself, and
+     * decides nothing: whoever could change it could give the run another trace.
      */
     traceparent: string | undefined;
   }

@@ -1,4 +1,7 @@
-/** The application over real parts: the SQL functions on PGlite, the in-process engine, jobs of the test's own. */
+/**
+ * The application over real parts: the SQL functions on PGlite, the in-process engine, jobs of the
+ * test's own.
+ */
 import { createAnalytics } from '@revos/core/analytics';
 import { type Effects, realEffects } from '@revos/core/effects';
 import {

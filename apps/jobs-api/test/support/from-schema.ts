@@ -1,5 +1,6 @@
 /**
- * Values for a JSON Schema, as fast-check draws them: most as the schema wants them, and some that nobody wants.
+ * Values for a JSON Schema, as fast-check draws them: most as the schema wants them, and some that
+ * nobody wants.
  *
  * It knows the words that the OpenAPI document uses, and throws at any other.
  */

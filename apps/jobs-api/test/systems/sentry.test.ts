@@ -1,4 +1,7 @@
-/** What the jobs API and the worker tell Sentry, as processes of their own: each error and each slot once, and nothing else. */
+/**
+ * What the jobs API and the worker tell Sentry, as processes of their own: each error and each slot
+ * once, and nothing else.
+ */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';

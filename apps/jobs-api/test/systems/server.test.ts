@@ -179,7 +179,8 @@ describe('SIGTERM', () => {
     expect(stdout()).toContain('their leases will expire');
   });
 
-  // The process has a clock of its own, so this takes as long as it says. Above every default that a library ends a shutdown by.
+  // The process has a clock of its own, so this takes as long as it says. Above every default that
+  // a library ends a shutdown by.
   it('waits for an answer that takes nearly all of the grace', async () => {
     await queueTwo();
     const { port, child, exited, stdout } = await started({ SHUTDOWN_GRACE_SECONDS: '18' });

@@ -1,4 +1,7 @@
-/** `ops doctor`: whether an environment would do for a deployment. Unlike the others it asks more than the jobs API. */
+/**
+ * `ops doctor`: whether an environment would do for a deployment. Unlike the others it asks more
+ * than the jobs API.
+ */
 import { readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
 import { type Command, Option } from 'commander';

@@ -4,7 +4,10 @@ import type { Account, AccountDetail, AuditEntry, Policy, Sending } from '../sha
 import { facts, table, textCell } from './table.ts';
 import { exactInstant, instant, NOTHING, onOneLine } from './words.ts';
 
-/** Whether the account is paused at this instant: a pause that is over stands in its policy until the next one. */
+/**
+ * Whether the account is paused at this instant: a pause that is over stands in its policy until
+ * the next one.
+ */
 export function isPaused(policy: Policy | null, now: Date): boolean {
   const until = policy?.paused_until ?? null;
   return until !== null && (until === 'infinity' || Date.parse(until) > now.getTime());

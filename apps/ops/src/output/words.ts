@@ -1,4 +1,7 @@
-/** Values as people read them. Pure: the current instant is an argument. Instants are shown in UTC, always. */
+/**
+ * Values as people read them. Pure: the current instant is an argument. Instants are shown in UTC,
+ * always.
+ */
 
 /** What stands where there is nothing. */
 export const NOTHING = '–';

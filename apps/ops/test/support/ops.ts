@@ -61,7 +61,10 @@ export function startOps(args: readonly string[], { env = {}, input = '' }: OpsO
   };
 }
 
-/** The program within this process: the same from its arguments to its exit code, without a second of start-up. */
+/**
+ * The program within this process: the same from its arguments to its exit code, without a second
+ * of start-up.
+ */
 export async function runOps(
   args: readonly string[],
   { env = {}, input = '', isTTY = false, onRead = async () => {} }: RunOpsOptions = {},

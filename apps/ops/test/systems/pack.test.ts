@@ -1,4 +1,7 @@
-/** The program as one installs it: packed, installed into an empty folder without a network, and started there. */
+/**
+ * The program as one installs it: packed, installed into an empty folder without a network, and
+ * started there.
+ */
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

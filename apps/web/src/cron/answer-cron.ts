@@ -16,7 +16,10 @@ import type { runDirectly } from './run-directly.ts';
 import type { TriggerAlerts, TriggerAlertsOptions } from './trigger-alerts.ts';
 import { type TriggerResult, triggerRun } from './trigger-run.ts';
 
-/** How long this function has, in milliseconds, less what its own end takes. `maxDuration` of the route is above it. */
+/**
+ * How long this function has, in milliseconds, less what its own end takes. `maxDuration` of the
+ * route is above it.
+ */
 const FUNCTION_MS = 295_000;
 
 export interface CronRequest {
@@ -132,7 +135,10 @@ async function inSlotSpan(
   });
 }
 
-/** Asks the jobs API for the run; works on it here where there is none, or where it gave no answer and that is wanted. */
+/**
+ * Asks the jobs API for the run; works on it here where there is none, or where it gave no answer
+ * and that is wanted.
+ */
 async function runOf(
   slot: Slot,
   env: CronEnv,

@@ -1,8 +1,9 @@
 /**
  * Alerts of the cron route itself: that triggers come to nothing, and that they come to runs again.
  *
- * Whoever else would say so is the jobs API, which cannot be reached. There is no database here either: what was told stands
- * in Vercel's runtime cache, which the functions of a region share; elsewhere in the process. If it forgets, it is told again.
+ * Whoever else would say so is the jobs API, which cannot be reached. There is no database here
+ * either: what was told stands in Vercel's runtime cache, which the functions of a region share;
+ * elsewhere in the process. If it forgets, it is told again.
  */
 import { type Channel, channelsOf, type Http } from '@revos/core/alerts';
 import type { ChannelsConfig } from '@revos/core/alerts/variables';
@@ -33,7 +34,10 @@ const KEPT_S = 7 * 24 * 3_600;
 /** One look into the cache, or one change, in milliseconds. */
 const CACHE_MS_MAX = 2_000;
 
-/** Jobs with the same slot fail at the same time: each looks a moment after the one before, in milliseconds. */
+/**
+ * Jobs with the same slot fail at the same time: each looks a moment after the one before, in
+ * milliseconds.
+ */
 const STAGGER_MS = 2_000;
 
 /** Of one slot; none of it rejects. */

@@ -1,8 +1,8 @@
 /**
  * Incidents of the cron route: what they become as slots get no run, or get one, and whom to tell of what.
  *
- * Pure: what is known, the slot and the instant are arguments. A change that is made twice makes no difference, so it can be
- * made again on what another function has written meanwhile.
+ * Pure: what is known, the slot and the instant are arguments. A change that is made twice makes no
+ * difference, so it can be made again on what another function has written meanwhile.
  */
 import type { Notice } from '@revos/core/alerts';
 import type { Problem } from '../http/problem.ts';
@@ -12,7 +12,10 @@ type Told = Readonly<Record<Notice['event'], readonly string[]>>;
 
 export interface TriggerIncident {
   readonly alert: Notice['alert'];
-  /** Jobs that got no run, each with the instant at which it last got none. The incident ends with the last of them. */
+  /**
+   * Jobs that got no run, each with the instant at which it last got none. The incident ends with
+   * the last of them.
+   */
   readonly failing: Readonly<Record<string, string>>;
   /** Names of channels. */
   readonly told: Told;
@@ -31,10 +34,16 @@ export interface Delivered {
 /** Between an end and the next beginning, in milliseconds. */
 const QUIET_MS = 10 * 60_000;
 
-/** How long a channel is asked to take a notice, in milliseconds from the beginning, and again from the end. */
+/**
+ * How long a channel is asked to take a notice, in milliseconds from the beginning, and again from
+ * the end.
+ */
 const TRIED_MS = 24 * 3_600_000;
 
-/** How long a job holds an incident open that is not seen again, in milliseconds: it has rarer slots, or none any more. */
+/**
+ * How long a job holds an incident open that is not seen again, in milliseconds: it has rarer
+ * slots, or none any more.
+ */
 const HELD_MS = 2 * 3_600_000;
 
 /** Incidents that are kept. What older ones have still to tell is given up. */

@@ -75,7 +75,10 @@ function heading(count: (typeof COUNTS)[number]): string {
   return count.charAt(0).toUpperCase() + count.slice(1);
 }
 
-/** An answer that was lost and then found is nothing to be alarmed by; what still waits for a person the verdict says. */
+/**
+ * An answer that was lost and then found is nothing to be alarmed by; what still waits for a person
+ * the verdict says.
+ */
 function tone(count: (typeof COUNTS)[number], stats: RunStats): string {
   const value = stats[count] ?? 0;
   if (value === 0) return 'none';

@@ -119,7 +119,10 @@ export type MessageFilter = Static<typeof MessageFilter>;
 /** Messages in one call of `dm_enqueue`. */
 export const MESSAGES_MAX = 10_000;
 
-/** Bytes of JSON in one call: 10,000 messages of 1,500 characters or so, with all their ids. Longer ones take several calls. */
+/**
+ * Bytes of JSON in one call: 10,000 messages of 1,500 characters or so, with all their ids. Longer
+ * ones take several calls.
+ */
 export const ENQUEUE_BYTES_MAX = 20 * 1_048_576;
 
 export const NewMessage = Type.Object(

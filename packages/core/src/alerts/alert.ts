@@ -1,4 +1,7 @@
-/** An alert: something the verdict found that people are told of, once when it begins and once when it ends. */
+/**
+ * An alert: something the verdict found that people are told of, once when it begins and once when
+ * it ends.
+ */
 import Type, { type Static } from 'typebox';
 import { AnyOf, GivenInstant, Instant, Nullable } from '../shapes/index.ts';
 import { FindingCode, VerdictState } from '../verdict/index.ts';

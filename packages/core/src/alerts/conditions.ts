@@ -7,7 +7,10 @@ import {
   type VerdictFacts,
 } from '../verdict/index.ts';
 
-/** Said by nobody's alert: that all is well, that nothing was seen yet, and a pause, of which a person knows who made it. */
+/**
+ * Said by nobody's alert: that all is well, that nothing was seen yet, and a pause, of which a
+ * person knows who made it.
+ */
 const NOT_TOLD: ReadonlySet<FindingCode> = new Set(['all_well', 'not_seen', 'never_run', 'all_paused']);
 
 export const ALERT_CODES: readonly FindingCode[] = FINDING_CODES.filter((code) => !NOT_TOLD.has(code));
@@ -31,7 +34,10 @@ export interface Observation {
   readonly looked_at: readonly FindingCode[];
 }
 
-/** Found among posts of which not all may have been looked at: then none that is found is none that is known. */
+/**
+ * Found among posts of which not all may have been looked at: then none that is found is none that
+ * is known.
+ */
 const COUNTED = { posts_held: 'held_posts', posts_late: 'late_posts' } as const;
 
 function isSeen(code: FindingCode, system: VerdictFacts['system']): boolean {
@@ -40,7 +46,10 @@ function isSeen(code: FindingCode, system: VerdictFacts['system']): boolean {
   return waiting === null || waiting.count > 0 || !waiting.is_more;
 }
 
-/** @param isReadinessKnown whether what keeps the service from its work has lasted: a moment of it is not told */
+/**
+ * @param isReadinessKnown whether what keeps the service from its work has lasted: a moment of it
+ * is not told
+ */
 export function observe(facts: VerdictFacts, isReadinessKnown: boolean): Observation {
   const looked_at = ALERT_CODES.filter((code) =>
     code === 'not_ready' ? isReadinessKnown : isSeen(code, facts.system),

@@ -44,6 +44,9 @@ function subjectsOf({ subjects }: Notice['alert']): string {
   return `: ${named.join(', ')}${others > 0 ? `, and ${others} more` : ''}`;
 }
 
-/** The three characters that have a meaning in a text for Slack: without them nobody is mentioned and nothing is linked. */
+/**
+ * The three characters that have a meaning in a text for Slack: without them nobody is mentioned
+ * and nothing is linked.
+ */
 const escaped = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');

@@ -1,8 +1,8 @@
 /**
  * The watch: looks at what the verdict finds, keeps it, and tells people of what began and ended.
  *
- * What is known stands in the database, so that a process that starts again repeats nothing, and of several one tells. What
- * cannot be told now is told later, by whoever looks then.
+ * What is known stands in the database, so that a process that starts again repeats nothing, and of
+ * several one tells. What cannot be told now is told later, by whoever looks then.
  */
 import type { Effects } from '../effects/index.ts';
 import { isOutage } from '../jobs/index.ts';
@@ -22,8 +22,8 @@ export interface AlertWatchOptions
   /** Says that this process watches; resolves to why that failed, or to null. Null: to nobody. */
   readonly beat: (() => Promise<string | null>) | null;
   /**
-   * Looks in a row that must find the service not ready before people are told. Two where the same process looks again;
-   * one where it does not.
+   * Looks in a row that must find the service not ready before people are told. Two where the same
+   * process looks again; one where it does not.
    */
   readonly notReadyLooks: 1 | 2;
   readonly effects: Effects;

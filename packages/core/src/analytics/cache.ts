@@ -1,8 +1,8 @@
 /**
  * The cache of expensive answers: each carries the instant as of which it holds.
  *
- * A cache may lose anything at any time; what it gives is an answer that was right at its `as_of`. In Postgres by
- * default; in Redis where one is given, and in Postgres while that is away.
+ * A cache may lose anything at any time; what it gives is an answer that was right at its `as_of`.
+ * In Postgres by default; in Redis where one is given, and in Postgres while that is away.
  */
 import type { Effects } from '../effects/index.ts';
 import type { Logger } from '../telemetry/index.ts';

@@ -1,6 +1,6 @@
 /**
- * History that nobody needs any more: deleted in small batches, each a transaction of its own, so that nothing waits
- * for it. It may end between any two of them; the next day goes on.
+ * History that nobody needs any more: deleted in small batches, each a transaction of its own, so
+ * that nothing waits for it. It may end between any two of them; the next day goes on.
  */
 import { type AnalyticsStore, HISTORY_KINDS, type HistoryKind } from './store.ts';
 

@@ -1,7 +1,10 @@
 import Type from 'typebox';
 import { type JobDefinition, RunParams } from '../jobs/index.ts';
 
-/** Recounts the last days of every account, then what is made of them; and deletes history that is past its time. */
+/**
+ * Recounts the last days of every account, then what is made of them; and deletes history that is
+ * past its time.
+ */
 export const analytics: JobDefinition = {
   name: 'analytics',
   summary:

@@ -7,7 +7,10 @@ import { createRedisCache } from './redis-cache.ts';
 import type { Platform, Summary, SummaryGroup } from './shapes.ts';
 import { createAnalyticsStore, type DailyPage, type DailyRequest } from './store.ts';
 
-/** How old an answer may be, in milliseconds. The rollup changes once a day; a backfill may come at any time. */
+/**
+ * How old an answer may be, in milliseconds. The rollup changes once a day; a backfill may come at
+ * any time.
+ */
 const PLATFORM_TTL_MS = 15 * 60_000;
 const SUMMARY_TTL_MS = 5 * 60_000;
 

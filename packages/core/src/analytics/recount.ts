@@ -1,6 +1,6 @@
 /**
- * The run of `analytics`: recounts days, one call each, the latest first; then the views and the cache. What is
- * counted and old is deleted last; a backfill deletes nothing.
+ * The run of `analytics`: recounts days, one call each, the latest first; then the views and the
+ * cache. What is counted and old is deleted last; a backfill deletes nothing.
  *
  * Each day is whole or as it was, so a run may end between any two; counting again changes nothing. What the
  * days are, the database says, by its own clock.
@@ -15,7 +15,10 @@ import { createAnalyticsStore } from './store.ts';
 const TRIES_MAX = 4;
 const RETRY_MS = 2_000;
 
-/** How long one call takes at most, in milliseconds: none is begun later than that before this process is ended. */
+/**
+ * How long one call takes at most, in milliseconds: none is begun later than that before this
+ * process is ended.
+ */
 const CALL_MS_MAX = 60_000;
 
 export const recount: JobHandler = async ({ run, signal, remainingMs, report }, services) => {

@@ -1,6 +1,7 @@
 /**
- * Analytics, as the HTTP API shows them: the shapes of `analytics_daily_list`, `analytics_summary` and
- * `analytics_platform`. `docs/analytics.md` says what each column counts. Days are `YYYY-MM-DD`, instants ISO 8601.
+ * Analytics, as the HTTP API shows them: the shapes of `analytics_daily_list`, `analytics_summary`
+ * and `analytics_platform`. `docs/analytics.md` says what each column counts. Days are
+ * `YYYY-MM-DD`, instants ISO 8601.
  */
 import Type, { type Static } from 'typebox';
 import { Count, Day, GivenDay, givenDay, Id, Instant, Nullable } from '../shapes/index.ts';

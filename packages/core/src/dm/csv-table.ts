@@ -1,8 +1,8 @@
 /**
  * The rows of a CSV file by the names of its header, as people's programs write such files.
  *
- * What means nothing is left out: rows and columns without a value, cells behind the last column, the line `sep=,` that
- * Excel reads. What could mean two things is refused.
+ * What means nothing is left out: rows and columns without a value, cells behind the last column,
+ * the line `sep=,` that Excel reads. What could mean two things is refused.
  */
 import { CsvError, parse } from 'csv-parse/sync';
 import { CsvImportError, type CsvProblem, fileProblem } from './csv-problem.ts';

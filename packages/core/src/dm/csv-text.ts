@@ -1,4 +1,7 @@
-/** A CSV file's bytes as text: in what the byte order mark says, in UTF-16 if every other byte is 0, and else in UTF-8. */
+/**
+ * A CSV file's bytes as text: in what the byte order mark says, in UTF-16 if every other byte is 0,
+ * and else in UTF-8.
+ */
 import { fileProblem } from './csv-problem.ts';
 
 export interface CsvText {

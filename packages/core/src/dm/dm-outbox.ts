@@ -10,8 +10,9 @@ import { type ClaimedMessage, createDmStore, type DmResult } from './store.ts';
 const LEASE_MS = 120_000;
 
 /**
- * How long after its claim a call may begin, in milliseconds. It takes up to 60 s then, and Unipile may carry it out
- * though nobody waits for it any more: for that another 30 s of the lease are left.
+ * How long after its claim a call may begin, in milliseconds. It takes up to 60 s then, and Unipile
+ * may carry it out though nobody waits for it any more: for that another 30 s of the lease are
+ * left.
  */
 const DISPATCH_MS_MAX = 30_000;
 

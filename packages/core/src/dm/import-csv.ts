@@ -2,8 +2,9 @@
  * A campaign as a CSV file: read as a whole, checked as a whole, queued as a whole or not at all.
  *
  * Columns: `account` (the LinkedIn account's name), `recipient_id`, `message`, and optionally
- * `send_at`, `priority`, `dedupe_key`, `chat_id`, `campaign_id`, `lead_id`, `is_literal`. UTF-8 or UTF-16, comma-separated or as
- * its first line says (`sep=;`), quoted as RFC 4180 says. Line breaks of any kind are taken as one kind, also within a message.
+ * `send_at`, `priority`, `dedupe_key`, `chat_id`, `campaign_id`, `lead_id`, `is_literal`. UTF-8 or
+ * UTF-16, comma-separated or as its first line says (`sep=;`), quoted as RFC 4180 says. Line breaks
+ * of any kind are taken as one kind, also within a message.
  */
 import { CsvImportError, type CsvProblem, fileProblem } from './csv-problem.ts';
 import { type CsvRow, readCsvTable } from './csv-table.ts';
@@ -97,7 +98,10 @@ export async function importCsv(queue: CsvQueue, content: string | Uint8Array): 
   throw new CsvImportError(all.sort((a, b) => (a.line ?? 0) - (b.line ?? 0)));
 }
 
-/** The ids of the accounts that each name means: of those that are called exactly so, or else of those that look the same. */
+/**
+ * The ids of the accounts that each name means: of those that are called exactly so, or else of
+ * those that look the same.
+ */
 async function idsOf(queue: CsvQueue, names: ReadonlySet<string>): Promise<ReadonlyMap<string, string[]>> {
   const given = [...names].filter((name) => name !== '');
   const exact = await queue.accountsNamed(given);
@@ -113,7 +117,10 @@ async function idsOf(queue: CsvQueue, names: ReadonlySet<string>): Promise<Reado
   );
 }
 
-/** A name as it looks: a letter and its mark may be one character or two, and a space may be of any kind, or several. */
+/**
+ * A name as it looks: a letter and its mark may be one character or two, and a space may be of any
+ * kind, or several.
+ */
 const sightOf = (name: string): string => name.normalize('NFC').replace(/\s+/gu, ' ');
 
 /** @throws {CsvImportError} if one call cannot take all of them: it would break off, and say nothing */
@@ -163,7 +170,10 @@ function shortenedKey({ line, record }: CsvRow): CsvProblem[] {
   return [{ line, field: 'dedupe_key', problem }];
 }
 
-/** Instants as other programs write them: a `t` or `z`, a space before the zone, and digits that no clock here has. */
+/**
+ * Instants as other programs write them: a `t` or `z`, a space before the zone, and digits that no
+ * clock here has.
+ */
 const WRITTEN_INSTANT =
   /^(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}(?::\d{2})?)(?:(\.\d{1,6})\d*)? ?([Zz]|[+-]\d{2}(?::?\d{2})?)$/;
 

@@ -80,7 +80,10 @@ export interface RowWarning {
 export interface Enqueued {
   readonly enqueued: number;
   readonly existing: number;
-  /** Rows that say the same to the same person as another row, or as a message that waits or may have been sent. */
+  /**
+   * Rows that say the same to the same person as another row, or as a message that waits or may
+   * have been sent.
+   */
   readonly repeated: number;
   /** The first 1,000 of them. */
   readonly warnings: readonly RowWarning[];

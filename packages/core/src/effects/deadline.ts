@@ -1,7 +1,10 @@
 /** Bounds on time: for work that is given up, and for work that must not be begun any more. */
 import type { Effects } from './effects.ts';
 
-/** Without a reason an abort makes an error and its stack, which costs five times as much as all the rest of it. */
+/**
+ * Without a reason an abort makes an error and its stack, which costs five times as much as all the
+ * rest of it.
+ */
 const DONE = 'done';
 
 /**
@@ -28,8 +31,8 @@ export async function withTimeout<Result>(
 const EXPIRED = Symbol('expired');
 
 /**
- * What `work` comes to or, if that takes longer than `ms` milliseconds, what `late` gives or throws; then nobody waits
- * for it any more. The timer ends with the work.
+ * What `work` comes to or, if that takes longer than `ms` milliseconds, what `late` gives or
+ * throws; then nobody waits for it any more. The timer ends with the work.
  */
 export async function within<Result, Late>(
   effects: Pick<Effects, 'sleep'>,
@@ -59,7 +62,10 @@ export function countdown(effects: Pick<Effects, 'now' | 'monotonicMs'>, ms: num
   return () => Math.min(untilMs - effects.now().getTime(), monotonicUntilMs - effects.monotonicMs());
 }
 
-/** Whether less than `ms` milliseconds have passed since now, asked again at any time; by both clocks, as in `countdown`. */
+/**
+ * Whether less than `ms` milliseconds have passed since now, asked again at any time; by both
+ * clocks, as in `countdown`.
+ */
 export function timeLeft(effects: Pick<Effects, 'now' | 'monotonicMs'>, ms: number): () => boolean {
   const leftMs = countdown(effects, ms);
   return () => leftMs() > 0;

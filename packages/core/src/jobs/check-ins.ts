@@ -1,9 +1,11 @@
 /**
- * Check-ins: signs of life of each slot, drawn from what every process of the system writes into the run store.
+ * Check-ins: signs of life of each slot, drawn from what every process of the system writes into
+ * the run store.
  *
- * A slot is open from the begin of its run, or from when it was coalesced with one under way, until that run ends or
- * answers the next slot. The database tells which process does what, so each is told once: who began the run's first slice,
- * who had the slot coalesced, who ended the last slice. A run that answers no slot, as one asked for by a person, is silent.
+ * A slot is open from the begin of its run, or from when it was coalesced with one under way, until
+ * that run ends or answers the next slot. The database tells which process does what, so each is
+ * told once: who began the run's first slice, who had the slot coalesced, who ended the last slice.
+ * A run that answers no slot, as one asked for by a person, is silent.
  */
 import type { Effects } from '../effects/index.ts';
 import type { CheckIn, Logger, Reports } from '../telemetry/index.ts';
@@ -70,7 +72,10 @@ export function withCheckIns(store: RunStore, options: CheckInOptions): RunStore
     tell(run, slot, 'in_progress');
   };
 
-  /** The next run goes on with the work of one whose process went away, and closes the slot that it left open. */
+  /**
+   * The next run goes on with the work of one whose process went away, and closes the slot that it
+   * left open.
+   */
   const onTakenUp = async (successor: Run): Promise<void> => {
     const { items } = await store.list({ job: successor.job, scoped: false, limit: 2 });
     const left = items.find(({ id }) => id !== successor.id);

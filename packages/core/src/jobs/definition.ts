@@ -45,8 +45,8 @@ export interface RunContext {
   /** Counted from 0. */
   readonly slice: number;
   /**
-   * Whether it was begun before every other slice of the run: what is to be done once a run, it does. Not slice 0: the
-   * run may have ended before anybody takes that up.
+   * Whether it was begun before every other slice of the run: what is to be done once a run, it
+   * does. Not slice 0: the run may have ended before anybody takes that up.
    */
   readonly isFirst: boolean;
   /** Of the slice. */
@@ -56,8 +56,8 @@ export interface RunContext {
   /** Work on while something can be done before this instant; it may move later during the run. */
   horizonAt(): Date;
   /**
-   * Milliseconds until this process is ended, whatever it does; infinite where it is asked to stop first. What would not
-   * end by then is not begun: see `workUntil`.
+   * Milliseconds until this process is ended, whatever it does; infinite where it is asked to stop
+   * first. What would not end by then is not begun: see `workUntil`.
    */
   remainingMs(): number;
   /** Publishes progress; cheap, and may be called after every message. */
@@ -78,7 +78,10 @@ export interface JobDefinition {
   readonly params?: TObject;
   /** Of runs that name none: 0 (default) to 9; a higher one is taken up first where runs wait for workers. */
   readonly priority?: number;
-  /** Whether several processes may work on one run at the same time: the handler shares through the database. */
+  /**
+   * Whether several processes may work on one run at the same time: the handler shares through the
+   * database.
+   */
   readonly isSliced?: boolean;
   readonly loadHandler: () => Promise<JobHandler>;
 }

@@ -36,7 +36,10 @@ export class EngineUnavailable extends Error {
   override readonly name = 'EngineUnavailable';
 }
 
-/** Whether what was thrown only says that the database or the queue is away: it is tried again, and no fault of ours. */
+/**
+ * Whether what was thrown only says that the database or the queue is away: it is tried again, and
+ * no fault of ours.
+ */
 export function isOutage(thrown: unknown): boolean {
   return thrown instanceof EngineUnavailable || (thrown instanceof RpcError && thrown.kind === 'unavailable');
 }

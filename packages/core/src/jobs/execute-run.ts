@@ -1,9 +1,10 @@
 /**
  * One slice of a run, from its first heartbeat to its end: the same for every engine.
  *
- * The slice is leased by heartbeat. If the process dies, the heartbeats stop, and another worker takes the slice
- * over, or the run is marked `interrupted` by whoever looks next; if it only was slow, its next heartbeat tells it so,
- * and it stops. Nothing a late worker does can harm: messages are fenced by their attempts, not by the run.
+ * The slice is leased by heartbeat. If the process dies, the heartbeats stop, and another worker
+ * takes the slice over, or the run is marked `interrupted` by whoever looks next; if it only was
+ * slow, its next heartbeat tells it so, and it stops. Nothing a late worker does can harm: messages
+ * are fenced by their attempts, not by the run.
  */
 import { storableText } from '../json/index.ts';
 import { inSpan, messageOf, NO_TRACES, type Span } from '../telemetry/index.ts';
@@ -15,7 +16,10 @@ import type { RunStore, SliceEnd, SliceStatus } from './run-store.ts';
 /** Milliseconds between two heartbeats; `run_recover` gives up on a run after 60 s without one. */
 export const HEARTBEAT_MS = 5_000;
 
-/** How often, and after how many milliseconds, a run's begin and end are recorded again if the database is away. */
+/**
+ * How often, and after how many milliseconds, a run's begin and end are recorded again if the
+ * database is away.
+ */
 const PERSIST_ATTEMPTS_MAX = 8;
 const PERSIST_RETRY_MS = 500;
 
@@ -44,8 +48,9 @@ export interface RunExecution {
 }
 
 /**
- * How a worker and a slice parted: `refused`: it was not to be begun; `ended`; `given-back`: another worker is to take
- * it up; `unrecorded`: the database did not take its begin or its end, and the lease will run out.
+ * How a worker and a slice parted: `refused`: it was not to be begun; `ended`; `given-back`:
+ * another worker is to take it up; `unrecorded`: the database did not take its begin or its end,
+ * and the lease will run out.
  */
 export type SliceExit = 'refused' | 'ended' | 'given-back' | 'unrecorded';
 

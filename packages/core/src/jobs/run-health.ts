@@ -6,8 +6,8 @@ import { currentSlot, EARLY_MS_MAX } from './schedule.ts';
 const LATE_MS_MIN = 3 * 60_000;
 
 /**
- * How long a run has been at work when what the one before it came to no longer says how the job is, in milliseconds: so
- * long at least, and longer than that one was at work.
+ * How long a run has been at work when what the one before it came to no longer says how the job
+ * is, in milliseconds: so long at least, and longer than that one was at work.
  */
 const PROVEN_MS_MIN = 10 * 60_000;
 const LONGER_MS = 2 * 60_000;
@@ -22,8 +22,8 @@ export const GIVEN_UP = {
 const SILENT_MS_MIN = 2 * 60_000;
 
 /**
- * The latest slot that is past its grace, if the job's last run does not answer for it; null if all is well. One whose
- * grace still lasts says nothing of the one before.
+ * The latest slot that is past its grace, if the job's last run does not answer for it; null if all
+ * is well. One whose grace still lasts says nothing of the one before.
  *
  * @param lastRun null for a job that has never run: it is new here, and its first slot may be to come
  */
@@ -48,8 +48,9 @@ function covers(
 }
 
 /**
- * The run that says how a job ends: the last one that ended by itself, unless a later one has been at work for a while.
- * One that has only begun says nothing yet: what fails at each slot would be mended at each slot.
+ * The run that says how a job ends: the last one that ended by itself, unless a later one has been
+ * at work for a while. One that has only begun says nothing yet: what fails at each slot would be
+ * mended at each slot.
  */
 export function lastEnd(ended: Run | null, last: Run | null, now: Date): Run | null {
   if (ended === null || last?.status !== 'running' || silentMs(last, now) !== null) return ended;

@@ -70,7 +70,10 @@ export const RunStats = Type.Object(
     seen: Type.Optional(Type.Integer({ minimum: 0 })),
     /** Rows that every limit, window, pause and gap allowed, and that were claimed. */
     eligible: Type.Optional(Type.Integer({ minimum: 0 })),
-    /** While it runs: claimed, and waiting in the process until a call under way ends. Given back if the run is stopped. */
+    /**
+     * While it runs: claimed, and waiting in the process until a call under way ends. Given back if
+     * the run is stopped.
+     */
     claimed_ahead: Type.Optional(Type.Integer({ minimum: 0 })),
     sent: Type.Optional(Type.Integer({ minimum: 0 })),
     failed: Type.Optional(Type.Integer({ minimum: 0 })),
@@ -91,7 +94,10 @@ export const RunStats = Type.Object(
     would_send: Type.Optional(Type.Array(Type.String())),
     /** When the next row can go out; null when nothing waits for a known instant. */
     next_at: Type.Optional(Nullable(Instant)),
-    /** False if more waited than is looked at: `due`, `seen` and `skipped` are of a part, and more may wait. */
+    /**
+     * False if more waited than is looked at: `due`, `seen` and `skipped` are of a part, and more
+     * may wait.
+     */
     is_complete: Type.Optional(Type.Boolean()),
   },
   { $id: 'RunStats', additionalProperties: true },

@@ -1,6 +1,7 @@
 /**
- * The slices that this process works on, whoever hands them over: at most one of a run, so that a run never has more
- * than `SEND_CONCURRENCY` calls in flight here, and other processes find something left to take.
+ * The slices that this process works on, whoever hands them over: at most one of a run, so that a
+ * run never has more than `SEND_CONCURRENCY` calls in flight here, and other processes find
+ * something left to take.
  */
 import pLimit from 'p-limit';
 import { within } from '../effects/index.ts';
@@ -22,16 +23,17 @@ export interface SliceRunnerOptions {
   /** What a shutdown makes of a slice: the end of it, or one that waits for another worker. */
   readonly afterShutdown: 'interrupted' | 'waiting';
   /**
-   * Where this process is ended at a given instant, whatever it does: asked as a slice is taken, and answers with the
-   * milliseconds that are left at any time. Default: it is asked to stop first.
+   * Where this process is ended at a given instant, whatever it does: asked as a slice is taken,
+   * and answers with the milliseconds that are left at any time. Default: it is asked to stop
+   * first.
    */
   readonly untilEnd?: () => () => number;
 }
 
 export interface SliceRunner extends Pick<Engine, 'cancel' | 'snapshot' | 'onChange' | 'close'> {
   /**
-   * Works on a slice, and resolves once it and this process have parted. Null if a slice of the run is worked on here
-   * already.
+   * Works on a slice, and resolves once it and this process have parted. Null if a slice of the run
+   * is worked on here already.
    *
    * @param traceparent of the span that the slice's is a child of
    * @throws {RangeError} if there is no such job

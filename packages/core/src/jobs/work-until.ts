@@ -3,8 +3,8 @@ import type { Effects } from '../effects/index.ts';
 import type { RunContext } from './definition.ts';
 
 /**
- * The last instant at which work may be begun that takes up to `neededMs` milliseconds: the run's horizon, or so long
- * before this process is ended. It may move during the run.
+ * The last instant at which work may be begun that takes up to `neededMs` milliseconds: the run's
+ * horizon, or so long before this process is ended. It may move during the run.
  */
 export function workUntil(
   context: Pick<RunContext, 'horizonAt' | 'remainingMs'>,

@@ -1,4 +1,7 @@
-/** How much a JSON text makes once it is read, told from its characters: a few bytes of text can be a hundred of memory. */
+/**
+ * How much a JSON text makes once it is read, told from its characters: a few bytes of text can be
+ * a hundred of memory.
+ */
 
 export interface JsonExtent {
   /** Names, values and brackets, by the signs that part them. */

@@ -1,8 +1,8 @@
 /**
  * Fetches a file over HTTP, from public addresses only, within a size and a time.
  *
- * Redirects are followed here and not by the client, so that each hop is judged like the first. What a server packs
- * though it was asked not to is unpacked, within the same size.
+ * Redirects are followed here and not by the client, so that each hop is judged like the first.
+ * What a server packs though it was asked not to is unpacked, within the same size.
  */
 import { Agent, type Dispatcher, request } from 'undici';
 import { type Effects, realEffects, withTimeout } from '../effects/index.ts';

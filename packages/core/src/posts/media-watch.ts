@@ -1,9 +1,9 @@
 /**
  * Media are looked at ahead of time, so that a person sees a day before that a file is gone or too large.
  *
- * A problem is never final: a file may be there a minute later. So it is looked at again, as `post_media_due` says,
- * and a run stays for the looks that come before its horizon. Nothing is kept of the files: at publication they are
- * fetched anew.
+ * A problem is never final: a file may be there a minute later. So it is looked at again, as
+ * `post_media_due` says, and a run stays for the looks that come before its horizon. Nothing is
+ * kept of the files: at publication they are fetched anew.
  */
 import pLimit from 'p-limit';
 import type { JobServices } from '../jobs/index.ts';
@@ -36,11 +36,14 @@ export interface MediaChecks {
 
 export interface MediaWatch {
   /**
-   * Looks at what is to be looked at, now and as it comes, until `published` aborts, and at what is left once more then.
-   * Answers whether a post that was held can go now. `signal` ends it at once.
+   * Looks at what is to be looked at, now and as it comes, until `published` aborts, and at what is
+   * left once more then. Answers whether a post that was held can go now. `signal` ends it at once.
    */
   work(published: AbortSignal, signal: AbortSignal): Promise<{ readonly hasFreed: boolean }>;
-  /** When it is going to look again, seen at `now`; null if nothing is to come. While it looks, that is soon to be known. */
+  /**
+   * When it is going to look again, seen at `now`; null if nothing is to come. While it looks, that
+   * is soon to be known.
+   */
   nextAt(now: Date): Date | null;
   counts(): MediaChecks;
 }
@@ -48,8 +51,8 @@ export interface MediaWatch {
 /**
  * The looks of one run.
  *
- * A look that did not come to its end is not repeated, so that a host which hangs holds up its own posts, and those
- * never looked at go first.
+ * A look that did not come to its end is not repeated, so that a host which hangs holds up its own
+ * posts, and those never looked at go first.
  */
 export function createMediaWatch(
   store: Pick<PostStore, 'mediaDue' | 'recordMedia'>,
@@ -124,7 +127,10 @@ export function createMediaWatch(
   };
 }
 
-/** Names a look at a post as it is now: one that did not come to its end is not begun again, unless its media are changed. */
+/**
+ * Names a look at a post as it is now: one that did not come to its end is not begun again, unless
+ * its media are changed.
+ */
 function lookOf({ post_id, media }: MediaToCheck): string {
   return `${post_id} ${JSON.stringify(media)}`;
 }

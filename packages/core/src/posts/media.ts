@@ -21,7 +21,8 @@ export type PostFiles =
   | ({ readonly ok: false } & PostMediaProblem);
 
 /**
- * Fetches every file, in order. The first that cannot be used ends it, and so does a set that cannot stand together.
+ * Fetches every file, in order. The first that cannot be used ends it, and so does a set that
+ * cannot stand together.
  *
  * @param signal ends it early, as unreachable
  */
@@ -63,7 +64,8 @@ function judged(fetched: readonly FetchedMedia[]): PostFiles {
   // First, since a set that is too large cuts the others short.
   const set = checkMediaSet(files);
   if (set !== null) return { ok: false, ...set, retryable: false };
-  // What was cut short by another's failure is unreachable too: one that will not go away by itself says more.
+  // What was cut short by another's failure is unreachable too: one that will not go away by itself
+  // says more.
   const problems = fetched.filter((file) => !file.ok);
   const problem = problems.find((file) => !file.retryable) ?? problems[0];
   if (problem !== undefined) {

@@ -1,4 +1,7 @@
-/** Posts that may have been published, looked for on their author's page; and addresses that were not known at once. */
+/**
+ * Posts that may have been published, looked for on their author's page; and addresses that were
+ * not known at once.
+ */
 import { type ReconcileLedger, toReconcileResult } from '../sending/index.ts';
 import type { FoundPost, SearchResult, Unipile } from '../unipile/index.ts';
 import type { PostReconcileResult, PostStore, UnknownPost } from './store.ts';

@@ -1,6 +1,6 @@
 /**
- * The run of `post-scheduler`: the posts' outbox, worked on by the machine that all outboxes share, and beside it
- * a look at the media of what is due within a day.
+ * The run of `post-scheduler`: the posts' outbox, worked on by the machine that all outboxes share,
+ * and beside it a look at the media of what is due within a day.
  */
 import type { JobHandler, JobServices, RunContext, RunStats } from '../jobs/index.ts';
 import { type Outbox, runOutbox } from '../sending/index.ts';

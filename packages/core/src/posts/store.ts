@@ -49,7 +49,10 @@ export interface ClaimedPost extends ClaimedAttempt {
   readonly mentions: readonly PostMention[];
   readonly external_link: string | null;
   readonly as_organization: string | null;
-  /** Earlier attempts whose answer was lost and that were not found; as they were sent, which RevOS may have changed since. */
+  /**
+   * Earlier attempts whose answer was lost and that were not found; as they were sent, which RevOS
+   * may have changed since.
+   */
   readonly was_unknown: readonly UnknownPost[];
 }
 
@@ -58,7 +61,10 @@ export interface PostMediaProblem {
   readonly problem: string;
   /** For people; at most 500 characters. */
   readonly detail: string;
-  /** It is expected to go away by itself; otherwise the post is held, until a look finds its media in order. */
+  /**
+   * It is expected to go away by itself; otherwise the post is held, until a look finds its media
+   * in order.
+   */
   readonly retryable: boolean;
 }
 

@@ -1,4 +1,7 @@
-/** `fetch` for calls that carry a key: it goes nowhere but where it was sent, and no answer is read without end. */
+/**
+ * `fetch` for calls that carry a key: it goes nowhere but where it was sent, and no answer is read
+ * without end.
+ */
 
 /** The name is what is told of it, like the code of a socket. */
 class AnswerTooLong extends Error {
@@ -8,7 +11,8 @@ class AnswerTooLong extends Error {
 /** @param bytesMax of an answer, once it is decoded; reading a longer one fails */
 export function guardedFetch(fetch: typeof globalThis.fetch, bytesMax: number): typeof globalThis.fetch {
   return async (input, init) => {
-    // A redirect is an answer like any other, and no success: whoever gives it is not asked elsewhere, key and all.
+    // A redirect is an answer like any other, and no success: whoever gives it is not asked
+    // elsewhere, key and all.
     const response = await fetch(input, { ...init, redirect: 'manual' });
     return response.body === null || isKnownToFit(response.headers, bytesMax)
       ? response

@@ -68,12 +68,16 @@ export function classifyRpcFailure(code: string, status: number): RpcErrorKind {
 }
 
 /**
- * Classes of Postgres, and PostgREST's own codes, whose text names things of the schema, the server or the API.
- * The text of any other may quote what it was given: the value that is no number, the row that a trigger refuses.
+ * Classes of Postgres, and PostgREST's own codes, whose text names things of the schema, the server
+ * or the API. The text of any other may quote what it was given: the value that is no number, the
+ * row that a trigger refuses.
  */
 const NAMES_NO_VALUE = /^(08|23|25|28|40|42|53|54|55|57|58|PGRST)/;
 
-/** What an error says of a failure that is no rule of ours, since errors are logged: its text if that is safe, else its code. */
+/**
+ * What an error says of a failure that is no rule of ours, since errors are logged: its text if
+ * that is safe, else its code.
+ */
 export function failureText(code: string, text: string): string {
   return NAMES_NO_VALUE.test(code) ? text : `the database refused with ${code}`;
 }

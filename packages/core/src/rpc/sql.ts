@@ -9,8 +9,9 @@ import { classifyRpcFailure, failureText, type Rpc, RpcError } from './rpc.ts';
 /**
  * One parameterised statement on a connection or pool. It throws errors with a SQLSTATE in `code`.
  *
- * @param statementTimeout what the function sets for itself, as Postgres writes it: `60s`. Its own setting comes too
- *   late, since Postgres starts the clock with the statement; so whoever has a limit of its own must set it before.
+ * @param statementTimeout what the function sets for itself, as Postgres writes it: `60s`. Its own
+ *   setting comes too late, since Postgres starts the clock with the statement; so whoever has a
+ *   limit of its own must set it before.
  */
 export type SqlQuery = (
   text: string,

@@ -20,7 +20,10 @@ export interface SupabaseRpcOptions {
   readonly fetch?: typeof fetch;
 }
 
-/** Bytes of one answer. The largest that is asked for, 200 messages of 8,000 characters in any script, is a tenth of it. */
+/**
+ * Bytes of one answer. The largest that is asked for, 200 messages of 8,000 characters in any
+ * script, is a tenth of it.
+ */
 const ANSWER_BYTES_MAX = 64 * 1_048_576;
 
 export function createSupabaseRpc(options: SupabaseRpcOptions): Rpc {
@@ -61,7 +64,10 @@ const DATABASE_CODE = /^(?:[0-9A-Z]{5}|PGRST\d+)$/;
 /** The code of a socket, as supabase-js tells it at the end of the cause. */
 const SOCKET_CODE = /\(([A-Z][A-Z0-9_]{2,40})\)/;
 
-/** Of a request that failed its text may quote the key, and of a gateway it is a whole page: neither is repeated. */
+/**
+ * Of a request that failed its text may quote the key, and of a gateway it is a whole page: neither
+ * is repeated.
+ */
 function textOf({ message, details }: { message: string; details?: string }, code: string, status: number) {
   if ((status === 401 || status === 403) && !DATABASE_CODE.test(code)) {
     return `the API refused the key (${status}): is SUPABASE_SECRET_KEY still valid?`;

@@ -1,6 +1,7 @@
 /**
- * Calls that Postgres ended so that others could go on: of two that waited for each other, or that could not both be true,
- * one is ended whole. Nothing of it was applied, so it is made again, whatever it was.
+ * Calls that Postgres ended so that others could go on: of two that waited for each other, or that
+ * could not both be true, one is ended whole. Nothing of it was applied, so it is made again,
+ * whatever it was.
  */
 import { type Rpc, RpcError } from './rpc.ts';
 

@@ -26,7 +26,10 @@ export interface Claims<Item extends ClaimedAttempt> {
    * @throws {RpcError} what no retry helps, or once the database has been away for about two minutes
    */
   claim(limit: number): Promise<TimedClaim<Item> | null>;
-  /** Gives back what claims took whose answers were lost; what cannot be given back yet is kept for the next time. */
+  /**
+   * Gives back what claims took whose answers were lost; what cannot be given back yet is kept for
+   * the next time.
+   */
   giveBackLost(): Promise<void>;
 }
 

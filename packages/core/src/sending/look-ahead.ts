@@ -1,8 +1,9 @@
 /**
  * How far ahead of its permits a run claims: as much as ends while a claim is under way, and no more.
  *
- * A permit that becomes free during a claim would stay unused until the claim's answer. So as many rows as that are
- * claimed before their permits are free, and wait in memory. Each of them is one more that a crash leaves unknown.
+ * A permit that becomes free during a claim would stay unused until the claim's answer. So as many
+ * rows as that are claimed before their permits are free, and wait in memory. Each of them is one
+ * more that a crash leaves unknown.
  */
 
 /** Of the permits, what may wait at most. */
@@ -11,7 +12,10 @@ const SHARE_MAX = 1 / 5;
 /** Of what was measured before, what the last claim changes. */
 const WEIGHT = 1 / 4;
 
-/** Calls under way when a claim began, what it was asked for, what it gave, and how many calls ended meanwhile. */
+/**
+ * Calls under way when a claim began, what it was asked for, what it gave, and how many calls ended
+ * meanwhile.
+ */
 export interface ClaimSeen {
   readonly inFlight: number;
   readonly asked: number;

@@ -42,11 +42,14 @@ export interface Outbox<
    */
   readonly dispatchMsMax: number;
   /**
-   * How long a call takes at most, with what is read after it and with its record, in milliseconds: in a process that is
-   * ended at a given instant none begins later than that before it.
+   * How long a call takes at most, with what is read after it and with its record, in milliseconds:
+   * in a process that is ended at a given instant none begins later than that before it.
    */
   readonly callMsMax: number;
-  /** How much of such a process must be left for a claim, in milliseconds: a call, and what comes before it. */
+  /**
+   * How much of such a process must be left for a claim, in milliseconds: a call, and what comes
+   * before it.
+   */
   readonly claimMsMin: number;
   claim(request: ClaimRequest): Promise<Claim<Item>>;
   /** Gives back what a claim took whose answer was lost; answers how many. */
@@ -83,7 +86,8 @@ export interface ReconcileResult {
 
 /**
  * What the looks came to: `sent`: it is confirmed; `waiting`: it was absent for long enough and is
- * sent once more; `held`: a person decides; `unknown`: it is looked for again; `ignored`: it was settled meanwhile.
+ * sent once more; `held`: a person decides; `unknown`: it is looked for again; `ignored`: it was
+ * settled meanwhile.
  */
 export interface ReconcileResolution {
   readonly attempt_id: string;

@@ -13,7 +13,10 @@ import { retryDelayMs } from './retry-delay.ts';
 /** The wait after a limit of LinkedIn's that names no time, in milliseconds: 5 h. */
 const COOL_DOWN_MS = 5 * 3_600_000;
 
-/** What a named time is held within, in milliseconds: a minute, and a day. `account_throttle` doubles it each time it comes again. */
+/**
+ * What a named time is held within, in milliseconds: a minute, and a day. `account_throttle`
+ * doubles it each time it comes again.
+ */
 const COOL_DOWN_MS_MIN = 60_000;
 const COOL_DOWN_MS_MAX = 24 * 3_600_000;
 

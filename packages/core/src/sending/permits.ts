@@ -1,8 +1,8 @@
 /**
  * The permits of a run: calls that are under way, and what is claimed and waits for one of them to end.
  *
- * What waits goes out in the order in which it came, each as soon as a permit is free. What may not be sent any more
- * needs no permit: it is handed on at once, and given back.
+ * What waits goes out in the order in which it came, each as soon as a permit is free. What may not
+ * be sent any more needs no permit: it is handed on at once, and given back.
  */
 
 /** A row, and whether it may be sent: once that is false, it stays false. */

@@ -2,8 +2,8 @@
 import type { AttemptResult, RecordedResult } from './attempts.ts';
 
 /**
- * `retried`: it was not sent, and goes out later; `released`: it was given back without a call; `late`: somebody else had
- * settled it before.
+ * `retried`: it was not sent, and goes out later; `released`: it was given back without a call;
+ * `late`: somebody else had settled it before.
  */
 export type RecordedEnd = 'sent' | 'failed' | 'unknown' | 'retried' | 'released' | 'late';
 

@@ -12,7 +12,10 @@ import type { AttemptResult, RecordedResult } from './attempts.ts';
 /** Results in one call; the database takes up to 1,000. */
 const BATCH_MAX = 200;
 
-/** Waits between tries while the database is away: from 200 ms, doubling, up to 15 s, for about half an hour. */
+/**
+ * Waits between tries while the database is away: from 200 ms, doubling, up to 15 s, for about half
+ * an hour.
+ */
 const RETRY_MS_MIN = 200;
 const RETRY_MS_MAX = 15_000;
 const RETRIES_MAX = 120;

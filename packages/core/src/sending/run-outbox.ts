@@ -26,8 +26,8 @@ const POLL_MS = 5_000;
 const HELD_MS_MIN = 250;
 
 /**
- * Attempts that a run may have open for each permit, with those whose results are not written yet. While the database
- * takes claims and no results, a crash must not leave ever more of them unknown.
+ * Attempts that a run may have open for each permit, with those whose results are not written yet.
+ * While the database takes claims and no results, a crash must not leave ever more of them unknown.
  */
 const OPEN_PER_PERMIT_MAX = 2;
 
@@ -195,7 +195,10 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
     return Math.min(Math.max(nextAt.getTime() - new Date(claim.now).getTime(), waitMsMin), POLL_MS);
   }
 
-  /** Claims for the free permits, and a little ahead. Null if nothing is wanted, or the database gave no answer. */
+  /**
+   * Claims for the free permits, and a little ahead. Null if nothing is wanted, or the database
+   * gave no answer.
+   */
   async #claim(): Promise<Claim<Item> | null> {
     if (!this.#mayClaim()) return null;
     const { inFlight, waiting, ended: endedBefore } = this.#permits;
@@ -227,7 +230,10 @@ class OutboxRun<Item extends ClaimedAttempt, Result extends AttemptResult> {
     this.#recorder.add(result);
   }
 
-  /** One call. What throws is a fault of ours: it may have been made, and the other rows must not suffer for it. */
+  /**
+   * One call. What throws is a fault of ours: it may have been made, and the other rows must not
+   * suffer for it.
+   */
   async #call(item: Item, maySend: () => boolean): Promise<Result> {
     try {
       return await this.#outbox.send(item, maySend, this.#context.signal);

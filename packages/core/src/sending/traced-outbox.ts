@@ -1,8 +1,9 @@
 /**
  * An outbox whose claims, calls, records and looks are spans of their slice's.
  *
- * Each span ends with what it is of, so that a run of thousands of messages holds no more of them than it has calls under
- * way. A record is of many calls: it is linked to them. What is asked for again and again and gave nothing is not told.
+ * Each span ends with what it is of, so that a run of thousands of messages holds no more of them
+ * than it has calls under way. A record is of many calls: it is linked to them. What is asked for
+ * again and again and gave nothing is not told.
  */
 import { type RunContext, runFacts } from '../jobs/index.ts';
 import { inSpan, type Span } from '../telemetry/index.ts';

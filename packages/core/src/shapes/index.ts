@@ -10,8 +10,8 @@ export const Instant = Type.String({ format: 'date-time' });
 export const Day = Type.String({ format: 'date' });
 
 /**
- * An instant as a caller gives it, as far as JavaScript and Postgres both read it: Postgres knows no year 0 and no offset of
- * 16 hours, JavaScript no leap second.
+ * An instant as a caller gives it, as far as JavaScript and Postgres both read it: Postgres knows
+ * no year 0 and no offset of 16 hours, JavaScript no leap second.
  */
 export const givenInstant = (description: string) =>
   Type.String({

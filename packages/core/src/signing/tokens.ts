@@ -27,7 +27,10 @@ export function nameOfToken(
 
 const BEARER = /^bearer (.+)$/i;
 
-/** The token of an `authorization` header, or null. The scheme's name has no case (RFC 9110); the token's letters have. */
+/**
+ * The token of an `authorization` header, or null. The scheme's name has no case (RFC 9110); the
+ * token's letters have.
+ */
 export function bearerTokenOf(authorization: string): string | null {
   return BEARER.exec(authorization)?.[1] ?? null;
 }

@@ -26,7 +26,10 @@ export const TriggerBody = Type.Object(
 );
 export type TriggerBody = Static<typeof TriggerBody>;
 
-/** Stands for the job in a trigger that starts nothing, and asks only whether token and signature are accepted. */
+/**
+ * Stands for the job in a trigger that starts nothing, and asks only whether token and signature
+ * are accepted.
+ */
 export const TRIGGER_CHECK = 'trigger-check';
 
 export type SignedHeaders = Readonly<
@@ -108,8 +111,8 @@ export function signTrigger(trigger: TriggerBody, secrets: readonly string[], no
 }
 
 /**
- * The headers of any other request of ours, as Standard Webhooks has them. Each secret signs, so that a receiver may hold the
- * one or the other while they change.
+ * The headers of any other request of ours, as Standard Webhooks has them. Each secret signs, so
+ * that a receiver may hold the one or the other while they change.
  *
  * @param secrets `whsec_…`; one at least
  */
@@ -146,7 +149,8 @@ export function verifyTrigger(
     throw new SignatureError('malformed', `the body is longer than ${BODY_BYTES_MAX} bytes, or is no UTF-8`);
   }
   const signedAt = new Date(Number(timestamp) * 1_000);
-  // Every signature is compared for every secret, whichever one matches, so that the time taken tells nothing.
+  // Every signature is compared for every secret, whichever one matches, so that the time taken
+  // tells nothing.
   const matches = secrets.flatMap((secret) => {
     const expected = new Webhook(secret).sign(id, signedAt, rawBody);
     return signatures.map((signature) => isSameSecret(signature, expected));

@@ -48,8 +48,8 @@ const isName = (value: unknown): value is string => typeof value === 'string' &&
 /**
  * What may be said of whatever was thrown, to whoever may see a log or a run.
  *
- * A parser quotes what it read, and Postgres what it was given; what is no error may be anything. Our own errors of
- * the database say what is safe.
+ * A parser quotes what it read, and Postgres what it was given; what is no error may be anything.
+ * Our own errors of the database say what is safe.
  */
 export function messageOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return 'something that is no error was thrown';

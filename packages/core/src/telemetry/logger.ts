@@ -33,8 +33,8 @@ const REDACT_PATHS = [
 const CENSOR = '[redacted]';
 
 /**
- * Written before the call returns: pino's own default leaves lines to a thread, and a process that dies takes with it what
- * it said last.
+ * Written before the call returns: pino's own default leaves lines to a thread, and a process that
+ * dies takes with it what it said last.
  */
 const STDOUT = 1;
 
@@ -66,7 +66,10 @@ export function createLogger(name: string, level: string, options: LoggerOptions
   return pino(settings, destination ?? pino.destination({ dest: STDOUT, sync: true }));
 }
 
-/** Pino makes the message of a line that has none from its error, as that says it: here it is from the record. */
+/**
+ * Pino makes the message of a line that has none from its error, as that says it: here it is from
+ * the record.
+ */
 function withMessage(this: PinoLogger, args: Parameters<LogFn>, method: LogFn): void {
   const [first, message] = args as unknown[];
   const error = first instanceof Error ? first : (first as { err?: unknown } | null | undefined)?.err;

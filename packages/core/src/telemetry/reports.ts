@@ -1,5 +1,6 @@
 /**
- * Reports: what is told to somebody outside who watches over errors and schedules. A port; by default nobody is told.
+ * Reports: what is told to somebody outside who watches over errors and schedules. A port; by
+ * default nobody is told.
  */
 
 /** Where an error happened. Ids and names of ours, never what a person wrote. */
@@ -16,7 +17,10 @@ export interface ErrorFacts {
   readonly route?: string;
 }
 
-/** A sign of life of one slot of a job's schedule. Several with the same job and slot are about the same thing. */
+/**
+ * A sign of life of one slot of a job's schedule. Several with the same job and slot are about the
+ * same thing.
+ */
 export interface CheckIn {
   readonly job: string;
   /** Of five fields, in UTC. */

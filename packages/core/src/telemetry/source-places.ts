@@ -1,9 +1,10 @@
 /**
- * Stacks that name places in the sources, for a program that was built. The build imports this before everything else, and
- * nothing else does.
+ * Stacks that name places in the sources, for a program that was built. The build imports this
+ * before everything else, and nothing else does.
  *
- * Node's own `--enable-source-maps` reads each map with its file, which costs the jobs API 40 MB and half a second of its
- * start. Here a map is read when a stack is asked for that leads through its file.
+ * Node's own `--enable-source-maps` reads each map with its file, which costs the jobs API 40 MB
+ * and half a second of its start. Here a map is read when a stack is asked for that leads through
+ * its file.
  */
 import { readFileSync } from 'node:fs';
 import { SourceMap } from 'node:module';

@@ -1,6 +1,6 @@
 /**
- * Traces: what a slot, its run and each of its calls took, told to a collector outside. A port; by default nothing is
- * traced, and a span is one that does nothing.
+ * Traces: what a slot, its run and each of its calls took, told to a collector outside. A port; by
+ * default nothing is traced, and a span is one that does nothing.
  */
 import type { ErrorFacts } from './reports.ts';
 
@@ -35,18 +35,27 @@ export interface SpanFacts extends Omit<ErrorFacts, 'route'> {
 export interface Span {
   /** Whether anything of it, or of its children, is told. */
   readonly isRecorded: boolean;
-  /** Names it as the parent of a span of another process, as W3C Trace Context has it; undefined where nothing is traced. */
+  /**
+   * Names it as the parent of a span of another process, as W3C Trace Context has it; undefined
+   * where nothing is traced.
+   */
   readonly traceparent: string | undefined;
   /** @param links spans that it has to do with besides its parent */
   child(name: SpanName, facts: SpanFacts, links?: readonly Span[]): Span;
   set(facts: SpanFacts): void;
-  /** It went wrong: told by the code of what was thrown, or its type. What is no error may have a code as well. */
+  /**
+   * It went wrong: told by the code of what was thrown, or its type. What is no error may have a
+   * code as well.
+   */
   fail(thrown: unknown): void;
   end(): void;
 }
 
 export interface Traces {
-  /** @param traceparent of the span that it is a child of; without one, or with one that is none, it begins a trace */
+  /**
+   * @param traceparent of the span that it is a child of; without one, or with one that is none, it
+   * begins a trace
+   */
   start(name: SpanName, facts: SpanFacts, traceparent?: string): Span;
   /** Waits until all that has ended is told, or for `timeoutMs` milliseconds. Never rejects. */
   flush(timeoutMs: number): Promise<void>;

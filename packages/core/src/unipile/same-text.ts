@@ -1,10 +1,11 @@
 /**
  * Whether a text that LinkedIn shows is the one that was sent.
  *
- * Pure. What a reader cannot see may differ: line ends, kinds of spaces, how many of them stand in a row, blank lines,
- * characters that show nothing (joiners and selectors among them), composed letters, white space around the text.
- * What LinkedIn and Unipile put in may stand there: a mention's name for its mark, a short link for a link, the
- * external link at the end. Nothing else may: a text wrongly found is never sent, and one wrongly missed is sent twice.
+ * Pure. What a reader cannot see may differ: line ends, kinds of spaces, how many of them stand in
+ * a row, blank lines, characters that show nothing (joiners and selectors among them), composed
+ * letters, white space around the text. What LinkedIn and Unipile put in may stand there: a
+ * mention's name for its mark, a short link for a link, the external link at the end. Nothing else
+ * may: a text wrongly found is never sent, and one wrongly missed is sent twice.
  */
 
 export interface SentText {
@@ -30,8 +31,8 @@ export function isSameText(sent: SentText, shown: string): boolean {
 }
 
 /**
- * What shows nothing: default-ignorable code points, and controls. Not the tags that make a flag a country's, of which
- * the first group keeps hold.
+ * What shows nothing: default-ignorable code points, and controls. Not the tags that make a flag a
+ * country's, of which the first group keeps hold.
  */
 const UNSEEN =
   /(\u{1f3f4}[\u{e0020}-\u{e007e}]+\u{e007f})|(?![\u3164\uffa0])\p{Default_Ignorable_Code_Point}|(?![\t\n\v\f])\p{Cc}/gu;

@@ -47,7 +47,10 @@ export interface Failure {
   readonly kind: FailureKind;
   /** Null where no answer came. */
   readonly httpStatus: number | null;
-  /** Unipile's error type without its `errors/`, or the socket's code; null if the answer had no type of Unipile's. */
+  /**
+   * Unipile's error type without its `errors/`, or the socket's code; null if the answer had no
+   * type of Unipile's.
+   */
   readonly type: string | null;
   /** Unipile's title and detail, at most 500 characters; shown to people. */
   readonly detail: string | null;

@@ -1,7 +1,10 @@
 /** What the verdict is judged from: `system_facts` in SQL, and what the service knows of itself. */
 import type { Run } from '../jobs/index.ts';
 
-/** A kind of thing that waits: how many, and since when the first of those. `is_more`: they were not all looked at. */
+/**
+ * A kind of thing that waits: how many, and since when the first of those. `is_more`: they were not
+ * all looked at.
+ */
 export interface Waiting {
   readonly count: number;
   readonly is_more: boolean;

@@ -1,8 +1,8 @@
 /**
  * The one judge of whether the system is well. The API, the command line and the dashboard say its sentence.
  *
- * Pure: what was seen and the current instant are arguments; what the database saw is judged by its clock, which made its
- * instants. What was not seen is never well.
+ * Pure: what was seen and the current instant are arguments; what the database saw is judged by its
+ * clock, which made its instants. What was not seen is never well.
  */
 import { GIVEN_UP, lastEnd, missedSlot, nextSlot, type Run, silentMs } from '../jobs/index.ts';
 import { reasonInWords } from '../sending/index.ts';
@@ -31,7 +31,10 @@ export function judge(facts: VerdictFacts, now: Date): Verdict {
   return { ...first, also, as_of: new Date(facts.system.now).toISOString() };
 }
 
-/** All that was found, the most pressing first; of a database that did not answer only what keeps the service from its work. */
+/**
+ * All that was found, the most pressing first; of a database that did not answer only what keeps
+ * the service from its work.
+ */
 export function findings(facts: VerdictFacts): readonly Found[] {
   const { notReady, system } = facts;
   if (system === null) return notReadiness(notReady);
@@ -238,7 +241,10 @@ function ofJob(
   return found;
 }
 
-/** A job without a run is held against the first slot that came after any job's first run: before, it was not there. */
+/**
+ * A job without a run is held against the first slot that came after any job's first run: before,
+ * it was not there.
+ */
 function missedSlotOf(schedule: string, run: Run | null, firstRunAt: string | null, now: Date): Date | null {
   if (run !== null) return missedSlot(schedule, run, now);
   if (firstRunAt === null) return null;

@@ -98,7 +98,10 @@ const claimLinesOf = ({ campaign }: AheadRun): Record<string, unknown>[] =>
     .map((line) => JSON.parse(line) as Record<string, unknown>)
     .filter(({ msg }) => msg === 'claimed');
 
-/** Two calls end during the second claim, which is made for one free permit: from then on two rows may wait. */
+/**
+ * Two calls end during the second claim, which is made for one free permit: from then on two rows
+ * may wait.
+ */
 const twoEndDuringTheSecond = async (claim: number, run: AheadRun): Promise<void> => {
   if (claim === 2) await run.end(2);
 };

@@ -55,7 +55,10 @@ async function makeAccounts(names: readonly string[]): Promise<ReadonlyMap<strin
   return new Map(rows.map(({ id, account_name }) => [String(account_name), String(id)]));
 }
 
-/** A run over the quiet accounts and these neighbours: when each quiet message was sent, in simulated milliseconds. */
+/**
+ * A run over the quiet accounts and these neighbours: when each quiet message was sent, in
+ * simulated milliseconds.
+ */
 async function sendBeside(neighbours: readonly Neighbour[]): Promise<number[]> {
   const effects = simulatedEffects(START);
   const driver = createDriver(effects);
@@ -113,7 +116,8 @@ it('a thousand quiet accounts finish beside the worst neighbours as if alone', {
 }, async () => {
   const sentMs = await sendBeside(NEIGHBOURS);
   expect(sentMs).toHaveLength(QUIET_ACCOUNTS * MESSAGES_EACH);
-  // Each neighbour has one call under way at most, and so takes one of the slots: that is all it costs the others.
+  // Each neighbour has one call under way at most, and so takes one of the slots: that is all it
+  // costs the others.
   const shortestMs = (sentMs.length * ANSWER_MS) / (SLOTS - NEIGHBOURS.length);
   expect(Math.max(...sentMs) - Math.min(...sentMs)).toBeLessThanOrEqual(shortestMs + 5 * ANSWER_MS);
 });

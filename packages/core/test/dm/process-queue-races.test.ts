@@ -1,4 +1,7 @@
-/** Several processes on one queue, in real time, over a real Postgres: what PGlite's one session cannot show. */
+/**
+ * Several processes on one queue, in real time, over a real Postgres: what PGlite's one session
+ * cannot show.
+ */
 import { type Sandbox, type SandboxOptions, startSandbox } from '@revos/unipile-sandbox';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { cloneDatabase, poolOf, queryOf } from '../../../../tests/support/test-postgres.ts';

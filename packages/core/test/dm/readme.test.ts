@@ -1,4 +1,7 @@
-/** The example by which README.md queues a message: against a Supabase of this machine, as often as it is run. */
+/**
+ * The example by which README.md queues a message: against a Supabase of this machine, as often as
+ * it is run.
+ */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { startSupabase } from '@revos/local-stack';

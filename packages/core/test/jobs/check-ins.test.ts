@@ -1,4 +1,7 @@
-/** Check-ins of slots, drawn from runs over a real database: which are made, by which process, and how often. */
+/**
+ * Check-ins of slots, drawn from runs over a real database: which are made, by which process, and
+ * how often.
+ */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type SimulatedEffects, simulatedEffects } from '../../src/effects/index.ts';
 import { createRunStore, type JobHandler, type RunStore, withCheckIns } from '../../src/jobs/index.ts';

@@ -1,4 +1,7 @@
-/** What a process reports of its runs: what should not happen, with its place, and nothing that is expected. */
+/**
+ * What a process reports of its runs: what should not happen, with its place, and nothing that is
+ * expected.
+ */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { dmQueue } from '../../src/dm/index.ts';
 import { type SimulatedEffects, simulatedEffects } from '../../src/effects/index.ts';

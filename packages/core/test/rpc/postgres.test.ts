@@ -445,8 +445,8 @@ async function silentServer(): Promise<Listening> {
 }
 
 /**
- * Hands on what is said to the server, until it falls silent: then what is open stays open, and new ones work.
- * Or it resets what is open, as a router does that has forgotten it.
+ * Hands on what is said to the server, until it falls silent: then what is open stays open, and new
+ * ones work. Or it resets what is open, as a router does that has forgotten it.
  */
 async function silentRelay(host = '127.0.0.1'): Promise<Listening & { fallSilent(): void; reset(): void }> {
   const pairs = new Set<readonly [Socket, Socket]>();

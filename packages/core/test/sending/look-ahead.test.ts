@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { createLookAhead } from '../../src/sending/look-ahead.ts';
 
-/** A run of so many permits whose last claims each gave what they were asked for, while so many calls ended. */
+/**
+ * A run of so many permits whose last claims each gave what they were asked for, while so many
+ * calls ended.
+ */
 function lookAheadAfter(permits: number, ...endedEach: readonly number[]) {
   const lookAhead = createLookAhead(permits);
   for (const ended of endedEach) lookAhead.learn({ inFlight: permits, asked: 5, given: 5, ended });

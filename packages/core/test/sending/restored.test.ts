@@ -1,6 +1,7 @@
 /**
- * A restore in mid-campaign, by what LinkedIn's users saw: a real Postgres is copied, goes on, and the copy is put in its place.
- * Time is simulated, everything else is real: the jobs, the SQL functions, HTTP.
+ * A restore in mid-campaign, by what LinkedIn's users saw: a real Postgres is copied, goes on, and
+ * the copy is put in its place. Time is simulated, everything else is real: the jobs, the SQL
+ * functions, HTTP.
  */
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { cloneDatabase, copyDatabase, poolOf, queryOf } from '../../../../tests/support/test-postgres.ts';
@@ -138,7 +139,8 @@ describe('a database that is put back in mid-campaign', () => {
     const sentBefore = sandbox.world.effects().length;
     expect(sentBefore).toBeGreaterThan(4);
 
-    // What is going to be lost: it goes out, a message and a post are queued and go out, another one goes early.
+    // What is going to be lost: it goes out, a message and a post are queued and go out, another
+    // one goes early.
     const lost = productOn(lostDatabase.url, world);
     const lostOutbox = createDmOutbox(lost.services);
     await lostOutbox.record([await lostOutbox.send(underWay, () => true, new AbortController().signal)]);

@@ -24,8 +24,9 @@ export function clientForTest(sandbox: Sandbox, options: Partial<UnipileV1Option
 }
 
 /**
- * How long a client waits for an answer, in milliseconds of real time: less where none will come, but as long as a request
- * may take to arrive on a machine that is busy, since its effect is asked for afterwards.
+ * How long a client waits for an answer, in milliseconds of real time: less where none will come,
+ * but as long as a request may take to arrive on a machine that is busy, since its effect is asked
+ * for afterwards.
  */
 export const patienceFor = ({ kind }: Action): number => (kind === 'hang' ? 1_500 : 5_000);
 

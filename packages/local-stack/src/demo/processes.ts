@@ -38,7 +38,10 @@ export interface AppOptions {
   readonly logFile: string;
 }
 
-/** Starts an app on a free port and waits until it answers. @throws if it does not, with the end of its log */
+/**
+ * Starts an app on a free port and waits until it answers. @throws if it does not, with the end of
+ * its log
+ */
 export async function startApp(options: AppOptions): Promise<AppProcess> {
   await mkdir(path.dirname(options.logFile), { recursive: true });
   const port = await findFreePort();

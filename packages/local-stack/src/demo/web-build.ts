@@ -18,7 +18,10 @@ const SOURCES = [
   path.join(repositoryRoot, 'pnpm-lock.yaml'),
 ];
 
-/** Builds the web app unless a build that is newer than its sources exists. @throws with the build's output */
+/**
+ * Builds the web app unless a build that is newer than its sources exists. @throws with the build's
+ * output
+ */
 export async function buildWeb(): Promise<void> {
   const builtAt = await modifiedAt(path.join(WEB, '.next', 'BUILD_ID'));
   const changedAt = latest(await Promise.all(SOURCES.map(newestIn)));

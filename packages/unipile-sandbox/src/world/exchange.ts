@@ -36,7 +36,10 @@ export interface Exchange {
   readonly delayMs: number;
   /** What the client sees; carries out an effect that is due at the end. Later calls give the same answer. */
   finish(): Answer;
-  /** The client has gone: the write no longer counts as in flight. Its effect is not undone, nor prevented. */
+  /**
+   * The client has gone: the write no longer counts as in flight. Its effect is not undone, nor
+   * prevented.
+   */
   release(): void;
 }
 

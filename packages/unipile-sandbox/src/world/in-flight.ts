@@ -1,4 +1,7 @@
-/** How many writes of each account are under way at once, and how many ever were: the proof of one at a time. */
+/**
+ * How many writes of each account are under way at once, and how many ever were: the proof of one
+ * at a time.
+ */
 
 export interface Concurrency {
   readonly account_id: string;

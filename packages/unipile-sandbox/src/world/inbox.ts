@@ -99,7 +99,8 @@ function visibleMessages(context: Context, chat: Chat): Message[] {
 /**
  * LinkedIn ids for a comma list of attendee ids.
  *
- * @throws {ApiError} resource_not_found when the store has seen none of them, which does not mean "not connected"
+ * @throws {ApiError} resource_not_found when the store has seen none of them, which does not mean
+ *   "not connected"
  */
 function attendeesOf(context: Context, identifiers: string): ReadonlySet<string> {
   const { attendees, accounts, chats } = context.store;

@@ -36,7 +36,10 @@ const LAST_NAMES = [
   'Turing',
 ];
 
-/** Creates or changes a person. Only the fields given change. @throws {DeclarationError} when the world is full */
+/**
+ * Creates or changes a person. Only the fields given change. @throws {DeclarationError} when the
+ * world is full
+ */
 export function declarePerson(context: Context, declared: PersonDeclaration): Person {
   const { people } = context.store;
   if (!people.has(declared.provider_id) && people.size >= PEOPLE_MAX) {

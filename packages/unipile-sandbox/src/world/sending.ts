@@ -118,7 +118,8 @@ function assertLength(text: string): void {
 
 /** @throws {ApiError} the account's way of saying that LinkedIn takes no more for now */
 function assertWithinLimit(context: Context, account: Account): void {
-  // Looked through only when there is a limit: it would make the cost of a send grow with the sends before it.
+  // Looked through only when there is a limit: it would make the cost of a send grow with the sends
+  // before it.
   if (account.messagesPer24h === null) return;
   const horizonMs = context.now().getTime() - DAY_MS;
   account.sentAtMs = account.sentAtMs.filter((atMs) => atMs > horizonMs);

@@ -1,4 +1,7 @@
-/** The checks, in the order in which their findings are told. Each is a file here, and is added to this list. */
+/**
+ * The checks, in the order in which their findings are told. Each is a file here, and is added to
+ * this list.
+ */
 import type { Context } from '../context.ts';
 import type { Finding } from '../finding.ts';
 import { checkAccounts } from './accounts.ts';

@@ -1,4 +1,7 @@
-/** The in-process engine: runs are worked on where they were triggered, a few at a time, each as one slice. */
+/**
+ * The in-process engine: runs are worked on where they were triggered, a few at a time, each as one
+ * slice.
+ */
 import type { JobDefinition, JobServices } from '../definition.ts';
 import type { Engine } from '../engine.ts';
 import type { RunStore } from '../run-store.ts';

@@ -1,6 +1,6 @@
 /**
- * What `DATABASE_URL` and `DATABASE_CA` say, read by our own rules: what travels is never open to others without
- * somebody having asked for it by name.
+ * What `DATABASE_URL` and `DATABASE_CA` say, read by our own rules: what travels is never open to
+ * others without somebody having asked for it by name.
  *
  * A host that is not this machine is spoken to over TLS with its certificate verified, whatever is left out.
  */
@@ -19,22 +19,24 @@ export interface DatabaseAddress {
 }
 
 /**
- * Where Supabase's pooler gives each transaction another session: no role, no timeout and no prepared statement
- * lasts there. The same host has sessions of one's own on port 5432.
+ * Where Supabase's pooler gives each transaction another session: no role, no timeout and no
+ * prepared statement lasts there. The same host has sessions of one's own on port 5432.
  */
 const TRANSACTION_POOLER_PORT = 6543;
 
 const LOCAL_HOST = /^(localhost|127(\.\d{1,3}){3}|::1)$/;
 
 /**
- * The address in a `postgres://user:password@host:port/database` URL, or null if it cannot be used: it names no user,
- * password or database, leads to a transaction pooler, or asks for what is not known here.
+ * The address in a `postgres://user:password@host:port/database` URL, or null if it cannot be used:
+ * it names no user, password or database, leads to a transaction pooler, or asks for what is not
+ * known here.
  *
- * `sslmode` is the one parameter. `require` verifies as `verify-full` does, which is more than it asks for; `verify-ca` does
- * not look at the host's name, `no-verify` at no certificate. `prefer` and `allow` would fall back to no TLS in silence.
+ * `sslmode` is the one parameter. `require` verifies as `verify-full` does, which is more than it
+ * asks for; `verify-ca` does not look at the host's name, `no-verify` at no certificate. `prefer`
+ * and `allow` would fall back to no TLS in silence.
  *
- * @param authorities certificates in PEM to trust instead of those that Node brings, as Supabase has its own. With
- *   some, TLS is verified; a mode that says otherwise is refused
+ * @param authorities certificates in PEM to trust instead of those that Node brings, as Supabase
+ *   has its own. With some, TLS is verified; a mode that says otherwise is refused
  */
 export function readDatabaseUrl(text: string, authorities: readonly string[] = []): DatabaseAddress | null {
   // White space would be dropped, and one word more be part of the database's name.

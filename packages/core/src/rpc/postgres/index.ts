@@ -1,9 +1,10 @@
 /**
  * Rpc over a pool of connections to Postgres itself: the same SQL functions, without the REST API between.
  *
- * Promises: a call speaks as `service_role` wherever the login may, so that it can do what it can over the REST API and no
- * more; a function has the same time as there; a connection that is lost fails the calls on it as `unavailable`, and
- * nothing else; no error holds the address or the password.
+ * Promises: a call speaks as `service_role` wherever the login may, so that it can do what it can
+ * over the REST API and no more; a function has the same time as there; a connection that is lost
+ * fails the calls on it as `unavailable`, and nothing else; no error holds the address or the
+ * password.
  *
  * It needs sessions of its own: a direct connection, or a pooler in session mode.
  */
@@ -16,11 +17,17 @@ import type { DatabaseAddress } from './database-url.ts';
 
 export interface PostgresRpcOptions {
   readonly address: DatabaseAddress;
-  /** Told of a connection that was lost while nobody used it; the next call makes another. Its text holds no secret. */
+  /**
+   * Told of a connection that was lost while nobody used it; the next call makes another. Its text
+   * holds no secret.
+   */
   readonly onConnectionLost: (error: Error) => void;
   /** Connections at once; further calls wait for one. Default 10. */
   readonly connectionsMax?: number;
-  /** How long one call may take, in milliseconds, its wait for a connection included; 30 s, as over the REST API. */
+  /**
+   * How long one call may take, in milliseconds, its wait for a connection included; 30 s, as over
+   * the REST API.
+   */
   readonly timeoutMs?: number;
   /** Told before each repeat of a call that Postgres undid. */
   readonly onRepeated?: (() => void) | undefined;
@@ -39,13 +46,22 @@ const STATEMENT_TIMEOUT = '8s';
 
 const IDLE_MS_MAX = 60_000;
 
-/** A session keeps plans and catalogs: it is renewed before they add up, or a password that was changed lives on. */
+/**
+ * A session keeps plans and catalogs: it is renewed before they add up, or a password that was
+ * changed lives on.
+ */
 const LIFETIME_SECONDS_MAX = 1_800;
 
-/** Silence after which the system asks whether the other end is still there, each second; it gives up after ten. */
+/**
+ * Silence after which the system asks whether the other end is still there, each second; it gives
+ * up after ten.
+ */
 const KEEP_ALIVE_DELAY_MS = 10_000;
 
-/** Statements that a session keeps prepared: the functions that are called, each with its sets of arguments. */
+/**
+ * Statements that a session keeps prepared: the functions that are called, each with its sets of
+ * arguments.
+ */
 const PREPARED_MAX = 200;
 
 /** By `set`, since poolers drop what a connection asks for as it begins. */

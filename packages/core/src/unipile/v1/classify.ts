@@ -1,8 +1,9 @@
 /**
  * What a failed call to Unipile v1 means, from its status, its error type and the socket's code.
  *
- * Whatever is not known to be without effect is `ambiguous`: the message may be on LinkedIn. A refusal without an error
- * type of Unipile's is a `gateway`'s: it says nothing of the account, the chat or the message.
+ * Whatever is not known to be without effect is `ambiguous`: the message may be on LinkedIn. A
+ * refusal without an error type of Unipile's is a `gateway`'s: it says nothing of the account, the
+ * chat or the message.
  */
 import type { FailureKind } from '../unipile.ts';
 

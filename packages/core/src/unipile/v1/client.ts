@@ -17,7 +17,10 @@ export interface UnipileV1Options {
   readonly readTimeoutMs?: number;
   /** How long all reads of one search may take, in milliseconds. Default 50 s, within the lease of a look. */
   readonly searchTimeoutMs?: number;
-  /** Whose timers end a call, and whose clock a `Retry-After` with a date is measured by. Default: the process's own. */
+  /**
+   * Whose timers end a call, and whose clock a `Retry-After` with a date is measured by. Default:
+   * the process's own.
+   */
   readonly effects?: Pick<Effects, 'now' | 'sleep'>;
   /** Told before each read that is asked once more. */
   readonly onReadRepeated?: (() => void) | undefined;

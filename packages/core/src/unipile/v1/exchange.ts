@@ -20,8 +20,9 @@ const CONNECT_TIMEOUT_MS = 10_000;
 /**
  * How long after its last answer a connection is used for another write, in milliseconds.
  *
- * A write over a connection that the server has just closed cannot be told from one that was lost on its way. No
- * server known to us closes one so soon without saying so, and undici looks for a close that has arrived before it writes.
+ * A write over a connection that the server has just closed cannot be told from one that was lost
+ * on its way. No server known to us closes one so soon without saying so, and undici looks for a
+ * close that has arrived before it writes.
  */
 const WRITE_KEEP_ALIVE_MS = 1_000;
 

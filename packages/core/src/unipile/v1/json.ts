@@ -5,8 +5,8 @@ import { jsonExtent } from '../../json/index.ts';
 export type Body = Readonly<Record<string, unknown>>;
 
 /**
- * Values in one answer. A page of a hundred messages or posts, with all their fields, has a tenth of it. 8 MB of `{}` have
- * three million, which take 200 MB once they are parsed.
+ * Values in one answer. A page of a hundred messages or posts, with all their fields, has a tenth
+ * of it. 8 MB of `{}` have three million, which take 200 MB once they are parsed.
  */
 const VALUES_MAX = 200_000;
 

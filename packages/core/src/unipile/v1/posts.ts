@@ -47,7 +47,10 @@ export async function createPost(
   return { ok: true, httpStatus, postId: id, socialId, shareUrl };
 }
 
-/** What is not found may be the page or the person that a post names: that is no reason to stop the account. */
+/**
+ * What is not found may be the page or the person that a post names: that is no reason to stop the
+ * account.
+ */
 function asAboutThePost(failure: Failure, post: CreatePostRequest): Failure {
   const namesOthers = post.asOrganization !== null || post.mentions.length > 0;
   return failure.kind === 'account_missing' && namesOthers ? { ...failure, kind: 'rejected' } : failure;

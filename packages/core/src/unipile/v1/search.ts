@@ -25,7 +25,10 @@ export function earliestOf(since: Date): Date {
   return new Date(since.getTime() - SKEW_MS);
 }
 
-/** Looks at an item of a list, which is not kept. False if it cannot be understood: then the whole list cannot. */
+/**
+ * Looks at an item of a list, which is not kept. False if it cannot be understood: then the whole
+ * list cannot.
+ */
 export type TakeItem = (item: unknown) => boolean;
 
 export interface ListRequest {
@@ -101,7 +104,10 @@ export async function readAccount(
   };
 }
 
-/** What it means that nothing was found, asked after the lists were read: while it was out of order they were stale. */
+/**
+ * What it means that nothing was found, asked after the lists were read: while it was out of order
+ * they were stale.
+ */
 export async function notFound(
   exchange: Exchange,
   accountId: string,

@@ -1,8 +1,8 @@
 /**
  * A form of texts alone, written as one string.
  *
- * undici writes any form as a stream, for the files that it may have: for a message, which has none, that took a fifth of
- * the processor time of its call (docs/performance.md).
+ * undici writes any form as a stream, for the files that it may have: for a message, which has
+ * none, that took a fifth of the processor time of its call (docs/performance.md).
  */
 import type { FormData } from 'undici';
 
@@ -11,7 +11,10 @@ export interface EncodedForm {
   readonly contentType: string;
 }
 
-/** The form as multipart/form-data, byte for byte as undici would write it but for the boundary; null if it has a file. */
+/**
+ * The form as multipart/form-data, byte for byte as undici would write it but for the boundary;
+ * null if it has a file.
+ */
 export function encodeTextForm(form: FormData): EncodedForm | null {
   const fields: [name: string, value: string][] = [];
   for (const [name, value] of form) {

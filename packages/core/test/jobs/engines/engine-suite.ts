@@ -1,4 +1,7 @@
-/** What every engine does with a run, whatever it is made of. In real time, since some of them need a server. */
+/**
+ * What every engine does with a run, whatever it is made of. In real time, since some of them need
+ * a server.
+ */
 import { type Effects, realEffects } from '@revos/core/effects';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
@@ -19,7 +22,10 @@ import { createGate, type Gate } from '../../support/gate.ts';
 import { DEFAULT_SETTINGS, jobOf, noMedia, noUnipile } from '../../support/jobs.ts';
 import { type CapturedLog, captureLog } from '../../support/log.ts';
 
-/** Waits of 3 s and more pass twenty times as fast: those between heartbeats, and before what failed is tried again. */
+/**
+ * Waits of 3 s and more pass twenty times as fast: those between heartbeats, and before what failed
+ * is tried again.
+ */
 const LONG_MS = 3_000;
 export const hurriedEffects: Effects = {
   ...realEffects,

@@ -107,7 +107,10 @@ describe('classifyAnswer', () => {
     expect(classifyAnswer(status, type, false)).toBe(kind);
   });
 
-  /** What may be about the stored chat alone: the account is another's, lost what the chat needs, or may not write there. */
+  /**
+   * What may be about the stored chat alone: the account is another's, lost what the chat needs, or
+   * may not write there.
+   */
   const OF_THE_CHAT: ReadonlySet<string> = new Set([
     '403 account_mismatch',
     '403 insufficient_permissions',
@@ -138,8 +141,9 @@ describe('classifyAnswer', () => {
     },
   );
 
-  // What nobody has documented is judged by its status, and by nothing that it says of itself. A refusal without a type is
-  // that of something before Unipile: it says nothing of the account or the message.
+  // What nobody has documented is judged by its status, and by nothing that it says of itself. A
+  // refusal without a type is that of something before Unipile: it says nothing of the account or
+  // the message.
   it.each<{ status: number; kind: FailureKind; untyped: FailureKind }>([
     { status: 200, kind: 'ambiguous', untyped: 'ambiguous' }, // success without an id
     { status: 201, kind: 'ambiguous', untyped: 'ambiguous' },

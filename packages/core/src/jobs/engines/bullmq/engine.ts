@@ -1,8 +1,8 @@
 /**
  * The BullMQ engine: a run's slices are put into Redis, and any number of workers take them.
  *
- * Postgres decides everything: who has a slice, how far a run is, whether it is to stop. Redis only brings workers and
- * slices together, so whatever it forgets is put there again.
+ * Postgres decides everything: who has a slice, how far a run is, whether it is to stop. Redis only
+ * brings workers and slices together, so whatever it forgets is put there again.
  */
 import { type Effects, within } from '../../../effects/index.ts';
 import type { Logger } from '../../../telemetry/index.ts';
@@ -35,8 +35,9 @@ export interface BullmqEngine extends Engine {
   /** Whether Redis answers. */
   isReachable(): Promise<boolean>;
   /**
-   * Puts into Redis what wants a worker and may not be there: a run whose trigger found Redis away, and the slices that
-   * nobody was heard of. @throws {EngineUnavailable} if Redis is away and nothing else may be done
+   * Puts into Redis what wants a worker and may not be there: a run whose trigger found Redis away,
+   * and the slices that nobody was heard of. @throws {EngineUnavailable} if Redis is away and
+   * nothing else may be done
    */
   resubmit(): Promise<void>;
 }

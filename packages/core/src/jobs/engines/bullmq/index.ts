@@ -1,6 +1,6 @@
 /**
- * Runs over BullMQ: the engine of whoever triggers, and the workers. Not part of `jobs/index.ts`, so that who needs no
- * Redis loads none of it.
+ * Runs over BullMQ: the engine of whoever triggers, and the workers. Not part of `jobs/index.ts`,
+ * so that who needs no Redis loads none of it.
  */
 import type { JobDefinition, JobServices } from '../../definition.ts';
 import type { RunStore } from '../../run-store.ts';
@@ -15,7 +15,10 @@ export type { BullmqEngine } from './engine.ts';
 export type { SliceQueue } from './slice-queue.ts';
 export { type BullmqWorker, LET_GO_MS_MAX } from './worker.ts';
 
-/** Slices of different runs that a process may work on besides those a worker takes: of its own triggers, Redis being away. */
+/**
+ * Slices of different runs that a process may work on besides those a worker takes: of its own
+ * triggers, Redis being away.
+ */
 const OWN_SLICES_MAX = 16;
 
 export interface BullmqOptions extends Pick<BullmqEngineOptions, 'slicesPerRun' | 'fallback'> {

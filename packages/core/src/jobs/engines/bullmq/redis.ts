@@ -1,10 +1,16 @@
-/** The connection to Redis: it comes back by itself, for ever, and says once when it is away and once when it is back. */
+/**
+ * The connection to Redis: it comes back by itself, for ever, and says once when it is away and
+ * once when it is back.
+ */
 import { Redis } from 'ioredis';
 import type { Logger } from '../../../telemetry/index.ts';
 
 const CONNECT_MS_MAX = 2_000;
 
-/** A server that says nothing for so long, in milliseconds, is taken for gone; above the 10 s that a worker waits for jobs. */
+/**
+ * A server that says nothing for so long, in milliseconds, is taken for gone; above the 10 s that a
+ * worker waits for jobs.
+ */
 const SILENCE_MS_MAX = 30_000;
 
 /** Milliseconds before the n-th try to connect again: more each time, up to 2 s, and for ever. */

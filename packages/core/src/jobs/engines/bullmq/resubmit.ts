@@ -1,6 +1,6 @@
 /**
- * The resubmitter: what Redis lost, or was never told, it is told again. Every process may have one: a slice is in the
- * queue once, however often it is added.
+ * The resubmitter: what Redis lost, or was never told, it is told again. Every process may have
+ * one: a slice is in the queue once, however often it is added.
  */
 import type { Effects } from '../../../effects/index.ts';
 import type { Logger, Reports } from '../../../telemetry/index.ts';

@@ -20,8 +20,8 @@ export type SliceQueue = Queue<SliceIds, void>;
 const PRIORITIES = 10;
 
 /**
- * What BullMQ is told of a run's priority: 1 comes first, and 0, which is none, would come before all. What people
- * asked for comes before everything else.
+ * What BullMQ is told of a run's priority: 1 comes first, and 0, which is none, would come before
+ * all. What people asked for comes before everything else.
  */
 export function queuePriority(run: Pick<Run, 'trigger' | 'priority'>): number {
   const rank = PRIORITIES - run.priority;

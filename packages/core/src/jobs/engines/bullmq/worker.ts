@@ -1,8 +1,9 @@
 /**
  * A worker: takes slices out of Redis and works on them, several at once, each of another run.
  *
- * A job in Redis is no more than the offer of a slice. Postgres says whether it may be taken, and a slice goes on while
- * Redis is away. Nothing of BullMQ ends the process: what goes wrong there is logged, and the slice is offered again.
+ * A job in Redis is no more than the offer of a slice. Postgres says whether it may be taken, and a
+ * slice goes on while Redis is away. Nothing of BullMQ ends the process: what goes wrong there is
+ * logged, and the slice is offered again.
  */
 import { DelayedError, type Job, Worker } from 'bullmq';
 import { type Effects, within } from '../../../effects/index.ts';
@@ -15,16 +16,23 @@ import type { SliceRunner } from '../../slice-runner.ts';
 import type { RedisConnection } from './redis.ts';
 import { QUEUE_NAME, type SliceIds } from './slice-queue.ts';
 
-/** How long a process may be silent before Redis gives its slices to others, in milliseconds, and how often that is looked at. */
+/**
+ * How long a process may be silent before Redis gives its slices to others, in milliseconds, and
+ * how often that is looked at.
+ */
 const LOCK_MS = 20_000;
 const STALLED_LOOK_MS = 10_000;
 
-/** A slice whose worker died is offered again, however often: whether it may be taken is not Redis's to say. */
+/**
+ * A slice whose worker died is offered again, however often: whether it may be taken is not Redis's
+ * to say.
+ */
 const STALLED_MAX = 1_000_000;
 
 /**
- * Before a slice is offered again whose run is worked on here already, in milliseconds. Drawn anew each time: BullMQ wakes
- * the worker that put it off and one that waits at the same instant, and an idle one shall not lose that race for long.
+ * Before a slice is offered again whose run is worked on here already, in milliseconds. Drawn anew
+ * each time: BullMQ wakes the worker that put it off and one that waits at the same instant, and an
+ * idle one shall not lose that race for long.
  */
 const BUSY_MS_MIN = 500;
 const BUSY_MS_MAX = 2_500;
@@ -33,8 +41,9 @@ const BUSY_MS_MAX = 2_500;
 const RETRY_MS = 15_000;
 
 /**
- * In how many milliseconds a slice is offered again, by how it and its worker parted; null for never. One that was refused
- * because it is somebody's whom Redis lost sight of, the resubmitter offers again once it is nobody's.
+ * In how many milliseconds a slice is offered again, by how it and its worker parted; null for
+ * never. One that was refused because it is somebody's whom Redis lost sight of, the resubmitter
+ * offers again once it is nobody's.
  */
 const AGAIN_MS: Readonly<Record<SliceExit, number | null>> = {
   refused: null,
@@ -115,7 +124,10 @@ export function startBullmqWorker(options: BullmqWorkerOptions): BullmqWorker {
   worker.on('failed', (job, error) => logger.warn({ err: error, job: job?.name }, 'queue job failed'));
   worker.on('stalled', (id) => logger.warn({ job_id: id }, 'queue job stalled, another worker takes it'));
 
-  /** Lets BullMQ go. While Redis is away it never ends, nor does any way to cut it off: it ends with the process. */
+  /**
+   * Lets BullMQ go. While Redis is away it never ends, nor does any way to cut it off: it ends with
+   * the process.
+   */
   const letGo = async (): Promise<void> => {
     await within(effects, LET_GO_MS_MAX, worker.close(), () =>
       logger.warn('queue did not close in time; its jobs will be offered again'),
