@@ -196,9 +196,11 @@ describe.runIf(process.platform === 'linux')('five bodies of 15 MB at once', () 
     const bytes = new TextEncoder().encode(body);
     const answers = await Promise.all(Array.from({ length: 5 }, () => post(server.port, bytes)));
     expect(peakMegabytes(pid) - before).toBeLessThan(250);
+    const refused = answers.filter(({ body }) => body.type === '/problems/too-many-bodies');
+    expect(refused.length).toBeLessThan(answers.length);
+    // One that was let in may come to the limit of its call to the database, which is 503 as well.
     expect(answers.map(({ status }) => status).filter((status) => ![201, 413, 503].includes(status))).toEqual(
       [],
     );
-    expect(answers.some(({ status }) => status !== 503)).toBe(true);
   });
 });
