@@ -380,6 +380,15 @@ describe('a restore that is marked in part', () => {
   });
 });
 
+it('a restore that was begun is marked whole however late it is, and none is begun then', async () => {
+  for (const n of [2, 3]) await queue(session, await openAccount(session, n));
+  await restored({ limit: 1 });
+  session.clock.now = after(TO, 91 * DAY_MS);
+  const later = after(TO, 1).toISOString();
+  expect(await refusal(mark({ to: later }))).toMatchObject({ code: 'RS001' });
+  expect(await mark()).toMatchObject({ is_marked: true });
+});
+
 describe('before anything goes out', () => {
   it.each([
     { what: 'what is due later', sendAt: 3 * DAY_MS, queuedAfter: 0, since: true },
