@@ -1,4 +1,5 @@
 /** Facts in words. */
+import { workedMs } from '@revos/core/jobs';
 import { describe, expect, it } from 'vitest';
 import {
   durationWords,
@@ -7,7 +8,6 @@ import {
   scheduleWords,
   skippedReasons,
   slotTime,
-  workedMs,
 } from '../src/dashboard/words.ts';
 import { aRun } from './a-run.ts';
 

@@ -1,7 +1,7 @@
 import type { Failure } from '../jobs-api/read.ts';
 
 /** What is wrong, and what to look at. */
-export function TroubleNotice({ failure }: { failure: Failure }) {
+export function FailureNotice({ failure }: { failure: Failure }) {
   return (
     <section className="failure" role="alert">
       <h2>{failure.what}</h2>

@@ -5,7 +5,7 @@ import { readDashboardEnv } from '../env.ts';
 import { fetchJobsApi } from '../jobs-api/fetch.ts';
 import { readOverview } from '../jobs-api/read.ts';
 import { AutoRefresh } from './auto-refresh.tsx';
-import { TroubleNotice } from './failure-notice.tsx';
+import { FailureNotice } from './failure-notice.tsx';
 import { JobCard } from './job-card.tsx';
 import { activeRuns, jobState } from './job-state.ts';
 import { RunTable } from './run-table.tsx';
@@ -29,7 +29,7 @@ export async function OverviewSection() {
     return (
       <>
         <Summary verdict={unseen(failure.what, now)} states={[]} now={now} />
-        <TroubleNotice failure={failure} />
+        <FailureNotice failure={failure} />
         <Freshness now={now} everyMs={REFRESH_MS_QUIET} />
       </>
     );

@@ -1,10 +1,10 @@
-import { isEnded, type Run } from '@revos/core/jobs';
+import { isEnded, type Run, workedMs } from '@revos/core/jobs';
 import type { ReactNode } from 'react';
 import { AutoRefresh } from './auto-refresh.tsx';
 import { Instant } from './instant.tsx';
 import { RunNotes } from './run-notes.tsx';
 import { StatusBadge } from './status-badge.tsx';
-import { durationWords, exactTime, TRIGGER_WORDS, workedMs } from './words.ts';
+import { durationWords, exactTime, TRIGGER_WORDS } from './words.ts';
 
 const COUNTS = ['seen', 'eligible', 'sent', 'failed', 'unknown', 'confirmed', 'retried'] as const;
 

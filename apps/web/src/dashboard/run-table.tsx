@@ -1,9 +1,9 @@
-import type { Run, RunStats } from '@revos/core/jobs';
+import { type Run, type RunStats, workedMs } from '@revos/core/jobs';
 import Link from 'next/link';
 import { Instant } from './instant.tsx';
 import { RunNotes } from './run-notes.tsx';
 import { StatusBadge } from './status-badge.tsx';
-import { durationWords, TRIGGER_WORDS, workedMs } from './words.ts';
+import { durationWords, TRIGGER_WORDS } from './words.ts';
 
 const COUNTS = ['sent', 'failed', 'unknown', 'seen'] as const;
 

@@ -68,13 +68,6 @@ export function durationWords(ms: number): string {
   return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, '0')} min`;
 }
 
-/** How long the run has worked, in milliseconds; null before it started. */
-export function workedMs(run: Run, now: Date): number | null {
-  if (run.started_at === null) return null;
-  const end = run.finished_at === null ? now : new Date(run.finished_at);
-  return Math.max(end.getTime() - Date.parse(run.started_at), 0);
-}
-
 /** Common schedules in words; null for one that has none. */
 export function scheduleWords(schedule: string): string | null {
   const [minute = '', hour = '', ...rest] = schedule.trim().split(/\s+/);

@@ -12,6 +12,7 @@ export {
   RunStatus,
   RunTrigger,
   runFacts,
+  workedMs,
 } from './run.ts';
 export { GIVEN_UP, lastEnd, missedSlot, silentMs } from './run-health.ts';
 export {

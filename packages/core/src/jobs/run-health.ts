@@ -1,5 +1,5 @@
 /** Whether a job's runs are as they should be, from what is known of its last one. Pure. */
-import { isEnded, type Run } from './run.ts';
+import { isEnded, type Run, workedMs } from './run.ts';
 import { currentSlot, EARLY_MS_MAX } from './schedule.ts';
 
 /** How long after its slot a run may appear before the slot counts as missed, in milliseconds. */
@@ -54,14 +54,9 @@ function covers(
  */
 export function lastEnd(ended: Run | null, last: Run | null, now: Date): Run | null {
   if (ended === null || last?.status !== 'running' || silentMs(last, now) !== null) return ended;
-  const provenMs = Math.max(PROVEN_MS_MIN, workedMs(ended, now) + LONGER_MS);
-  return workedMs(last, now) >= provenMs ? null : ended;
+  const provenMs = Math.max(PROVEN_MS_MIN, (workedMs(ended, now) ?? 0) + LONGER_MS);
+  return (workedMs(last, now) ?? 0) >= provenMs ? null : ended;
 }
-
-const workedMs = ({ started_at, finished_at }: Run, now: Date): number =>
-  started_at === null
-    ? 0
-    : (finished_at === null ? now.getTime() : Date.parse(finished_at)) - Date.parse(started_at);
 
 /** How long a running run has given no sign of life, in milliseconds; null if it does. */
 export function silentMs(run: Pick<Run, 'status' | 'heartbeat_at'>, now: Date): number | null {

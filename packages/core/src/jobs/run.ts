@@ -137,6 +137,13 @@ export function isEnded(run: Pick<Run, 'status'>): boolean {
   return run.status !== 'queued' && run.status !== 'running';
 }
 
+/** How long the run has worked, in milliseconds; null before it started. */
+export function workedMs(run: Pick<Run, 'started_at' | 'finished_at'>, now: Date): number | null {
+  if (run.started_at === null) return null;
+  const end = run.finished_at === null ? now : new Date(run.finished_at);
+  return Math.max(end.getTime() - Date.parse(run.started_at), 0);
+}
+
 /** What a report and a line of the log say of a run, or of one slice of it. */
 export function runFacts({ id, job, scheduled_for }: Run, slice?: number): ErrorFacts {
   return { job, run_id: id, slot: scheduled_for, ...(slice === undefined ? {} : { slice }) };

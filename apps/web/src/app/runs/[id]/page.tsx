@@ -4,7 +4,7 @@ import Link from 'next/link';
 import { notFound } from 'next/navigation';
 import { connection } from 'next/server';
 import { AutoRefresh } from '../../../dashboard/auto-refresh.tsx';
-import { TroubleNotice } from '../../../dashboard/failure-notice.tsx';
+import { FailureNotice } from '../../../dashboard/failure-notice.tsx';
 import { RunFacts } from '../../../dashboard/run-facts.tsx';
 import { readDashboardEnv } from '../../../env.ts';
 import { fetchJobsApi } from '../../../jobs-api/fetch.ts';
@@ -33,7 +33,7 @@ export default async function Page({ params }: { params: Promise<{ id: string }>
       ) : (
         <>
           <h1 className="visually-hidden">Run {id}</h1>
-          <TroubleNotice failure={reading.failure} />
+          <FailureNotice failure={reading.failure} />
           <AutoRefresh everyMs={30_000} />
         </>
       )}
