@@ -46,22 +46,16 @@ begin
     with stuck as materialized (
       select policy.account_id, coalesce(policy.pause_reason, policy.blocked_by) as reason, policy.paused_at
       from (
-        -- Only those that have something to send: of the others there may be any number.
-        (select paused.account_id from public.account_policies as paused
-        where paused.paused_until = 'infinity' and exists (
-          select from public.dm_queue as message
-          where message.linkedin_account_id = paused.account_id and message.status = 'pending'
-        )
-        order by paused.paused_at desc limit 501)
+        select paused.account_id from public.account_policies as paused where paused.paused_until = 'infinity'
         union
-        (select blocked.account_id from public.account_policies as blocked
-        where blocked.blocked_by is not null and exists (
-          select from public.dm_queue as message
-          where message.linkedin_account_id = blocked.account_id and message.status = 'pending'
-        )
-        order by blocked.account_id limit 501)
+        select blocked.account_id from public.account_policies as blocked where blocked.blocked_by is not null
       ) as candidate
       join public.account_policies as policy on policy.account_id = candidate.account_id
+      -- Before the bound: of those that have nothing to send there may be any number.
+      where exists (
+        select from public.dm_queue as message
+        where message.linkedin_account_id = candidate.account_id and message.status = 'pending'
+      )
       order by policy.paused_at desc nulls last, policy.account_id
       limit 501
     )
